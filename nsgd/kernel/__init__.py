@@ -1,0 +1,1 @@
+"""One module for each kernel object: sockets and errno stop here."""

@@ -1,0 +1,123 @@
+"""An NFQUEUE: bound by the worker, its counters read by the supervisor."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# The binding reads into 4096 bytes: a packet copied whole could be larger, would never reach
+# the callback and would wait in the queue for ever. Headers need far less.
+COPY_RANGE_BYTES = 256
+_RECEIVE_BUFFER_BYTES = 8 << 20
+_COUNTERS = Path("/proc/self/net/netfilter/nfnetlink_queue")
+
+
+class QueueInUseError(Exception):
+    """Another process reads this queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounters:
+    """One line of /proc/net/netfilter/nfnetlink_queue."""
+
+    reader_port_id: int
+    waiting: int
+    dropped_full: int
+    dropped_socket: int
+    packets_seen: int
+
+
+# judge(payload, packet mark, incoming link, outgoing link) -> mark to accept with, or None
+Judge = Callable[[bytes, int, str | None, str | None], int | None]
+
+
+class PacketQueue:
+    """Hands each queued packet to a judge and gives the kernel its verdict."""
+
+    def __init__(self, number: int, length: int, judge: Judge, failed: Callable[[], None]) -> None:
+        """Bind the queue.
+
+        Args:
+            number: Queue number of this network namespace.
+            length: Packets that may wait before the kernel drops.
+            judge: Decides; an exception from it denies the packet.
+            failed: Called where the judge raised, with the exception being handled.
+
+        Raises:
+            QueueInUseError: Another process has the queue.
+        """
+        # Imported here: reading the counters needs no extension module.
+        from netfilterqueue import NetfilterQueue
+
+        self._judge = judge
+        self._failed = failed
+        self._names: dict[int, str | None] = {0: None}
+        self._queue = NetfilterQueue()
+        try:
+            self._queue.bind(
+                number,
+                self._packet,
+                max_len=length,
+                range=COPY_RANGE_BYTES,
+                sock_len=_RECEIVE_BUFFER_BYTES,
+            )
+        except OSError as error:
+            raise QueueInUseError(f"queue {number} cannot be bound: {error}") from error
+
+    def use_judge(self, judge: Judge) -> None:
+        """Decide every later packet with another judge."""
+        self._judge = judge
+
+    def run(self) -> None:
+        """Serve packets until a signal handler raises."""
+        self._queue.run(block=True)
+
+    def forget_links(self) -> None:
+        """Look link names up again: a link came, went or was renamed."""
+        self._names = {0: None}
+
+    def close(self) -> None:
+        """Give the queue up; what waits in it is dropped."""
+        self._queue.unbind()
+
+    def _packet(self, packet) -> None:  # type: ignore[no-untyped-def]
+        # The binding has no type information.
+        names = self._names
+        try:
+            in_index, out_index = packet.indev, packet.outdev
+            in_link = names[in_index] if in_index in names else self._name(in_index)
+            out_link = names[out_index] if out_index in names else self._name(out_index)
+            mark = self._judge(packet.get_payload(), packet.get_mark(), in_link, out_link)
+        except Exception:
+            # A bug must not let a packet through, nor one odd packet stop all others.
+            packet.drop()
+            self._failed()
+            return
+        if mark is None:
+            packet.drop()
+        else:
+            packet.set_mark(mark)
+            packet.accept()
+
+    def _name(self, index: int) -> str | None:
+        try:
+            name = socket.if_indextoname(index)
+        except OSError:
+            return None  # the link is gone; its packets are judged by address
+        self._names[index] = name
+        return name
+
+
+def read_queue_counters(number: int) -> QueueCounters | None:
+    """The kernel's counters of a queue; None where it has no reader or they cannot be read."""
+    try:
+        lines = _COUNTERS.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        fields = [int(field) for field in line.split()]
+        if len(fields) >= 8 and fields[0] == number:
+            return QueueCounters(fields[1], fields[2], fields[5], fields[6], fields[7])
+    return None

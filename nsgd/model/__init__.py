@@ -1,0 +1,1 @@
+"""Values that cannot be wrong: addresses, rules, networks, packets. Standard library only."""

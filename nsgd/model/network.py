@@ -1,0 +1,82 @@
+"""Virtual networks, subnets, network interfaces and the groups attached to them.
+
+Every reference is a name in the spelling of its declaration: the config layer has
+already matched it without case and refused what does not exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nsgd.model.address import Address, Prefix
+from nsgd.model.rule import SecurityRule
+
+
+@dataclass(frozen=True, slots=True)
+class Peering:
+    """One side of a peering; it counts only when the remote network declares the other side."""
+
+    remote_virtual_network: str
+    allow_gateway_transit: bool = False
+    use_remote_gateways: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """Prefixes of a virtual network, with at most one network security group."""
+
+    name: str
+    address_prefixes: tuple[Prefix, ...]
+    network_security_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualNetwork:
+    """An address space; *on_premises* and *routes* widen its VirtualNetwork tag only."""
+
+    name: str
+    address_space: tuple[Prefix, ...]
+    subnets: tuple[Subnet, ...] = ()
+    peerings: tuple[Peering, ...] = ()
+    on_premises: tuple[Prefix, ...] = ()
+    routes: tuple[Prefix, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInterface:
+    """A NIC; *link* is the Linux link that leads to it and to nothing else, where bound."""
+
+    name: str
+    virtual_network: str
+    subnet: str
+    private_ip_addresses: tuple[Address, ...]
+    link: str | None = None
+    network_security_group: str | None = None
+    enable_ip_forwarding: bool = False
+    application_security_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSecurityGroup:
+    """The user's rules, in the document's order; the default rules are not repeated here."""
+
+    name: str
+    security_rules: tuple[SecurityRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSecurityGroup:
+    """A named set of NICs, all in *virtual_network*; None while it has no member."""
+
+    name: str
+    virtual_network: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkModel:
+    """Everything that the loaded documents declare, in their order."""
+
+    virtual_networks: tuple[VirtualNetwork, ...] = ()
+    network_interfaces: tuple[NetworkInterface, ...] = ()
+    network_security_groups: tuple[NetworkSecurityGroup, ...] = ()
+    application_security_groups: tuple[ApplicationSecurityGroup, ...] = ()

@@ -1,0 +1,62 @@
+"""From a network model to the compiled policy that every engine and every question uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nsgd.model.network import NetworkModel
+from nsgd.model.rule import Direction
+from nsgd.policy.effective import NetworkResolver, effective_security_rules
+from nsgd.policy.endpoints import EndpointMap, build_endpoint_map
+from nsgd.policy.table import CompiledTable, compile_table
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """Everything that a decision needs; NICs share the tables of their groups."""
+
+    tables: tuple[CompiledTable, ...]
+    endpoint_map: EndpointMap
+
+    def to_plain(self) -> tuple[Any, ...]:
+        """The policy in built-in types only, for the hand-over to a worker."""
+        return (tuple(table.to_plain() for table in self.tables), self.endpoint_map.to_plain())
+
+    @classmethod
+    def from_plain(cls, plain: tuple[Any, ...]) -> CompiledPolicy:
+        """The inverse of to_plain."""
+        tables, endpoint_map = plain
+        return cls(
+            tuple(CompiledTable.from_plain(table) for table in tables),
+            EndpointMap.from_plain(endpoint_map),
+        )
+
+
+def compile_policy(model: NetworkModel) -> CompiledPolicy:
+    """Compile one table per (network security group, direction, virtual network) in use."""
+    groups = {group.name: group for group in model.network_security_groups}
+    resolvers = {
+        network.name: NetworkResolver(model, network) for network in model.virtual_networks
+    }
+    tables: list[CompiledTable] = []
+    index: dict[tuple[str, str], tuple[int, int]] = {}
+    for network, group_name in _associations(model):
+        if (network, group_name) in index:
+            continue
+        for direction in (Direction.OUTBOUND, Direction.INBOUND):
+            rules = effective_security_rules(resolvers[network], groups[group_name], direction)
+            tables.append(compile_table(group_name, direction, rules))
+        index[network, group_name] = (len(tables) - 2, len(tables) - 1)
+    return CompiledPolicy(tuple(tables), build_endpoint_map(model, index))
+
+
+def _associations(model: NetworkModel) -> Iterator[tuple[str, str]]:
+    for network in model.virtual_networks:
+        for subnet in network.subnets:
+            if subnet.network_security_group:
+                yield network.name, subnet.network_security_group
+    for interface in model.network_interfaces:
+        if interface.network_security_group:
+            yield interface.virtual_network, interface.network_security_group

@@ -1,0 +1,69 @@
+"""Decide a flow's first packet: up to four tables, in Azure's order."""
+
+from __future__ import annotations
+
+from nsgd.model.decision import Decision, Reason, TableDecision
+from nsgd.model.packet import PacketHeader
+from nsgd.model.rule import Access
+from nsgd.policy.compile import CompiledPolicy
+from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED
+
+UNMANAGED = Decision(None, Reason.UNMANAGED)
+DENIED_AS_AMBIGUOUS = Decision(Access.DENY, Reason.AMBIGUOUS_NETWORK)
+ALLOWED_WITHOUT_GROUP = Decision(Access.ALLOW, Reason.NO_NSG)
+
+
+def consulted_tables(
+    policy: CompiledPolicy, packet: PacketHeader, in_link: str | None, out_link: str | None
+) -> tuple[int, ...] | Decision:
+    """The tables to consult, in order, or the decision where there is nothing to consult.
+
+    Source:
+        Azure, Network security groups overview: inbound, "Azure processes the rules in a network
+        security group associated to a subnet first, if there is one, and then the rules in a
+        network security group associated to the network interface"; outbound the other way round.
+    """
+    endpoint_map = policy.endpoint_map
+    sender, receiver = endpoint_map.find(
+        packet.version, packet.source, packet.destination, in_link, out_link
+    )
+    if sender == AMBIGUOUS or receiver == AMBIGUOUS:
+        return DENIED_AS_AMBIGUOUS
+    if sender == receiver == NOT_DECLARED:
+        return UNMANAGED
+    endpoints = endpoint_map.endpoints
+    tables = () if sender == NOT_DECLARED else endpoints[sender].outbound
+    if receiver != NOT_DECLARED:
+        tables += endpoints[receiver].inbound
+    return tables or ALLOWED_WITHOUT_GROUP
+
+
+def decide(
+    policy: CompiledPolicy, packet: PacketHeader, in_link: str | None, out_link: str | None
+) -> Decision:
+    """Decide the first packet of a flow. Never raises on a parsed packet.
+
+    Args:
+        policy: The compiled policy.
+        packet: The flow's original direction, after destination and before source translation.
+        in_link: Name of the link by which the packet comes in, where known.
+        out_link: Name of the link by which it will leave, where known.
+    """
+    tables = consulted_tables(policy, packet, in_link, out_link)
+    if isinstance(tables, Decision):
+        return tables
+    consulted: list[TableDecision] = []
+    for index in tables:
+        table = policy.tables[index]
+        rule = table.match(
+            packet.version,
+            packet.protocol,
+            packet.source,
+            packet.destination,
+            packet.source_port,
+            packet.destination_port,
+        )
+        consulted.append(table.decision(rule))
+        if not table.is_allowed(rule):
+            return Decision(Access.DENY, Reason.RULE, tuple(consulted))
+    return Decision(Access.ALLOW, Reason.RULE, tuple(consulted))

@@ -1,0 +1,75 @@
+"""Numbers for rules, small enough for a mark and stable for as long as a flow may carry them.
+
+A number means (network security group, rule, access) on one side. It keeps that meaning over
+reloads and restarts and is not given to another rule, since an open flow may still carry it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from nsgd.model.rule import Access, Direction
+from nsgd.policy.compile import CompiledPolicy
+
+RuleIdentity = tuple[str, str, Access]  # network security group, rule, access
+DIRECTIONS = (Direction.OUTBOUND, Direction.INBOUND)
+
+
+class NumbersExhaustedError(Exception):
+    """More rules, those of the past included, than the mark can number."""
+
+    def __init__(self, direction: Direction, needed: int, capacity: int) -> None:
+        super().__init__(
+            f"{needed} {direction.value.lower()} rules need decision numbers and the mark mask"
+            f" has room for {capacity}; give daemon.markMask more bits"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionNumbers:
+    """The number of every rule that ever had one, by direction."""
+
+    by_direction: dict[Direction, dict[RuleIdentity, int]] = field(
+        default_factory=lambda: {direction: {} for direction in DIRECTIONS}
+    )
+
+    def extended(self, policy: CompiledPolicy, first_number: int, capacity: int) -> DecisionNumbers:
+        """Number the rules of *policy* that have none yet.
+
+        Args:
+            policy: Its tables' rules, each in its own direction.
+            first_number: The lowest number that a rule may have.
+            capacity: One more than the highest.
+
+        Raises:
+            NumbersExhaustedError: There are not enough numbers.
+        """
+        extended = {}
+        for direction in DIRECTIONS:
+            known = dict(self.by_direction[direction])
+            next_number = max(known.values(), default=first_number - 1) + 1
+            for identity in _identities(policy, direction):
+                if identity not in known:
+                    known[identity] = next_number
+                    next_number += 1
+            if next_number > capacity:
+                needed, room = next_number - first_number, capacity - first_number
+                raise NumbersExhaustedError(direction, needed, room)
+            extended[direction] = known
+        return DecisionNumbers(extended)
+
+    def of_table(self, policy: CompiledPolicy, table_index: int) -> tuple[int, ...]:
+        """The number of each rule of a table, in the table's order."""
+        table = policy.tables[table_index]
+        known = self.by_direction[table.direction]
+        decisions = (table.decision(index) for index in range(len(table.rule_names)))
+        return tuple(known[table.network_security_group, d.rule, d.access] for d in decisions)
+
+
+def _identities(policy: CompiledPolicy, direction: Direction) -> Iterable[RuleIdentity]:
+    for table in policy.tables:
+        if table.direction is direction:
+            for index in range(len(table.rule_names)):
+                decision = table.decision(index)
+                yield table.network_security_group, decision.rule, decision.access

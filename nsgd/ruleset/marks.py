@@ -1,0 +1,92 @@
+"""How two decisions share a mark.
+
+A decided flow carries the number of the rule reported on its outbound side and of the one on
+its inbound side, in the two halves of a configurable mask of its conntrack mark. The same bits
+of the packet mark carry the request to the worker and its answer, between two base chains of
+one hook. See docs/adr/0001-decision-marks.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# Numbers below 16 are never decisions: the low four bits of the outbound half say to the worker
+# how conntrack sees the packet.
+REQUEST_BITS = 4
+NO_TABLE = 16  # no network security group was consulted on this side
+FIRST_RULE_NUMBER = 32
+MIN_MASK_BITS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class MarkLayout:
+    """The bits of *mask*, lower half for outbound numbers, upper half for inbound ones."""
+
+    mask: int
+    outbound_positions: tuple[int, ...] = field(init=False)
+    inbound_positions: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        positions = [bit for bit in range(32) if self.mask >> bit & 1]
+        if len(positions) < MIN_MASK_BITS or self.mask >> 32:
+            raise ValueError(f"a mark mask needs {MIN_MASK_BITS} of 32 bits, not {self.mask:#x}")
+        half = len(positions) // 2
+        object.__setattr__(self, "outbound_positions", tuple(positions[:half]))
+        object.__setattr__(self, "inbound_positions", tuple(positions[half : 2 * half]))
+
+    @property
+    def capacity(self) -> int:
+        """Numbers that fit on each side."""
+        return int(1 << len(self.outbound_positions))
+
+    @property
+    def is_reply(self) -> int:
+        """Request bit: the packet runs against the flow's original direction."""
+        return 1 << self.outbound_positions[0]
+
+    @property
+    def is_open(self) -> int:
+        """Request bit: conntrack knows the flow, which has no decision."""
+        return 1 << self.outbound_positions[1]
+
+    @property
+    def is_decided(self) -> int:
+        """Request bit: the flow has a decision, which says nothing of this crossing."""
+        return 1 << self.outbound_positions[2]
+
+    @property
+    def is_untracked(self) -> int:
+        """Request bit: conntrack does not follow the packet."""
+        return 1 << self.outbound_positions[3]
+
+    @property
+    def outbound_decided(self) -> int:
+        """Bits of which at least one is set in every outbound number."""
+        return _spread((1 << len(self.outbound_positions)) - 16, self.outbound_positions)
+
+    @property
+    def inbound_decided(self) -> int:
+        """Bits of which at least one is set in every inbound number."""
+        return _spread((1 << len(self.inbound_positions)) - 16, self.inbound_positions)
+
+    def outbound(self, number: int) -> int:
+        """The mark bits of an outbound number."""
+        return _spread(number, self.outbound_positions)
+
+    def inbound(self, number: int) -> int:
+        """The mark bits of an inbound number."""
+        return _spread(number, self.inbound_positions)
+
+    def numbers(self, mark: int) -> tuple[int, int]:
+        """The outbound and the inbound number in a mark."""
+        return _gather(mark, self.outbound_positions), _gather(mark, self.inbound_positions)
+
+
+def _spread(number: int, positions: tuple[int, ...]) -> int:
+    if number >> len(positions):
+        raise ValueError(f"decision number {number} needs more than {len(positions)} bits")
+    return sum(1 << position for bit, position in enumerate(positions) if number >> bit & 1)
+
+
+def _gather(mark: int, positions: tuple[int, ...]) -> int:
+    return sum((mark >> position & 1) << bit for bit, position in enumerate(positions))

@@ -1,0 +1,1 @@
+"""Joins decisions with kernel objects: verdict path, supervisor, control socket."""

@@ -1,0 +1,91 @@
+"""Documents to a policy that is ready to go into force, or every reason why it is not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nsgd.config.load import load_documents
+from nsgd.config.problem import ConfigRefused, Problem
+from nsgd.model.network import NetworkModel
+from nsgd.model.settings import DaemonSettings
+from nsgd.policy.compile import CompiledPolicy, compile_policy
+from nsgd.policy.endpoints import unbound_overlaps
+from nsgd.policy.numbers import DecisionNumbers, NumbersExhaustedError
+from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
+from nsgd.runtime.documents import read_documents
+
+# Settings that a running daemon cannot change: name in documents, attribute.
+_FIXED_WHILE_RUNNING = (
+    ("queueNumber", "queue_number"),
+    ("queueLength", "queue_length"),
+    ("markMask", "mark_mask"),
+    ("metricsListen", "metrics_host"),
+    ("metricsListen", "metrics_port"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPolicy:
+    """Everything that the kernel and the worker get, from one reading of the documents."""
+
+    model: NetworkModel
+    settings: DaemonSettings
+    policy: CompiledPolicy
+    numbers: DecisionNumbers
+    content_hash: str  # of the documents' bytes, in the order given
+
+
+def load_policy(
+    paths: Sequence[Path], numbers: DecisionNumbers, running: DaemonSettings | None
+) -> LoadedPolicy:
+    """Read, validate and compile.
+
+    Args:
+        paths: The documents.
+        numbers: Decision numbers given so far.
+        running: Settings in force; those fixed while running must not differ.
+
+    Raises:
+        ConfigRefused: With every problem found.
+    """
+    documents = read_documents(paths)
+    loaded = load_documents(documents)
+    names = ", ".join(document.name for document in documents)
+    problems = [
+        _problem(names, "networkInterfaces", message, "or load the networks on separate gateways")
+        for message in unbound_overlaps(loaded.model)
+    ]
+    if running is not None:
+        changed = dict.fromkeys(
+            name
+            for name, attribute in _FIXED_WHILE_RUNNING
+            if getattr(running, attribute) != getattr(loaded.settings, attribute)
+        )
+        problems += [
+            _problem(
+                names, f"daemon.{name}", "cannot change while the daemon runs", "restart the daemon"
+            )
+            for name in changed
+        ]
+    if problems:
+        raise ConfigRefused(tuple(problems))
+    policy = compile_policy(loaded.model)
+    try:
+        numbered = numbers.extended(
+            policy, FIRST_RULE_NUMBER, MarkLayout(loaded.settings.mark_mask).capacity
+        )
+    except NumbersExhaustedError as error:
+        problem = _problem(names, "daemon.markMask", str(error), "or load fewer rules")
+        raise ConfigRefused((problem,)) from error
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(len(document.content).to_bytes(8, "big"))
+        digest.update(document.content)
+    return LoadedPolicy(loaded.model, loaded.settings, policy, numbered, digest.hexdigest()[:16])
+
+
+def _problem(document: str, path: str, message: str, way_out: str) -> Problem:
+    return Problem(document, path, None, message, way_out)

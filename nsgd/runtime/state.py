@@ -1,0 +1,81 @@
+"""Decision numbers on disk: written before a policy that uses them comes into force."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from nsgd.model.rule import Access, Direction
+from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers, RuleIdentity
+
+_FILE = "decision-numbers.json"
+_VERSION = 1
+
+
+class StateError(Exception):
+    """The state directory cannot be read or written."""
+
+
+def load_numbers(directory: Path) -> DecisionNumbers:
+    """The numbers given so far; none where there is no file.
+
+    A damaged file is an error rather than a fresh start: open flows carry numbers whose meaning
+    would be lost.
+    """
+    path = directory / _FILE
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return DecisionNumbers()
+    except (OSError, ValueError) as error:
+        raise StateError(f"{path} cannot be read: {error}") from error
+    try:
+        if document["version"] != _VERSION:
+            raise ValueError(f"version {document['version']!r} is not {_VERSION}")
+        return DecisionNumbers(
+            {direction: _read_side(document[direction.value]) for direction in DIRECTIONS}
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(f"{path} is damaged: {error!r}") from error
+
+
+def _read_side(entries: list[list[object]]) -> dict[RuleIdentity, int]:
+    side: dict[RuleIdentity, int] = {}
+    for group, rule, access, number in entries:
+        if not isinstance(group, str) or not isinstance(rule, str) or not isinstance(number, int):
+            raise TypeError(f"not a numbered rule: {[group, rule, access, number]!r}")
+        side[group, rule, Access(access)] = number
+    if len(set(side.values())) != len(entries):
+        raise ValueError("a number or a rule stands twice")
+    return side
+
+
+def save_numbers(directory: Path, numbers: DecisionNumbers) -> None:
+    """Replace the file atomically and durably. Raises StateError."""
+    document = {"version": _VERSION} | {
+        direction.value: _write_side(numbers, direction) for direction in DIRECTIONS
+    }
+    path = directory / _FILE
+    temporary = directory / f".{_FILE}.new"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w") as file:
+            json.dump(document, file, indent=0)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StateError(f"{path} cannot be written: {error}") from error
+
+
+def _write_side(numbers: DecisionNumbers, direction: Direction) -> list[list[object]]:
+    return [
+        [group, rule, access.value, number]
+        for (group, rule, access), number in numbers.by_direction[direction].items()
+    ]

@@ -1,0 +1,118 @@
+"""The worker process: binds the queue, decides, counts; started by the supervisor only.
+
+Everything but packets reaches it as a signal, because the binding reads the queue in C and
+comes back to Python between packets or when a signal interrupts it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import select
+import signal
+import sys
+import time
+import traceback
+from types import FrameType
+
+from nsgd.kernel.process import die_with_parent
+from nsgd.kernel.queue import PacketQueue, QueueInUseError
+from nsgd.runtime import counters as cell
+from nsgd.runtime.channel import Channel, Message
+from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.verdict import VerdictPath, WorkerPolicy
+
+WAKE_SIGNAL = signal.SIGUSR1
+# Also catches a wake-up that came between the check for signals and the wait for packets.
+_HEARTBEAT_S = 0.25
+_TRACEBACKS = 5
+
+
+class Worker:
+    """One queue, one policy at a time."""
+
+    def __init__(self, channel: Channel, counters: SharedCounters) -> None:
+        self._channel = channel
+        self._counters = counters
+        self._queue: PacketQueue | None = None
+        self._path: VerdictPath | None = None
+        self._tracebacks_left = _TRACEBACKS
+
+    def run(self, queue_number: int, queue_length: int) -> int:
+        """Wait for a policy, bind, and serve until told to stop."""
+        signal.signal(signal.SIGTERM, _stop)
+        # Ctrl-C at a terminal reaches the whole group; the supervisor decides what it means.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(WAKE_SIGNAL, self._wake)
+        while self._path is None:
+            select.select([self._channel], [], [])
+            self._read_channel()
+        try:
+            self._queue = PacketQueue(queue_number, queue_length, self._path.judge, self._failed)
+        except QueueInUseError as error:
+            self._channel.send(Message("failed", text=str(error)))
+            return 1
+        self._channel.send(Message("ready"))
+        signal.signal(signal.SIGALRM, self._wake)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, _HEARTBEAT_S)
+        self._queue.run()
+        return 0
+
+    def _wake(self, signal_number: int, frame: FrameType | None) -> None:
+        self._counters.cells[cell.HEARTBEAT_NS] = time.monotonic_ns()
+        self._read_channel()
+
+    def _read_channel(self) -> None:
+        while True:
+            try:
+                message = self._channel.receive()
+            except EOFError:
+                raise SystemExit(1) from None
+            if message is None:
+                return
+            if message.kind == "links" and self._queue is not None:
+                self._queue.forget_links()
+            elif message.kind == "policy" and message.content is not None:
+                self._install(message.content)
+
+    def _install(self, content: bytes) -> None:
+        policy = WorkerPolicy.from_bytes(content)
+        self._path = VerdictPath(policy, self._counters)
+        if self._queue is not None:
+            # One reference: a packet is decided by the old policy or by the new one.
+            self._queue.use_judge(self._path.judge)
+            self._queue.forget_links()
+        self._counters.cells[cell.GENERATION] = policy.generation
+        self._channel.send(Message("installed", policy.generation))
+
+    def _failed(self) -> None:
+        self._counters.cells[cell.INTERNAL_ERRORS] += 1
+        if self._tracebacks_left:
+            self._tracebacks_left -= 1
+            traceback.print_exc()
+
+
+def _stop(signal_number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def main() -> int:
+    """Entry point of the process; its arguments come from the supervisor."""
+    parser = argparse.ArgumentParser(prog="nsgd-worker")
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--channel", type=int, required=True)
+    parser.add_argument("--counters", type=int, required=True)
+    parser.add_argument("--numbers", type=int, required=True)
+    parser.add_argument("--queue", type=int, required=True)
+    parser.add_argument("--queue-length", type=int, required=True)
+    arguments = parser.parse_args()
+    die_with_parent(arguments.parent)
+    worker = Worker(
+        Channel.of_descriptor(arguments.channel),
+        SharedCounters(arguments.counters, arguments.numbers),
+    )
+    return worker.run(arguments.queue, arguments.queue_length)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""nftables expressions as netlink attributes, for the few kinds that nsgd's rules need."""
+
+from __future__ import annotations
+
+import struct
+
+from nsgd.wire.netlink import attribute, be16, be32, nested, text
+
+# Registers are 4-byte slots from 8 on; a link name takes four of them.
+REGISTER = 8
+REGISTER_AFTER_LINK = 12
+_VERDICT_REGISTER = 0
+
+META_MARK = 3
+META_IIFNAME = 6
+META_OIFNAME = 7
+META_NFPROTO = 15
+META_L4PROTO = 16
+CT_STATE = 0
+CT_DIRECTION = 1
+CT_MARK = 3
+
+CMP_EQUAL = 0
+CMP_NOT_EQUAL = 1
+
+NF_DROP = 0
+NF_ACCEPT = 1
+NFT_JUMP = -3
+NFT_GOTO = -4
+NFT_RETURN = -5
+
+_FIB_RESULT_OIF = 1
+_FIB_SOURCE_ADDRESS = 1
+_FIB_INCOMING_LINK = 8
+_OBJECT_COUNTER = 1
+LINK_NAME_BYTES = 16
+
+
+def _expression(name: str, *parts: bytes) -> bytes:
+    return nested(1, text(1, name), nested(2, *parts))
+
+
+def _value(kind: int, data: bytes) -> bytes:
+    return nested(kind, attribute(1, data))
+
+
+def native32(value: int) -> bytes:
+    """Marks and conntrack states are compared in host byte order."""
+    return struct.pack("=I", value)
+
+
+def link_name(name: str) -> bytes:
+    """A link name as the kernel compares it: 16 bytes, padded with NUL."""
+    return name.encode().ljust(LINK_NAME_BYTES, b"\0")
+
+
+def meta_load(key: int, register: int = REGISTER) -> bytes:
+    """Load a meta key."""
+    return _expression("meta", be32(2, key), be32(1, register))
+
+
+def meta_set(key: int, register: int = REGISTER) -> bytes:
+    """Store a register in a meta key."""
+    return _expression("meta", be32(2, key), be32(3, register))
+
+
+def ct_load(key: int, register: int = REGISTER) -> bytes:
+    """Load a conntrack key; the rule does not match where the packet has no entry."""
+    return _expression("ct", be32(2, key), be32(1, register))
+
+
+def ct_set(key: int, register: int = REGISTER) -> bytes:
+    """Store a register in a conntrack key."""
+    return _expression("ct", be32(2, key), be32(4, register))
+
+
+def network_payload(offset: int, length: int, register: int = REGISTER) -> bytes:
+    """Load bytes of the network header."""
+    return _expression("payload", be32(1, register), be32(2, 1), be32(3, offset), be32(4, length))
+
+
+def transport_payload(offset: int, length: int, register: int = REGISTER) -> bytes:
+    """Load bytes of the transport header."""
+    return _expression("payload", be32(1, register), be32(2, 2), be32(3, offset), be32(4, length))
+
+
+def bitwise32(mask: int, xor: int = 0, register: int = REGISTER) -> bytes:
+    """Replace a 32-bit register by ``(register & mask) ^ xor``."""
+    return _expression(
+        "bitwise",
+        be32(1, register),
+        be32(2, register),
+        be32(3, 4),
+        _value(4, native32(mask)),
+        _value(5, native32(xor)),
+    )
+
+
+def compare(operator: int, data: bytes, register: int = REGISTER) -> bytes:
+    """Go on with the rule only if the register equals, or does not equal, *data*."""
+    return _expression("cmp", be32(1, register), be32(2, operator), _value(3, data))
+
+
+def lookup(set_name: str, *, inverted: bool = False, register: int = REGISTER) -> bytes:
+    """Go on with the rule only if the register is in the set, or is not."""
+    return _expression(
+        "lookup",
+        text(1, set_name),
+        be32(2, register),
+        *((be32(5, 1),) if inverted else ()),
+    )
+
+
+def reverse_path_link(register: int = REGISTER) -> bytes:
+    """Load the link that the route to the source uses, 0 where it is not the incoming one."""
+    return _expression(
+        "fib",
+        be32(1, register),
+        be32(2, _FIB_RESULT_OIF),
+        be32(3, _FIB_SOURCE_ADDRESS | _FIB_INCOMING_LINK),
+    )
+
+
+def verdict(code: int, chain: str | None = None) -> bytes:
+    """End the rule with a verdict."""
+    target = (text(2, chain),) if chain is not None else ()
+    return _expression(
+        "immediate",
+        be32(1, _VERDICT_REGISTER),
+        nested(2, nested(2, be32(1, code), *target)),
+    )
+
+
+def count(counter_name: str) -> bytes:
+    """Add the packet to a named counter."""
+    return _expression("objref", be32(1, _OBJECT_COUNTER), text(2, counter_name))
+
+
+def queue_statement(number: int, *, bypass: bool) -> bytes:
+    """nftables' own queue statement."""
+    return _expression("queue", be16(1, number), be16(2, 1), be16(3, int(bypass)))
+
+
+def queue_target(number: int, *, bypass: bool) -> bytes:
+    """The xtables NFQUEUE target, revision 3, for kernels without the queue statement."""
+    information = struct.pack("=HHHH", number, 1, int(bypass), 0)
+    return _expression("target", text(1, "NFQUEUE"), be32(2, 3), attribute(3, information))

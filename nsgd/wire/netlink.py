@@ -1,0 +1,110 @@
+"""Netlink framing: attributes, messages, and nfnetlink's transaction brackets."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+NFNL_SUBSYS_NFTABLES = 10
+NFNL_MSG_BATCH_BEGIN = 0x10
+NFNL_MSG_BATCH_END = 0x11
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLM_F_REQUEST = 0x1
+NLM_F_ACK = 0x4
+NLM_F_DUMP = 0x300
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
+NLM_F_APPEND = 0x800
+
+_NESTED = 0x8000
+_TYPE_MASK = 0x3FFF
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id
+_GENERIC = struct.Struct("=BBH")  # family, version, resource id (big endian, swapped by hand)
+_ATTRIBUTE = struct.Struct("=HH")  # length with header, type
+HEADER_BYTES = _HEADER.size
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    """One attribute, padded to four bytes."""
+    length = 4 + len(payload)
+    return _ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
+
+
+def nested(kind: int, *parts: bytes) -> bytes:
+    """An attribute that holds attributes."""
+    return attribute(kind | _NESTED, b"".join(parts))
+
+
+def text(kind: int, value: str) -> bytes:
+    """A NUL-terminated string attribute."""
+    return attribute(kind, value.encode() + b"\0")
+
+
+def be16(kind: int, value: int) -> bytes:
+    """A 16-bit big-endian attribute."""
+    return attribute(kind, struct.pack(">H", value))
+
+
+def be32(kind: int, value: int) -> bytes:
+    """A 32-bit big-endian attribute; negative values in two's complement."""
+    return attribute(kind, struct.pack(">I", value & 0xFFFFFFFF))
+
+
+def message(
+    kind: int, flags: int, sequence: int, family: int, payload: bytes = b"", resource: int = 0
+) -> bytes:
+    """One nfnetlink request; the length field is filled in."""
+    swapped = (resource & 0xFF) << 8 | resource >> 8
+    return (
+        _HEADER.pack(
+            _HEADER.size + _GENERIC.size + len(payload), kind, flags | NLM_F_REQUEST, sequence, 0
+        )
+        + _GENERIC.pack(family, 0, swapped)
+        + payload
+    )
+
+
+def nft_message_type(command: int) -> int:
+    """The message type of an nftables command."""
+    return NFNL_SUBSYS_NFTABLES << 8 | command
+
+
+def split_messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (type, sequence, payload after the netlink header); stop at what is malformed."""
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size or offset + length > len(data):
+            return
+        yield kind, sequence, data[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
+
+
+def split_attributes(data: bytes) -> dict[int, bytes]:
+    """Attributes by type, the last of each type; stop at what is malformed."""
+    return dict(iterate_attributes(data))
+
+
+def iterate_attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (type, payload) for each attribute; stop at what is malformed."""
+    offset = 0
+    while offset + 4 <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < 4 or offset + length > len(data):
+            return
+        yield kind & _TYPE_MASK, data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+
+
+def generic_payload(payload: bytes) -> bytes:
+    """What follows the nfnetlink header of a message's payload."""
+    return payload[_GENERIC.size :]
+
+
+def error_number(payload: bytes) -> int:
+    """The errno of an NLMSG_ERROR payload; 0 is an acknowledgement."""
+    if len(payload) < 4:
+        return 0
+    (negative,) = struct.unpack_from("=i", payload)
+    return -int(negative)

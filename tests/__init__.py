@@ -1,0 +1,1 @@
+"""Mirrors the tree of nsgd: one test module for each module."""

@@ -1,0 +1,29 @@
+"""Kernel tests run as root and are named as deselected, not skipped, for anyone else."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+_deselected = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that need root where there is none."""
+    if os.geteuid() == 0:
+        return
+    kernel = [item for item in items if item.get_closest_marker("kernel")]
+    if kernel:
+        items[:] = [item for item in items if item not in kernel]
+        config.hook.pytest_deselected(items=kernel)
+        config.stash[_deselected] = len(kernel)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say in one line what did not run."""
+    count = config.stash.get(_deselected, 0)
+    if count:
+        terminalreporter.write_line(f"not root: {count} kernel tests were deselected")
