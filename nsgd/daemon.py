@@ -17,7 +17,6 @@ from nsgd.kernel.links import LinkMonitor
 from nsgd.kernel.queue import read_queue_counters
 from nsgd.kernel.table import NftTable
 from nsgd.model.decision import Reason
-from nsgd.model.settings import UnmanagedTraffic
 from nsgd.observe.metrics import start_metrics_server
 from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, Snapshot, snapshot_as_json
 from nsgd.policy.numbers import DIRECTIONS
@@ -103,10 +102,7 @@ class Observer:
                 if (group, direction, rule, access) in self._rules_in_force(loaded)
                 or counters.hits(direction, number)
             )
-            dropped_unmanaged = settings.unmanaged_traffic is UnmanagedTraffic.DROP
-            unmanaged_dropped = (
-                kernel.get("unmanaged_dropped", 0) + cells[cell.UNMANAGED_DROPPED]
-            )
+            unmanaged_dropped = kernel.get("unmanaged_dropped", 0) + cells[cell.UNMANAGED_DROPPED]
             denied = {
                 reason.value: cells[index]
                 for reason, index in cell.DENIED.items()
@@ -116,7 +112,7 @@ class Observer:
                 "spoofed": kernel.get("spoofed", 0),
                 "invalid": kernel.get("invalid", 0),
                 "relatedUndecided": kernel.get("related_undecided", 0),
-                "unmanaged": unmanaged_dropped if dropped_unmanaged else unmanaged_dropped,
+                "unmanaged": unmanaged_dropped,
                 "internalError": cells[cell.INTERNAL_ERRORS],
             }
             queue = read_queue_counters(settings.queue_number)

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": BELOW_RUNTIME | {"kernel", "runtime", "lab", "daemon"},
     "__main__": {"cli"},
 }
-ALSO_MAY_IMPORT = {"nsgd.runtime.worker": "nsgd.kernel.queue"}
+ALSO_MAY_IMPORT = {"nsgd.runtime.worker": ("nsgd.kernel.queue", "nsgd.kernel.process")}
 
 PURE_LAYERS = {"model", "config", "policy", "ruleset", "wire"}
 EFFECTS = {
@@ -100,8 +100,8 @@ def violations(module: str, source: str, is_package: bool = False) -> list[str]:
         root = imported.split(".")[0]
         if root == "nsgd":
             layer = layer_of(imported)
-            exception = ALSO_MAY_IMPORT.get(module)
-            if exception and (imported == exception or imported.startswith(f"{exception}.")):
+            exceptions = ALSO_MAY_IMPORT.get(module, ())
+            if any(imported == e or imported.startswith(f"{e}.") for e in exceptions):
                 continue
             layers.add(layer)
             if layer not in {name, "__init__"} | MAY_IMPORT[name]:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nsgd.model.address import ADDRESS_BITS
+from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.ruleset.objects import (
     TABLE,
     AddressRangeSet,
@@ -17,7 +17,7 @@ from nsgd.ruleset.objects import (
     NftRule,
     Ruleset,
 )
-from nsgd.ruleset.statements import Jump, address_bytes
+from nsgd.ruleset.statements import Jump
 from nsgd.wire import expressions, netlink
 from nsgd.wire.netlink import attribute, be32, nested, text
 
@@ -178,14 +178,14 @@ def _elements(any_set: AnySet) -> Iterator[Message]:
             keys = [(expressions.link_name(link), False) for link in links]
         case LinkAddressSet(version=version, pairs=pairs):
             keys = [
-                (expressions.link_name(link) + address_bytes(version, value), False)
+                (expressions.link_name(link) + _address_bytes(version, value), False)
                 for link, value in pairs
             ]
         case AddressRangeSet(version=version, ranges=ranges):
             for first, last in ranges:
-                keys.append((address_bytes(version, first), False))
+                keys.append((_address_bytes(version, first), False))
                 if last + 1 < 1 << ADDRESS_BITS[version]:
-                    keys.append((address_bytes(version, last + 1), True))
+                    keys.append((_address_bytes(version, last + 1), True))
     for offset in range(0, len(keys), _ELEMENTS_PER_MESSAGE):
         elements = (
             nested(
@@ -200,3 +200,8 @@ def _elements(any_set: AnySet) -> Iterator[Message]:
             netlink.NLM_F_CREATE,
             text(1, TABLE) + text(2, any_set.name) + nested(3, *elements),
         )
+
+
+def _address_bytes(version: IPVersion, value: int) -> bytes:
+    """An address in network byte order, as sets hold it."""
+    return struct.pack(">I", value) if version == 4 else value.to_bytes(16, "big")

@@ -14,6 +14,19 @@ from nsgd.model.packet import ICMP, ICMPV6
 from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
 from nsgd.policy.address_set import AddressSet
 from nsgd.ruleset.marks import MarkLayout
+from nsgd.ruleset.matches import (
+    CtState,
+    MatchAddress,
+    MatchCtReply,
+    MatchCtState,
+    MatchLink,
+    MatchLinkAddress,
+    MatchMark,
+    MatchNoReversePath,
+    MatchProtocol,
+    MatchTransportByte,
+    Side,
+)
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
@@ -28,24 +41,13 @@ from nsgd.ruleset.objects import (
 from nsgd.ruleset.statements import (
     Accept,
     Count,
-    CtState,
     Drop,
     Goto,
     Jump,
-    MatchAddress,
-    MatchCtReply,
-    MatchCtState,
-    MatchLink,
-    MatchLinkAddress,
-    MatchMark,
-    MatchNoReversePath,
-    MatchProtocol,
-    MatchTransportByte,
     Queue,
     Return,
     SaveMark,
     SetMark,
-    Side,
     Statement,
 )
 

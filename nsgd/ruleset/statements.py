@@ -1,194 +1,22 @@
-"""The statements that nsgd's rules are made of, each as nft text and as netlink expressions."""
+"""What nsgd's rules can do with a packet, each as nft text and as netlink expressions."""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from enum import IntFlag
 from typing import Literal
 
-from nsgd.model.address import IPVersion
+from nsgd.ruleset.matches import (
+    MatchAddress,
+    MatchCtReply,
+    MatchCtState,
+    MatchLink,
+    MatchLinkAddress,
+    MatchMark,
+    MatchNoReversePath,
+    MatchProtocol,
+    MatchTransportByte,
+)
 from nsgd.wire import expressions as x
-
-Side = Literal["source", "destination"]
-_NFPROTO: dict[IPVersion, int] = {4: 2, 6: 10}
-_ADDRESS_OFFSET: dict[tuple[IPVersion, Side], int] = {
-    (4, "source"): 12,
-    (4, "destination"): 16,
-    (6, "source"): 8,
-    (6, "destination"): 24,
-}
-_ADDRESS_BYTES: dict[IPVersion, int] = {4: 4, 6: 16}
-
-
-class CtState(IntFlag):
-    """Conntrack states, as the kernel's bits."""
-
-    INVALID = 1
-    ESTABLISHED = 2
-    RELATED = 4
-    NEW = 8
-    UNTRACKED = 64
-
-
-def _address_text(version: IPVersion, side: Side) -> str:
-    return f"{'ip' if version == 4 else 'ip6'} {'saddr' if side == 'source' else 'daddr'}"
-
-
-def _link_text(side: Side) -> str:
-    return "iifname" if side == "source" else "oifname"
-
-
-def _link_key(side: Side) -> int:
-    return x.META_IIFNAME if side == "source" else x.META_OIFNAME
-
-
-def _family(version: IPVersion) -> list[bytes]:
-    return [x.meta_load(x.META_NFPROTO), x.compare(x.CMP_EQUAL, bytes([_NFPROTO[version]]))]
-
-
-def _address(version: IPVersion, side: Side, register: int) -> bytes:
-    return x.network_payload(_ADDRESS_OFFSET[version, side], _ADDRESS_BYTES[version], register)
-
-
-@dataclass(frozen=True, slots=True)
-class MatchLink:
-    """The incoming (source) or outgoing (destination) link is in a set."""
-
-    side: Side
-    set_name: str
-
-    def text(self) -> str:
-        return f"{_link_text(self.side)} @{self.set_name}"
-
-    def encode(self) -> list[bytes]:
-        return [x.meta_load(_link_key(self.side)), x.lookup(self.set_name)]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchAddress:
-    """The source or destination address is in a set."""
-
-    version: IPVersion
-    side: Side
-    set_name: str
-
-    def text(self) -> str:
-        return f"{_address_text(self.version, self.side)} @{self.set_name}"
-
-    def encode(self) -> list[bytes]:
-        return [
-            *_family(self.version),
-            _address(self.version, self.side, x.REGISTER),
-            x.lookup(self.set_name),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchLinkAddress:
-    """Link and address together are in a set of pairs, or are not."""
-
-    version: IPVersion
-    side: Side
-    set_name: str
-    inverted: bool = False
-
-    def text(self) -> str:
-        operator = "!= " if self.inverted else ""
-        address = _address_text(self.version, self.side)
-        return f"{_link_text(self.side)} . {address} {operator}@{self.set_name}"
-
-    def encode(self) -> list[bytes]:
-        return [
-            *_family(self.version),
-            x.meta_load(_link_key(self.side)),
-            _address(self.version, self.side, x.REGISTER_AFTER_LINK),
-            x.lookup(self.set_name, inverted=self.inverted),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchNoReversePath:
-    """The route to the source does not use the incoming link."""
-
-    def text(self) -> str:
-        return "fib saddr . iif oif 0"
-
-    def encode(self) -> list[bytes]:
-        return [x.reverse_path_link(), x.compare(x.CMP_EQUAL, x.native32(0))]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchCtState:
-    """The packet's conntrack state is one of those given."""
-
-    states: CtState
-
-    def text(self) -> str:
-        names = [s.name.lower() for s in CtState if s in self.states and s.name]
-        return f"ct state {','.join(names)}"
-
-    def encode(self) -> list[bytes]:
-        return [
-            x.ct_load(x.CT_STATE),
-            x.bitwise32(int(self.states)),
-            x.compare(x.CMP_NOT_EQUAL, x.native32(0)),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchCtReply:
-    """The packet runs in the flow's reply direction."""
-
-    def text(self) -> str:
-        return "ct direction reply"
-
-    def encode(self) -> list[bytes]:
-        return [x.ct_load(x.CT_DIRECTION), x.compare(x.CMP_EQUAL, b"\1")]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchMark:
-    """Some bit of *mask* is set in the packet or conntrack mark, or none is."""
-
-    where: Literal["meta", "ct"]
-    mask: int
-    is_set: bool = True
-
-    def text(self) -> str:
-        operator = "!=" if self.is_set else "=="
-        return f"{self.where} mark & {self.mask:#010x} {operator} 0x00000000"
-
-    def encode(self) -> list[bytes]:
-        load = x.meta_load(x.META_MARK) if self.where == "meta" else x.ct_load(x.CT_MARK)
-        operator = x.CMP_NOT_EQUAL if self.is_set else x.CMP_EQUAL
-        return [load, x.bitwise32(self.mask), x.compare(operator, x.native32(0))]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchProtocol:
-    """The transport protocol number, behind IPv6 extension headers."""
-
-    number: int
-
-    def text(self) -> str:
-        return f"meta l4proto {self.number}"
-
-    def encode(self) -> list[bytes]:
-        return [x.meta_load(x.META_L4PROTO), x.compare(x.CMP_EQUAL, bytes([self.number]))]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchTransportByte:
-    """The first byte of the transport header: ICMP's type."""
-
-    value: int
-
-    def text(self) -> str:
-        return f"@th,0,8 {self.value}"
-
-    def encode(self) -> list[bytes]:
-        return [x.transport_payload(0, 1), x.compare(x.CMP_EQUAL, bytes([self.value]))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,8 +167,3 @@ Statement = (
     | Goto
     | Queue
 )
-
-
-def address_bytes(version: IPVersion, value: int) -> bytes:
-    """An address in network byte order, as sets hold it."""
-    return struct.pack(">I", value) if version == 4 else value.to_bytes(16, "big")

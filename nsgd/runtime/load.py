@@ -37,6 +37,18 @@ class LoadedPolicy:
     numbers: DecisionNumbers
     content_hash: str  # of the documents' bytes, in the order given
 
+    @property
+    def summary(self) -> str:
+        """What is loaded, for a log line."""
+        model = self.model
+        rules = sum(len(group.security_rules) for group in model.network_security_groups)
+        return (
+            f"{len(model.virtual_networks)} virtual networks,"
+            f" {len(model.network_interfaces)} network interfaces,"
+            f" {len(model.network_security_groups)} network security groups,"
+            f" {rules} security rules (documents {self.content_hash})"
+        )
+
 
 def load_policy(
     paths: Sequence[Path], numbers: DecisionNumbers, running: DaemonSettings | None

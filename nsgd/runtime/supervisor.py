@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings
-from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.load import LoadedPolicy, load_policy
@@ -42,7 +41,7 @@ class PolicyTable(Protocol):
         """Delete the table. Returns False where there was none."""
 
 
-class RefusedByKernel(Exception):  # noqa: N818
+class RefusedByKernel(Exception):
     """The kernel did not take a ruleset; the text says which part and why."""
 
 
@@ -112,7 +111,7 @@ class Supervisor:
             self._stop_worker()
             raise
         self.loaded_at_s = time.time()
-        log.info("policy 1 in force: %s", _summary(loaded))
+        log.info("policy 1 in force: %s", loaded.summary)
 
     def reload(self) -> int:
         """Read all documents again and bring them into force.
@@ -163,17 +162,13 @@ class Supervisor:
                 # A worker that cannot take a policy is replaced by one that starts with it.
                 log.error("worker %d took no policy (%s), replacing it", self._worker.pid, error)
                 self._replace_worker()
-        log.info("policy %d in force: %s", self.generation, _summary(loaded))
+        log.info("policy %d in force: %s", self.generation, loaded.summary)
         return self.generation
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
         return WorkerPolicy.build(
             self.generation, loaded.policy, loaded.numbers, loaded.settings
         ).to_bytes()
-
-    def numbers(self) -> DecisionNumbers:
-        """The numbers of every rule, past ones included."""
-        return self.loaded.numbers if self.loaded is not None else DecisionNumbers()
 
     # The loop
 
@@ -295,14 +290,3 @@ class Supervisor:
 
 def _ignore(signal_number: int, frame: Any) -> None:
     """The loop learns of signals from the wake-up descriptor."""
-
-
-def _summary(loaded: LoadedPolicy) -> str:
-    model = loaded.model
-    rules = sum(len(group.security_rules) for group in model.network_security_groups)
-    return (
-        f"{len(model.virtual_networks)} virtual networks,"
-        f" {len(model.network_interfaces)} network interfaces,"
-        f" {len(model.network_security_groups)} network security groups,"
-        f" {rules} security rules (documents {loaded.content_hash})"
-    )

@@ -204,7 +204,7 @@ def _draw_networks(chooser: Chooser, overlap: bool) -> list[Written]:
         space: list[str] = []
         if overlap and networks and chance(chooser, 75):
             space.append(networks[0]["addressSpace"][0])
-        for blocks, percent in ((SPACES_IPV4, 30), (SPACES_IPV6, 50)):
+        for blocks, percent in ((SPACES_IPV4, 30), (SPACES_IPV6, 70)):
             if (blocks is SPACES_IPV4 and not space) or chance(chooser, percent):
                 free = [p for p in blocks if not _overlaps_any(p, [*taken, *space])]
                 if free:
@@ -579,8 +579,9 @@ class PacketSource:
                 for text in subnet["addressPrefixes"]:
                     version = self._add_edges(text)
                     for address in edges(text):
+                        inside = _address(address) in _network(text)
                         self._undeclared[version].append(
-                            Host(address, None, (group,) if group else (), False)
+                            Host(address, None, (group,) if group and inside else (), False)
                         )
         self._interfaces: dict[int, list[Host]] = {4: [], 6: []}
         self._members: dict[str, list[str]] = {}
@@ -612,21 +613,23 @@ class PacketSource:
                 for text in _rule_prefixes(rule):
                     self._add_edges(text)
         # Every rule that an endpoint's own address does not rule out.
-        self._targets: list[tuple[int, Host, Written]] = [
-            (version, host, rule)
+        self._targets: dict[int, list[tuple[Host, Written]]] = {
+            version: [
+                (host, rule)
+                for host in (*self._interfaces[version], *self._undeclared[version])
+                for group in host.groups
+                for rule in self._rules[group]
+                if self._may_see(version, host, rule)
+            ]
             for version in (4, 6)
-            for host in (*self._interfaces[version], *self._undeclared[version])
-            for group in host.groups
-            for rule in self._rules[group]
-            if self._may_see(version, host, rule)
-        ]
+        }
 
     def draw(self, chooser: Chooser) -> Packet:
         """One packet: more often than not aimed at a rule that could see it."""
-        if self._targets and chance(chooser, 72):
-            version, near, rule = pick(chooser, self._targets)
+        version = 6 if chance(chooser, 45) and self._undeclared[6] else 4
+        if self._targets[version] and chance(chooser, 75):
+            near, rule = pick(chooser, self._targets[version])
             return self._aimed_packet(chooser, version, near, rule)
-        version = 6 if chance(chooser, 35) and self._undeclared[6] else 4
         near = self._managed_host(chooser, version)
         outbound = chance(chooser, 50)
         far = self._any_host(chooser, version)
@@ -735,7 +738,8 @@ class PacketSource:
             if _is_prefix(text) and (":" in text) == (version == 6)
         ]
         if texts:
-            return self._host(pick(chooser, edges(pick(chooser, texts))))
+            found = edges(pick(chooser, texts))
+            return self._host(pick(chooser, (found[0], found[1], found[-1], *found)))
         tag = str(_side_prefixes(rule, side)[:1]).lower()
         if "azureloadbalancer" in tag and chance(chooser, 60):
             return self._host("fe80::1234:5678:9abc" if version == 6 else "168.63.129.16")
@@ -778,7 +782,8 @@ class PacketSource:
             return pick(chooser, PLAIN_PORTS)
         first, _, last = text.partition("-")
         low, high = int(first), int(last or first)
-        return pick(chooser, (low, high, max(low - 1, 0), min(high + 1, 65535)))
+        near = (low, high, low, high, max(low - 1, 0), min(high + 1, 65535))
+        return pick(chooser, near)
 
     def _add_edges(self, text: str) -> int:
         version = 6 if ":" in text else 4

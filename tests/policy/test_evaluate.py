@@ -96,7 +96,7 @@ def how_it_works(nsg1: NetworkSecurityGroup, nsg2: NetworkSecurityGroup) -> Comp
     """Azure, How network security groups filter network traffic: four machines, three subnets.
 
     VM1 has NSG1 at its subnet and NSG2 at its NIC, VM2 the first only, VM3 the second only,
-    VM4 none.
+    VM4 none; VM5 is as VM1.
     """
     return compile_policy(
         NetworkModel(
@@ -116,17 +116,19 @@ def how_it_works(nsg1: NetworkSecurityGroup, nsg2: NetworkSecurityGroup) -> Comp
                 nic("VM2", "10.0.1.5,fd00:1:0:1::5", "subnet1"),
                 nic("VM3", "10.0.2.4,fd00:1:0:2::4", "subnet2", "NSG2"),
                 nic("VM4", "10.0.3.4,fd00:1:0:3::4", "subnet3"),
+                nic("VM5", "10.0.1.6,fd00:1:0:1::6", "subnet1", "NSG2"),
             ),
             (nsg1, nsg2),
         )
     )
 
 
-VM1, VM2, VM3, VM4 = (
+VM1, VM2, VM3, VM4, VM5 = (
     ("10.0.1.4", "fd00:1:0:1::4"),
     ("10.0.1.5", "fd00:1:0:1::5"),
     ("10.0.2.4", "fd00:1:0:2::4"),
     ("10.0.3.4", "fd00:1:0:3::4"),
+    ("10.0.1.6", "fd00:1:0:1::6"),
 )
 CLIENTS = (CLIENT, CLIENT6)
 ALLOW_80 = rule("allow-80", 100, INBOUND, ALLOW, "Tcp", ports="80")
@@ -261,7 +263,19 @@ DENY_ALL = (rule("deny-in", 100, INBOUND, DENY), rule("deny-out", 100, OUTBOUND,
                 ("NSG1", "AllowVnetInBound"),
             ],
         ),
-        # Between subnets, down to a single table.
+        # Four tables at most, and one at least.
+        (
+            NSG1_BARE,
+            VM1,
+            VM5,
+            ALLOW,
+            [
+                ("NSG2", "AllowVnetOutBound"),
+                ("NSG1", "AllowVnetOutBound"),
+                ("NSG1", "AllowVnetInBound"),
+                ("NSG2", "AllowVnetInBound"),
+            ],
+        ),
         (
             NSG1_BARE,
             VM1,

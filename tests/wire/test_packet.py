@@ -177,6 +177,7 @@ TCP4, TCP6 = ip4() / tcp(), ip6() / tcp()
         (patched(TCP4, 32, 0x60), Unparsable.TRANSPORT_HEADER),
         (patched(TCP6, 52, 0xF0), Unparsable.TRANSPORT_HEADER),
         # An extension header past the packet's end, by its own length or by the packet's.
+        (patched(ip6() / IPv6ExtHdrDestOpt(nh=59), 41, 1), Unparsable.EXTENSION_HEADER),
         (patched(ip6() / IPv6ExtHdrDestOpt() / tcp(), 41, 4), Unparsable.EXTENSION_HEADER),
         (patched(ip6() / IPv6ExtHdrDestOpt() / tcp(), 41, 255), Unparsable.EXTENSION_HEADER),
         (patched(ip6() / IPv6ExtHdrDestOpt() / tcp(), 4, 0, 7), Unparsable.EXTENSION_HEADER),

@@ -1,0 +1,88 @@
+# install: what the project needs, from a bare Debian 12 or Ubuntu 22.04. test: what .ci/run runs.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help install system lint test lab clean
+
+help:
+	@echo "make install   system packages where missing (as root), and the project in $(VENV)"
+	echo "make lint      ruff and mypy"
+	echo "make test      install, lint and all tests; kernel tests need root"
+	echo "make lab       the three-tier example in network namespaces (as root)"
+	echo "make clean     remove everything that was made here"
+	echo "PYTHON=python3.12 chooses the interpreter; 3.11 is the oldest that will do"
+
+install: $(STAMP)
+
+# Looks every time, which takes a fraction of a second, and installs only what is missing.
+system:
+	@command -v $(PYTHON) >/dev/null || {
+	    echo "$(PYTHON) was not found: install Python 3.11 or newer, or set PYTHON=" >&2; exit 1; }
+	read -r version is_old headers has_venv < <($(PYTHON) - <<'EOF'
+	import sys, sysconfig
+	from importlib.util import find_spec
+	version = "%d.%d" % sys.version_info[:2]
+	has_venv = find_spec("venv") and find_spec("ensurepip")
+	is_old = sys.version_info < (3, 11)
+	print(version, int(is_old), sysconfig.get_path("include") + "/Python.h", int(bool(has_venv)))
+	EOF
+	)
+	if [ "$$is_old" = 1 ]; then
+	    echo "$(PYTHON) is Python $$version, and nsgd needs 3.11 or newer:" >&2
+	    echo "install one (python3.11 python3.11-venv python3.11-dev) and run make PYTHON=python3.11" >&2
+	    exit 1
+	fi
+	build=() run=()
+	# To build netfilterqueue.
+	command -v gcc >/dev/null || build+=(gcc)
+	[ -e /usr/include/stdio.h ] || build+=(libc6-dev)
+	[ -e /usr/include/libnetfilter_queue/libnetfilter_queue.h ] || build+=(libnetfilter-queue-dev)
+	[ -e "$$headers" ] || build+=("python$$version-dev")
+	[ "$$has_venv" = 1 ] || build+=("python$$version-venv")
+	# For the kernel tests and the lab; nft is there to look at what is loaded.
+	PATH=$$PATH:/usr/sbin:/sbin
+	command -v nft >/dev/null || run+=(nftables)
+	command -v ip >/dev/null || run+=(iproute2)
+	command -v conntrack >/dev/null || run+=(conntrack)
+	command -v ping >/dev/null || run+=(iputils-ping)
+	command -v unshare >/dev/null || run+=(util-linux)
+	missing=("$${build[@]}" "$${run[@]}")
+	[ "$${#missing[@]}" -gt 0 ] || exit 0
+	if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+	    echo "missing packages (Debian's names): $${missing[*]}" >&2
+	    if [ "$${#build[@]}" -eq 0 ]; then
+	        echo "going on: only kernel tests and the lab need them" >&2; exit 0
+	    fi
+	    echo "install them, or run make install as root where apt-get is" >&2
+	    exit 1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt=(apt-get install -y -q --no-install-recommends "$${missing[@]}")
+	# The package lists may be absent, or too old to fetch from.
+	"$${apt[@]}" || { apt-get update -q; "$${apt[@]}"; }
+
+$(STAMP): pyproject.toml | system
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[test,lab]'
+	touch $@
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: lint
+	$(VENV)/bin/pytest
+
+lab: $(STAMP)
+	$(VENV)/bin/nsgd lab --config docs/examples/three-tier.yaml \
+	    --expected docs/examples/three-tier.expected.yaml
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find nsgd tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,49 @@
+"""Default security rules in a document: they may be repeated there, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from nsgd.config.groups import Group
+from nsgd.config.names import Names, fold
+from nsgd.config.problem import show
+from nsgd.config.report import Place, Report
+from nsgd.config.rule import assemble_rule
+from nsgd.model.rule import DEFAULT_SECURITY_RULES
+
+_BY_NAME = {fold(rule.name): rule for rule in DEFAULT_SECURITY_RULES}
+DEFAULT_NAMES = frozenset(_BY_NAME)
+_WAY_OUT = "remove defaultSecurityRules: every group has the six; a rule of yours overrides them"
+
+
+def check_default_rules(
+    raw_rules: Sequence[Mapping[str, Any] | None],
+    place: Place,
+    groups: Names[Group],
+    report: Report,
+) -> None:
+    """Report whatever differs from the six, descriptions and the case of names apart.
+
+    Source:
+        azure-semantics.md 13.14.
+    """
+    missing = dict(_BY_NAME)
+    for index, raw in enumerate(raw_rules):
+        name: str | None = raw.get("name") if raw is not None else None
+        if raw is None or name is None:
+            continue
+        at = place.at(index)
+        expected = _BY_NAME.get(fold(name))
+        if expected is None:
+            report.add(at.at("name"), f"{show(name)} is not a default security rule", _WAY_OUT)
+        elif missing.pop(fold(name), None) is None:
+            report.add(at.at("name"), f"{show(name)} is given twice", _WAY_OUT)
+        else:
+            rule = assemble_rule(raw, at, groups, report)
+            if rule is not None and expected != replace(rule, name=expected.name, description=""):
+                report.add(at, "differs from the default security rule of this name", _WAY_OUT)
+    if missing:
+        names = ", ".join(rule.name for rule in missing.values())
+        report.add(place, f"{names} {'is' if len(missing) == 1 else 'are'} missing", _WAY_OUT)

@@ -1,0 +1,131 @@
+"""Collects problems by place and adds what a reader needs: the names and the line.
+
+Checking keeps no positions. Only when something is wrong is a document read once more for its
+lines, so a good document pays nothing for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nsgd.config.problem import Key, Problem, format_path, show
+from nsgd.config.tree import Lines, Unreadable
+from nsgd.config.yaml_tree import read_lines
+
+
+class Place(NamedTuple):
+    """A path in one of the documents, which are counted from 0."""
+
+    document: int
+    path: tuple[Key, ...] = ()
+
+    def at(self, *keys: Key) -> Place:
+        """The place that *keys* lead to from here."""
+        return Place(self.document, self.path + keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One document as far as it could be read; *text* and *tree* are None where it could not."""
+
+    name: str
+    text: str | None = None
+    tree: object = None
+
+
+class _Entry(NamedTuple):
+    place: Place
+    message: str
+    way_out: str
+    line: int | None
+
+
+class Report:
+    """The problems found so far, in all documents.
+
+    *is_complete* is False where a document could not be read at all: a name that is declared
+    nowhere may then be declared there, so it is not reported as unknown.
+    """
+
+    def __init__(self, sources: Sequence[Source], is_complete: bool = True) -> None:
+        self.is_complete = is_complete
+        self._sources = sources
+        self._entries: list[_Entry] = []
+
+    def add(self, place: Place, message: str, way_out: str, line: int | None = None) -> None:
+        """Note a problem; *line* where the caller already knows it."""
+        self._entries.append(_Entry(place, message, way_out, line))
+
+    def locate(self, place: Place, seen_from: Place) -> str:
+        """Name a place in a message about another: with its document only where that differs."""
+        path = format_path(place.path)
+        if place.document == seen_from.document:
+            return path
+        return f"{path} in {self._sources[place.document].name}"
+
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems, by document and line."""
+        lines: dict[int, Lines | None] = {}
+        result: list[tuple[int, int, Problem]] = []
+        for place, message, way_out, known_line in self._entries:
+            source = self._sources[place.document]
+            line = known_line
+            if line is None and source.text is not None:
+                if place.document not in lines:
+                    lines[place.document] = _read_lines(source.text)
+                line = _line_of(lines[place.document], place.path)
+            names = _names(source.tree, place.path)
+            problem = Problem(
+                source.name,
+                format_path(place.path),
+                line,
+                f"{names}: {message}" if names else message,
+                way_out,
+            )
+            result.append((place.document, line or 0, problem))
+        result.sort(key=lambda entry: entry[:2])
+        return tuple(problem for _, _, problem in result)
+
+
+def _read_lines(text: str) -> Lines | None:
+    try:
+        return read_lines(text)
+    except Unreadable:
+        # Only JSON that is not YAML as well comes here, such as one with escaped surrogate pairs.
+        return None
+
+
+def _line_of(lines: Lines | None, path: tuple[Key, ...]) -> int | None:
+    """The line of the path, or of the deepest part of it that the document has."""
+    if lines is None:
+        return None
+    for key in path:
+        children = lines.children
+        following: Lines | None = None
+        if isinstance(children, dict) and isinstance(key, str):
+            following = children.get(key)
+        elif isinstance(children, list) and isinstance(key, int) and key < len(children):
+            following = children[key]
+        if following is None:
+            break
+        lines = following
+    return lines.line
+
+
+def _names(tree: object, path: tuple[Key, ...]) -> str:
+    """The names of the objects that the path leads through, the innermost first."""
+    names: list[str] = []
+    # A problem with a name itself shows that name already.
+    steps = path[:-2] if path[-1:] == ("name",) else path
+    for key in steps:
+        if isinstance(tree, dict) and isinstance(key, str):
+            tree = tree.get(key)
+        elif isinstance(tree, list) and isinstance(key, int) and key < len(tree):
+            tree = tree[key]
+        else:
+            break
+        if isinstance(tree, dict) and isinstance(tree.get("name"), str) and tree["name"]:
+            names.append(show(tree["name"]))
+    return " of ".join(reversed(names))

@@ -1,0 +1,189 @@
+"""One security rule: joins singular and plural fields, and refuses what Azure refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from nsgd.config.addresses import RuleEntry
+from nsgd.config.groups import Group
+from nsgd.config.names import Names, fold
+from nsgd.config.overlap import find_overlaps
+from nsgd.config.problem import show
+from nsgd.config.report import Place, Report
+from nsgd.model.address import ALL_PORTS, PortRange, Prefix
+from nsgd.model.rule import (
+    GroupMembers,
+    PrefixList,
+    RuleAddress,
+    SecurityRule,
+    TagAddress,
+)
+
+# Azure, Azure networking limits: application security groups as source or destination of a rule.
+MAXIMUM_GROUPS = 10
+
+
+class _Side(NamedTuple):
+    """The keys of one side of a rule."""
+
+    prefix: str
+    prefixes: str
+    groups: str
+    port: str
+    ports: str
+
+
+def _side(name: str) -> _Side:
+    return _Side(
+        f"{name}AddressPrefix",
+        f"{name}AddressPrefixes",
+        f"{name}ApplicationSecurityGroups",
+        f"{name}PortRange",
+        f"{name}PortRanges",
+    )
+
+
+_SOURCE = _side("source")
+_DESTINATION = _side("destination")
+
+
+def assemble_rule(
+    raw: Mapping[str, Any], place: Place, groups: Names[Group], report: Report
+) -> SecurityRule | None:
+    """The rule, or None where a part of it was refused, which has then been reported."""
+    source = _address(raw, _SOURCE, place, groups, report)
+    source_ports = _ports(raw, _SOURCE, place, report)
+    destination = _address(raw, _DESTINATION, place, groups, report)
+    destination_ports = _ports(raw, _DESTINATION, place, report)
+    name = raw.get("name")
+    priority = raw.get("priority")
+    direction = raw.get("direction")
+    access = raw.get("access")
+    protocol = raw.get("protocol")
+    if (
+        name is None
+        or priority is None
+        or direction is None
+        or access is None
+        or protocol is None
+        or source is None
+        or source_ports is None
+        or destination is None
+        or destination_ports is None
+    ):
+        return None
+    return SecurityRule(
+        name,
+        priority,
+        direction,
+        access,
+        protocol,
+        source,
+        source_ports,
+        destination,
+        destination_ports,
+        raw.get("description") or "",
+    )
+
+
+def _address(
+    raw: Mapping[str, Any], side: _Side, place: Place, groups: Names[Group], report: Report
+) -> RuleAddress | None:
+    given = [key for key in (side.prefix, side.prefixes, side.groups) if key in raw]
+    if not given:
+        # The API requires both sides; reading an absent one as '*' would widen a rule silently.
+        report.add(place.at(side.prefix), "is missing", f"write {side.prefix}: '*' to match all")
+        return None
+    if len(given) > 1:
+        report.add(
+            place.at(given[1]),
+            f"{' and '.join(given)} are given together",
+            "keep one of them; a side with both prefixes and groups needs two rules",
+        )
+        return None
+    if side.groups in raw:
+        return _group_members(raw[side.groups], place.at(side.groups), groups, report)
+    if side.prefix in raw:
+        entry: RuleEntry | None = raw[side.prefix]
+        return PrefixList((entry,)) if isinstance(entry, Prefix) else entry
+    return _prefix_list(raw[side.prefixes], place.at(side.prefixes), report)
+
+
+def _prefix_list(
+    entries: Sequence[RuleEntry | None], place: Place, report: Report
+) -> RuleAddress | None:
+    if len(entries) == 1:
+        entry = entries[0]
+        return PrefixList((entry,)) if isinstance(entry, Prefix) else entry
+    prefixes: list[tuple[Prefix, int]] = []
+    for index, entry in enumerate(entries):
+        if isinstance(entry, Prefix):
+            prefixes.append((entry, index))
+        elif entry is not None:
+            shown = show(entry.tag.value if isinstance(entry, TagAddress) else "*")
+            # hashicorp/terraform-provider-azurerm issue 5617 quotes the service.
+            report.add(
+                place.at(index),
+                f"SecurityRuleParameterContainsUnsupportedValue: {shown} in a list of several",
+                "write it alone, in a rule of its own",
+            )
+    for (outer, first), (inner, second) in find_overlaps(prefixes):
+        report.add(
+            place.at(second),
+            f"OverlappingSubnetsNotPermittedInSecurityRule: {inner} is inside {outer}, "
+            f"entry {first} of the same list",
+            "remove one of them",
+        )
+    if len(prefixes) != len(entries) or not prefixes:
+        return None
+    return PrefixList(tuple(prefix for prefix, _ in prefixes))
+
+
+def _group_members(
+    entries: Sequence[Mapping[str, Any] | None], place: Place, groups: Names[Group], report: Report
+) -> RuleAddress | None:
+    if len(entries) > MAXIMUM_GROUPS:
+        report.add(
+            place,
+            f"{len(entries)} application security groups, and one side of a rule has at most "
+            f"{MAXIMUM_GROUPS}",
+            "use several rules",
+        )
+    members: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        group = groups.resolve(entry.get("name") if entry else None, place.at(index))
+        if group is None:
+            continue
+        if fold(group.name) in members:
+            report.add(place.at(index), f"{show(group.name)} is given twice", "keep one of them")
+        members[fold(group.name)] = group.name
+    return GroupMembers(tuple(members.values())) if members else None
+
+
+def _ports(
+    raw: Mapping[str, Any], side: _Side, place: Place, report: Report
+) -> tuple[PortRange, ...] | None:
+    if side.port in raw:
+        if side.ports in raw:
+            report.add(
+                place.at(side.ports),
+                f"{side.port} and {side.ports} are given together",
+                "keep one of them",
+            )
+        port: PortRange | None = raw[side.port]
+        return None if port is None else (port,)
+    if side.ports not in raw:
+        report.add(place.at(side.port), "is missing", f"write {side.port}: '*' to match all")
+        return None
+    ranges: list[PortRange | None] = raw[side.ports]
+    if len(ranges) > 1:
+        for index, entry in enumerate(ranges):
+            if entry is ALL_PORTS:
+                report.add(
+                    place.at(side.ports, index),
+                    "SecurityRuleInvalidPortRange: '*' in a list of several",
+                    f"write {side.port}: '*', or leave '*' out of the list",
+                )
+    complete = tuple(entry for entry in ranges if entry is not None)
+    return complete if complete and len(complete) == len(ranges) else None

@@ -1,0 +1,1 @@
+"""Network namespace labs: real hosts, real packets, and what came of each of them."""
