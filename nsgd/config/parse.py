@@ -6,8 +6,8 @@ import json
 import re
 from typing import NamedTuple, NoReturn
 
-from nsgd.config.problem import show
 from nsgd.config.tree import Tree, TreeMistake, Unreadable
+from nsgd.config.wording import show
 from nsgd.config.yaml_tree import read_mistakes, read_yaml
 
 _BLANK = re.compile(r"\s*")
@@ -99,9 +99,7 @@ def _read_json(text: str) -> tuple[Tree, list[TreeMistake]]:
             error.lineno,
         ) from error
     except RecursionError as error:
-        raise Unreadable(
-            "nested too deeply", "look for a bracket that is not closed"
-        ) from error
+        raise Unreadable("nested too deeply", "look for a bracket that is not closed") from error
     except ValueError as error:
         # Python refuses to read integers of thousands of digits, whose cost is quadratic.
         raise Unreadable(

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from nsgd.config.problem import Refusal, show
+from nsgd.config.problem import Refusal
+from nsgd.config.wording import show
 from nsgd.model.address import ALL_PORTS, PortRange
 
 _CODE = "SecurityRuleInvalidPortRange"
 # Without leading zeros: 0100 is octal to some readers and decimal to others.
 _RANGE = re.compile(r"(0|[1-9][0-9]{0,4})(?:-(0|[1-9][0-9]{0,4}))?")
 _LARGEST = 65535
+# A document repeats few ports many times; each is parsed once. Refusals are not kept.
+_CACHED_TEXTS = 4096
 _ALLOWED = "write '*', a port from 0 to 65535, or a range such as '8000-8080'"
 
 
 def parse_port_range(value: object) -> PortRange:
-    """Read ``*``, a port, or ``a-b``; a port may be an integer. Raises Refusal with Azure's code."""
+    """Read ``*``, a port or ``a-b``; a port may be an integer. Raises Refusal."""
     if isinstance(value, int) and not isinstance(value, bool):
         if 0 <= value <= _LARGEST:
             return PortRange(value, value)
         raise Refusal(f"{_CODE}: {show(value)} is outside 0-{_LARGEST}", _ALLOWED)
     if not isinstance(value, str):
         raise Refusal(f"{_CODE}: {show(value)} is not a port", _ALLOWED)
+    return _parse_text(value)
+
+
+@lru_cache(_CACHED_TEXTS)
+def _parse_text(value: str) -> PortRange:
     if value == "*":
         return ALL_PORTS
     match = _RANGE.fullmatch(value)
@@ -32,9 +41,7 @@ def parse_port_range(value: object) -> PortRange:
     if max(first, last) > _LARGEST:
         raise Refusal(f"{_CODE}: {show(value)} is outside 0-{_LARGEST}", _ALLOWED)
     if first > last:
-        raise Refusal(
-            f"{_CODE}: the range {show(value)} runs backwards", f"write '{last}-{first}'"
-        )
+        raise Refusal(f"{_CODE}: the range {show(value)} runs backwards", f"write '{last}-{first}'")
     return PortRange(first, last)
 
 

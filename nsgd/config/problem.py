@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nsgd.config.wording import show
+
 Key = str | int  # one step of a path: a key of an object or a place in a list
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_$<-]{1,60}")
-_SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,3 @@ def format_path(path: Iterable[Key]) -> str:
         else:
             parts.append(f"[{show(key)}]")
     return "".join(parts)
-
-
-def show(value: object) -> str:
-    """Write a document's value for a message: one line, printable, of bounded length."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        # repr escapes what a terminal would act on, lone surrogates included.
-        return repr(value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}...")
-    if isinstance(value, (int, float)):
-        text = repr(value)
-        return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
-    return "a list" if isinstance(value, list) else "an object"

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nsgd.config.problem import Key, Problem, format_path, show
+from nsgd.config.problem import Key, Problem, format_path
 from nsgd.config.tree import Lines, Unreadable
+from nsgd.config.wording import show
 from nsgd.config.yaml_tree import read_lines
 
 

@@ -9,8 +9,8 @@ from nsgd.config.addresses import RuleEntry
 from nsgd.config.groups import Group
 from nsgd.config.names import Names, fold
 from nsgd.config.overlap import find_overlaps
-from nsgd.config.problem import show
 from nsgd.config.report import Place, Report
+from nsgd.config.wording import show
 from nsgd.model.address import ALL_PORTS, PortRange, Prefix
 from nsgd.model.rule import (
     GroupMembers,
@@ -90,6 +90,9 @@ def assemble_rule(
 def _address(
     raw: Mapping[str, Any], side: _Side, place: Place, groups: Names[Group], report: Report
 ) -> RuleAddress | None:
+    if side.prefix in raw and side.prefixes not in raw and side.groups not in raw:
+        entry: RuleEntry | None = raw[side.prefix]
+        return PrefixList((entry,)) if isinstance(entry, Prefix) else entry
     given = [key for key in (side.prefix, side.prefixes, side.groups) if key in raw]
     if not given:
         # The API requires both sides; reading an absent one as '*' would widen a rule silently.
@@ -104,9 +107,6 @@ def _address(
         return None
     if side.groups in raw:
         return _group_members(raw[side.groups], place.at(side.groups), groups, report)
-    if side.prefix in raw:
-        entry: RuleEntry | None = raw[side.prefix]
-        return PrefixList((entry,)) if isinstance(entry, Prefix) else entry
     return _prefix_list(raw[side.prefixes], place.at(side.prefixes), report)
 
 
@@ -179,6 +179,7 @@ def _ports(
     ranges: list[PortRange | None] = raw[side.ports]
     if len(ranges) > 1:
         for index, entry in enumerate(ranges):
+            # '*' is read as this very object; '0-65535' is not, and may stand in a list.
             if entry is ALL_PORTS:
                 report.add(
                     place.at(side.ports, index),

@@ -8,11 +8,11 @@ from typing import Any
 from nsgd.config.default_rules import DEFAULT_NAMES, check_default_rules
 from nsgd.config.groups import Group, check_one_network
 from nsgd.config.names import Names, fold
-from nsgd.config.problem import show
 from nsgd.config.report import Place, Report
 from nsgd.config.rule import assemble_rule
+from nsgd.config.wording import show
 from nsgd.model.network import NetworkSecurityGroup
-from nsgd.model.rule import GroupMembers, PrefixList, SecurityRule
+from nsgd.model.rule import PrefixList, SecurityRule
 
 # Azure, Azure networking limits: of one network security group.
 MAXIMUM_RULES = 1000
@@ -21,11 +21,10 @@ MAXIMUM_PREFIXES = 4000  # of all sources together, and of all destinations
 
 def assemble_security_groups(
     sections: Sequence[tuple[Place, Mapping[str, Any]]],
-    names: Names[str],
     groups: Names[Group],
     report: Report,
 ) -> list[NetworkSecurityGroup]:
-    """All groups; *names* has been told theirs already, *groups* knows the ASGs' networks."""
+    """All groups, in the order of *sections*; *groups* knows the networks of its groups."""
     result = []
     for place, raw in sections:
         rules = _assemble_rules(raw.get("securityRules") or (), place, groups, report)
@@ -60,7 +59,7 @@ def _assemble_rules(
         place = rules_place.at(index)
         name: str | None = raw.get("name")
         if name is not None:
-            _check_name(name, by_name, index, rules_place, report)
+            _check_name(name, by_name, index, place, report)
         priority: int | None = raw.get("priority")
         direction = raw.get("direction")
         if priority is not None and direction is not None:
@@ -82,20 +81,19 @@ def _assemble_rules(
 
 
 def _check_name(
-    name: str, by_name: dict[str, int], index: int, rules_place: Place, report: Report
+    name: str, by_name: dict[str, int], index: int, place: Place, report: Report
 ) -> None:
     folded = fold(name)
     first = by_name.setdefault(folded, index)
-    place = rules_place.at(index, "name")
     if first != index:
         report.add(
-            place,
+            place.at("name"),
             f"rule name {show(name)} is already taken by securityRules[{first}]",
             "give it another name; names are compared without case",
         )
     elif folded in DEFAULT_NAMES:
         report.add(
-            place,
+            place.at("name"),
             f"{show(name)} is the name of a default security rule",
             "give it another name; a rule of any other name overrides a default one",
         )
@@ -115,6 +113,3 @@ def _check_prefix_count(rules: Sequence[SecurityRule], place: Place, report: Rep
                 f"{MAXIMUM_PREFIXES}",
                 "use shorter prefixes, application security groups, or several groups",
             )
-
-
-__all__ = ["GroupMembers", "assemble_security_groups"]

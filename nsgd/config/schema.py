@@ -5,20 +5,10 @@ from __future__ import annotations
 import re
 
 from nsgd.config.addresses import parse_address, parse_prefix, parse_rule_address
+from nsgd.config.compound import Field, ListOf, NameOr, ObjectOf
 from nsgd.config.ports import parse_port_range
 from nsgd.config.settings import SETTINGS
-from nsgd.config.shape import (
-    Boolean,
-    Choice,
-    Field,
-    Integer,
-    ListOf,
-    NameOr,
-    ObjectOf,
-    Parsed,
-    Shape,
-    Text,
-)
+from nsgd.config.shape import Boolean, Choice, Integer, Parsed, Shape, Text
 from nsgd.model.rule import HIGHEST_PRIORITY, LOWEST_PRIORITY, Access, Direction, Protocol
 
 # Keys that other releases or Azure's own exports have: refused, but not as a spelling mistake.

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nsgd.config.problem import Refusal, show
+from nsgd.config.compound import Field, ListOf
+from nsgd.config.problem import Refusal
 from nsgd.config.report import Place, Report
-from nsgd.config.shape import Choice, Field, Integer, ListOf, Parsed
+from nsgd.config.shape import Choice, Integer, Parsed
+from nsgd.config.wording import show
 from nsgd.model.address import Address
 from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
 

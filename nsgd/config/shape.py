@@ -1,4 +1,4 @@
-"""Shapes: what each field of a document may hold, as values that one reader walks.
+"""Shapes: what one field of a document may hold, as values that a reader walks.
 
 A shape reads a value of the parsed tree into a Python value. What is wrong is appended to a list
 and the rest is still read, so that one pass finds everything. Paths are put together from the
@@ -7,16 +7,14 @@ inside out, by whoever holds the field: a document without mistakes builds none.
 
 from __future__ import annotations
 
-import difflib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nsgd.config.problem import Key, Refusal, show
-
-_ABSENT: tuple[object, ...] = (None, "", [])
+from nsgd.config.problem import Key, Refusal
+from nsgd.config.wording import closest, show
 
 
 @dataclass(slots=True)
@@ -51,7 +49,7 @@ class Text(Shape):
     def read(self, value: object, mistakes: list[Mistake]) -> str | None:
         """Text that is refused is still returned: references to it can then be followed."""
         if not isinstance(value, str):
-            mistakes.append(_not_text(value, self.allowed))
+            mistakes.append(not_text(value, self.allowed))
             return None
         if self.longest is not None and len(value) > self.longest:
             mistakes.append(
@@ -176,128 +174,7 @@ class Parsed(Shape):
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf(Shape):
-    """A list; entries that are refused are None in the result, so that places stay the same."""
-
-    item: Shape
-
-    def read(self, value: object, mistakes: list[Mistake]) -> list[Any]:
-        """Read every entry."""
-        if not isinstance(value, list):
-            way_out = f"write [{show(value)}]" if isinstance(value, (str, int)) else "write a list"
-            mistakes.append(Mistake(f"{show(value)} is not a list", way_out))
-            return []
-        read = self.item.read
-        result = []
-        before = len(mistakes)
-        for index, entry in enumerate(value):
-            result.append(read(entry, mistakes))
-            if len(mistakes) != before:
-                _prefix(mistakes, before, index)
-                before = len(mistakes)
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One key of an object; *default* is for readers of the tables, absent keys stay absent."""
-
-    shape: Shape
-    is_required: bool = False
-    default: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectOf(Shape):
-    """An object with the keys of *fields*; *what* names it in messages.
-
-    Null, empty text and an empty list mean that the key is absent (azure-semantics.md 13.2).
-    """
-
-    what: str
-    fields: Mapping[str, Field]
-    later: frozenset[str] = frozenset()
-    _readers: dict[str, Callable[[object, list[Mistake]], Any]] = field(
-        init=False, repr=False, compare=False
-    )
-    _required: tuple[str, ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        readers = {key: entry.shape.read for key, entry in self.fields.items()}
-        object.__setattr__(self, "_readers", readers)
-        required = tuple(key for key, entry in self.fields.items() if entry.is_required)
-        object.__setattr__(self, "_required", required)
-
-    def read(self, value: object, mistakes: list[Mistake]) -> dict[str, Any] | None:
-        """A key that is present but refused is in the result, as None or what comes nearest."""
-        if not isinstance(value, dict):
-            mistakes.append(
-                Mistake(
-                    f"{show(value)} is not {self.what}",
-                    f"write an object with {', '.join(self._required or self.fields)}",
-                )
-            )
-            return None
-        result: dict[str, Any] = {}
-        readers = self._readers
-        before = len(mistakes)
-        for key, entry in value.items():
-            reader = readers.get(key)
-            if reader is None:
-                mistakes.append(self._unknown(key))
-            elif not entry and entry in _ABSENT:
-                continue
-            else:
-                result[key] = reader(entry, mistakes)
-            if len(mistakes) != before:
-                _prefix(mistakes, before, key)
-                before = len(mistakes)
-        for key in self._required:
-            if key not in result:
-                mistakes.append(Mistake("is missing", f"add {key}", [key]))
-        return result
-
-    def _unknown(self, key: str) -> Mistake:
-        if key in self.later:
-            return Mistake(f"key {show(key)} is not supported yet", "remove it")
-        meant = closest(key, self.fields)
-        if meant:
-            return Mistake(f"unknown key {show(key)}", f"did you mean {meant}?")
-        return Mistake(f"unknown key {show(key)}", f"{self.what} has {', '.join(self.fields)}")
-
-
-@dataclass(frozen=True, slots=True)
-class NameOr(Shape):
-    """An object, or text that stands for one with that name and nothing else."""
-
-    object: ObjectOf
-
-    def read(self, value: object, mistakes: list[Mistake]) -> dict[str, Any] | None:
-        """Return the object's fields in both cases."""
-        if isinstance(value, str):
-            return {"name": self.object.fields["name"].shape.read(value, mistakes)}
-        if isinstance(value, dict):
-            return self.object.read(value, mistakes)
-        mistakes.append(_not_text(value, "a name"))
-        return None
-
-
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that *word* was probably meant to be."""
-    if len(word) > 64:
-        return None
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
-    return by_lower[found[0]] if found else None
-
-
-def _prefix(mistakes: list[Mistake], start: int, key: Key) -> None:
-    for position in range(start, len(mistakes)):
-        mistakes[position].path.append(key)
-
-
-def _not_text(value: object, allowed: str) -> Mistake:
+def not_text(value: object, allowed: str) -> Mistake:
     if isinstance(value, (int, float)):
         return Mistake(f"{show(value)} is not text", f"write {allowed}, in quotes")
     return Mistake(f"{show(value)} is not text", f"write {allowed}")

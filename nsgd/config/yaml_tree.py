@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from nsgd.config.problem import Key, show
+from nsgd.config.problem import Key
 from nsgd.config.tree import Lines, Tree, TreeMistake, Unreadable
+from nsgd.config.wording import show
 
 MAXIMUM_DEPTH = 64
 MAXIMUM_ALIASED_VALUES = 1_000_000

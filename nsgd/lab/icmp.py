@@ -1,4 +1,4 @@
-"""ICMP and ICMPv6 echo messages, and the TCP SYN, as a raw socket sees them. Standard library only."""
+"""Echo messages and TCP SYNs as raw sockets see them. Standard library only."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _ipv4_header_bytes(data: bytes) -> int:
 
 def _checksum(message: bytes) -> int:
     padded = message + b"\0" * (len(message) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -94,16 +94,26 @@ class NetworkNamespace:
         timeout_s: float = 30.0,
         text_input: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run *argv* inside to its end. Raises CalledProcessError or TimeoutExpired."""
-        return subprocess.run(  # noqa: S603
+        """Run *argv* inside to its end. Raises CalledProcessError, with what it said as a note.
+
+        Raises TimeoutExpired too; the process is then killed.
+        """
+        completed = subprocess.run(  # noqa: S603
             self.command(argv),
-            check=check,
+            check=False,
             timeout=timeout_s,
             input=text_input,
             stdin=subprocess.DEVNULL if text_input is None else None,
             capture_output=True,
             text=True,
         )
+        if check:
+            try:
+                completed.check_returncode()
+            except subprocess.CalledProcessError as error:
+                error.add_note(completed.stderr)
+                raise
+        return completed
 
     def call(self, function: Callable[[], T]) -> T:
         """Call *function* in a thread that is inside; a socket made there stays inside."""

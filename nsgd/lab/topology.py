@@ -58,7 +58,7 @@ def topology_problems(hosts: Sequence[LabHost]) -> list[str]:
         problems += [f"{what} {value} belongs to more than one host of the lab" for value in twice]
     problems += [f"host {host.name} has no address" for host in hosts if not host.addresses]
     problems += [
-        f"link {host.gateway_link} of host {host.name} is longer than {_MAXIMUM_LINK_NAME} characters"
+        f"link {host.gateway_link} is longer than {_MAXIMUM_LINK_NAME} characters"
         for host in hosts
         if len(host.gateway_link) > _MAXIMUM_LINK_NAME
     ]

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from dataclasses import dataclass
 
 _MESSAGE_BYTES = 4096
+_DESCRIPTOR = struct.Struct("=i")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,11 @@ class Channel:
     def receive(self) -> Message | None:
         """The next message, or None where none waits. Raises EOFError at the other end's death."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(
-                self._socket, _MESSAGE_BYTES, 1, socket.MSG_DONTWAIT
+            # Not socket.recv_fds: Python 3.11's ignores its flags.
+            data, ancillary, _, _ = self._socket.recvmsg(
+                _MESSAGE_BYTES,
+                socket.CMSG_SPACE(_DESCRIPTOR.size),
+                socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC,
             )
         except BlockingIOError:
             return None
@@ -72,8 +77,8 @@ class Channel:
         if not data:
             raise EOFError
         content = None
-        for descriptor in descriptors:
-            with os.fdopen(descriptor, "rb") as file:
+        for _, _, payload in ancillary:
+            with os.fdopen(_DESCRIPTOR.unpack_from(payload)[0], "rb") as file:
                 file.seek(0)
                 content = file.read()
         kind, number, text = json.loads(data)

@@ -66,6 +66,7 @@ class Supervisor:
         self._quick_deaths = 0
         self._stopping = False
         self._remove_rules = False
+        self._has_served = False
         self.lock = threading.Lock()  # a scrape reads while the loop changes
         self.loaded: LoadedPolicy | None = None
         self.counters: SharedCounters | None = None
@@ -110,6 +111,7 @@ class Supervisor:
         except RefusedByKernel:
             self._stop_worker()
             raise
+        self._has_served = True
         self.loaded_at_s = time.time()
         log.info("policy 1 in force: %s", loaded.summary)
 
@@ -229,7 +231,7 @@ class Supervisor:
             self._table.remove()
             log.info("rules removed: traffic passes unfiltered")
         self._stop_worker()
-        if not self._remove_rules:
+        if self._has_served and not self._remove_rules:
             log.info(
                 "rules stay in place: decided flows go on, new ones are dropped;"
                 " 'nsgd stop --remove-rules' removes them"

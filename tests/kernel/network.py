@@ -224,6 +224,8 @@ class Network:
             try:
                 client.connect((self[destination].address(version), port))
             except TimeoutError:
+                # Left open, it would send another SYN after a second.
+                client.close()
                 return False
             accepted, _ = server.accept()
             with accepted, client:

@@ -1,0 +1,192 @@
+"""Network interfaces: their subnet, addresses, link and application security groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nsgd.config.declared import DeclaredNetwork, DeclaredSubnet
+from nsgd.config.groups import Group, join_group
+from nsgd.config.names import Names, fold
+from nsgd.config.report import Place, Report
+from nsgd.config.wording import show
+from nsgd.model.address import Address, Prefix
+from nsgd.model.network import NetworkInterface
+
+# Azure, Azure networking limits: application security groups of one IP configuration.
+MAXIMUM_GROUPS = 20
+
+# Azure, Virtual network FAQ: "Azure reserves the first four addresses and the last address, for a
+# total of five IP addresses within each subnet." Its smallest IPv4 subnet is a /29; in the longer
+# prefixes that labs use no address is reserved.
+_RESERVED_FIRST = 4
+_LONGEST_WITH_RESERVED = 29
+
+
+class InterfaceReader:
+    """Assembles the interfaces of all documents; addresses and links are theirs alone."""
+
+    def __init__(
+        self,
+        networks: Names[DeclaredNetwork],
+        security_groups: Names[str],
+        groups: Names[Group],
+        subnets: Sequence[DeclaredSubnet],
+        report: Report,
+    ) -> None:
+        self._networks = networks
+        self._security_groups = security_groups
+        self._groups = groups
+        self._report = report
+        self._names: Names[None] = Names("network interface", report)
+        self._subnets: dict[str, list[DeclaredSubnet]] = {}
+        for subnet in subnets:
+            self._subnets.setdefault(fold(subnet.name), []).append(subnet)
+        self._holders: dict[tuple[str, Address], Place] = {}
+        self._links: dict[str, Place] = {}
+
+    def assemble(
+        self, sections: Sequence[tuple[Place, Mapping[str, Any]]]
+    ) -> list[NetworkInterface]:
+        """The interfaces as values; one whose subnet or name was refused is left out."""
+        result = []
+        for place, raw in sections:
+            name: str | None = raw.get("name")
+            if name is not None:
+                self._names.declare(name, place, None)
+            link: str | None = raw.get("link")
+            if link is not None:
+                self._bind(link, place.at("link"))
+            security_group = self._security_groups.resolve(
+                raw.get("networkSecurityGroup"), place, "networkSecurityGroup"
+            )
+            subnet = self._subnet(raw.get("subnet"), place)
+            addresses = self._addresses(raw.get("privateIPAddresses") or (), subnet, place)
+            groups: tuple[str, ...] = ()
+            if entries := raw.get("applicationSecurityGroups"):
+                groups = self._join(entries, name, subnet, place.at("applicationSecurityGroups"))
+            if name is not None and subnet is not None:
+                result.append(
+                    NetworkInterface(
+                        name,
+                        subnet.network,
+                        subnet.name,
+                        addresses,
+                        link,
+                        security_group,
+                        raw.get("enableIPForwarding") or False,
+                        groups,
+                    )
+                )
+        return result
+
+    def _bind(self, link: str, place: Place) -> None:
+        # Link names are Linux's and compare with case.
+        first = self._links.setdefault(link, place)
+        if first is not place:
+            self._report.add(
+                place,
+                f"link {show(link)} is already bound by {self._report.locate(first, place)}",
+                "a link leads to one network interface only",
+            )
+
+    def _subnet(self, reference: str | None, place: Place) -> DeclaredSubnet | None:
+        """Follow ``network/subnet``, or ``subnet`` where one network only has it."""
+        if reference is None:
+            return None
+        network_name, slash, subnet_name = reference.partition("/")
+        if slash:
+            network = self._networks.resolve(network_name, place, "subnet")
+            return (
+                None if network is None else network.subnets.resolve(subnet_name, place, "subnet")
+            )
+        found = self._subnets.get(fold(reference), [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            candidates = ", ".join(f"{subnet.network}/{subnet.name}" for subnet in found[:5])
+            self._report.add(
+                place.at("subnet"),
+                f"{len(found)} virtual networks have a subnet {show(reference)}",
+                f"write the network too: {candidates}",
+            )
+        elif self._report.is_complete:
+            self._report.add(
+                place.at("subnet"),
+                f"there is no subnet named {show(reference)}",
+                "write network/subnet, of a subnet that is declared",
+            )
+        return None
+
+    def _addresses(
+        self, entries: Sequence[Address | None], subnet: DeclaredSubnet | None, place: Place
+    ) -> tuple[Address, ...]:
+        addresses = tuple(entry for entry in entries if entry is not None)
+        if subnet is None:
+            return addresses
+        for index, address in enumerate(entries):
+            if address is None:
+                continue
+            at = place.at("privateIPAddresses", index)
+            first = self._holders.setdefault((subnet.network, address), at)
+            if first is not at:
+                self._report.add(
+                    at,
+                    f"{address} is already taken in virtual network {show(subnet.network)} by "
+                    f"{self._report.locate(first, at)}",
+                    "give each network interface its own addresses",
+                )
+            prefix = next((p for p in subnet.prefixes if p.contains(address)), None)
+            if prefix is None:
+                if subnet.prefixes:
+                    prefixes = ", ".join(str(p) for p in subnet.prefixes[:5])
+                    self._report.add(
+                        at,
+                        f"{address} is outside subnet {subnet.network}/{subnet.name} ({prefixes})",
+                        "write an address of the subnet, or name another subnet",
+                    )
+            elif _is_reserved(address, prefix):
+                first_free = Address(4, prefix.first + _RESERVED_FIRST)
+                last_free = Address(4, prefix.last - 1)
+                self._report.add(
+                    at,
+                    f"{address} is reserved: Azure keeps the first {_RESERVED_FIRST} addresses of "
+                    f"a subnet and the last",
+                    f"write an address from {first_free} to {last_free}",
+                )
+        return addresses
+
+    def _join(
+        self,
+        entries: Sequence[Mapping[str, Any] | None],
+        name: str | None,
+        subnet: DeclaredSubnet | None,
+        place: Place,
+    ) -> tuple[str, ...]:
+        if len(entries) > MAXIMUM_GROUPS:
+            self._report.add(
+                place,
+                f"{len(entries)} application security groups, and a network interface is in at "
+                f"most {MAXIMUM_GROUPS}",
+                "join groups, or use prefixes in the rules",
+            )
+        joined: dict[str, None] = {}
+        for index, entry in enumerate(entries):
+            at = place.at(index)
+            group = self._groups.resolve(entry.get("name") if entry else None, at)
+            if group is None:
+                continue
+            if group.name in joined:
+                self._report.add(at, f"{show(group.name)} is given twice", "keep one of them")
+            elif subnet is not None:
+                join_group(group, show(name), subnet.network, at, self._report)
+            joined[group.name] = None
+        return tuple(joined)
+
+
+def _is_reserved(address: Address, prefix: Prefix) -> bool:
+    return (
+        prefix.version == 4
+        and prefix.length <= _LONGEST_WITH_RESERVED
+        and (address.value < prefix.first + _RESERVED_FIRST or address.value == prefix.last)
+    )

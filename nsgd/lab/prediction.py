@@ -1,0 +1,64 @@
+"""What the policy says of probes: the deciding rule to show, and the hits that must be counted.
+
+Never what decides whether a probe is right: that is between the wire and the hand-written file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nsgd.lab.traffic import Observation
+from nsgd.model.decision import Decision
+from nsgd.policy.compile import CompiledPolicy
+from nsgd.policy.evaluate import decide
+
+RuleKey = tuple[str, str, str]  # network security group, direction, rule
+
+
+def decide_probe(policy: CompiledPolicy, observation: Observation) -> Decision:
+    """The decision on the first packet that was sent, by the gateway's links."""
+    probe = observation.probe
+    return decide(
+        policy,
+        probe.packet(observation.source_port),
+        probe.sender.gateway_link,
+        probe.receiver.gateway_link,
+    )
+
+
+def decided_by(decision: Decision) -> str:
+    """The deciding group and rule in a few words, or why there is none."""
+    reported = decision.reported
+    if reported is None:
+        return decision.reason.value
+    return f"{reported.network_security_group} {reported.direction.value} {reported.rule}"
+
+
+def predicted_hits(decisions: Iterable[Decision]) -> Counter[RuleKey]:
+    """Hits by rule: each first packet is one hit in every table that it was judged by."""
+    return Counter(
+        (table.network_security_group, table.direction.value, table.rule)
+        for decision in decisions
+        for table in decision.consulted
+    )
+
+
+def counted_hits(status: Mapping[str, Any]) -> Counter[RuleKey]:
+    """Hits by rule as the daemon's status reports them."""
+    hits: Counter[RuleKey] = Counter()
+    for entry in status.get("ruleHits", ()):
+        key = (entry["networkSecurityGroup"], entry["direction"], entry["rule"])
+        hits[key] += int(entry["hits"])
+    return hits
+
+
+def hit_differences(predicted: Counter[RuleKey], counted: Counter[RuleKey]) -> list[str]:
+    """One line for each rule whose counter is not what the probes that were sent must give."""
+    return [
+        f"{group} {direction} {rule}: {counted[group, direction, rule]} hits counted,"
+        f" {predicted[group, direction, rule]} expected"
+        for group, direction, rule in sorted(predicted.keys() | counted.keys())
+        if counted[group, direction, rule] != predicted[group, direction, rule]
+    ]

@@ -1,0 +1,168 @@
+"""``nsgd lab``: build the hosts of a policy, and compare every pair's traffic with a written file.
+
+First without a firewall, where everything must pass; then with the real daemon in the gateway.
+What decides is the wire and the hand-written file; the policy's evaluator only names rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nsgd.config.load import Document, load_documents
+from nsgd.config.problem import ConfigRefused
+from nsgd.lab.expected import Expectation, ExpectedRefused, read_expected
+from nsgd.lab.netns import Lab, remove_leftovers
+from nsgd.lab.prediction import (
+    counted_hits,
+    decide_probe,
+    decided_by,
+    hit_differences,
+    predicted_hits,
+)
+from nsgd.lab.report import Row, format_counters, format_rows, rows_as_json
+from nsgd.lab.subject import NSGD, DaemonFailed, DaemonUnderTest
+from nsgd.lab.topology import Topology, hosts_of_model
+from nsgd.lab.traffic import Observed, Traffic, all_probes
+from nsgd.policy.compile import CompiledPolicy, compile_policy
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_CONFIG = 3
+EXIT_PERMISSION = 5
+EXIT_INTERRUPTED = 130
+# The worker answers first and counts then.
+_COUNTERS_TIMEOUT_S = 3.0
+_COUNTERS_POLL_S = 0.2
+_BROKEN_PAIRS_SHOWN = 20
+
+
+class LabBroken(Exception):
+    """Without any firewall something does not pass: no result would mean anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that a run found out."""
+
+    rows: tuple[Row, ...]
+    counter_differences: tuple[str, ...]
+    status: dict[str, Any]
+
+    @property
+    def mismatches(self) -> int:
+        """Probes and counters that are not as they must be."""
+        return sum(not row.is_match for row in self.rows) + len(self.counter_differences)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.add_argument("--config", type=Path, required=True, help="the policy, a YAML document")
+    parser.add_argument(
+        "--expected", type=Path, required=True, help="what must pass and what must not, by hand"
+    )
+    parser.add_argument(
+        "--only-failures", action="store_true", help="show mismatches only, in the table"
+    )
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+
+
+def run(args: argparse.Namespace, nsgd: Sequence[str] = NSGD) -> int:
+    """Run the lab and return the exit code: 0 where everything matches.
+
+    Args:
+        args: What add_arguments declares.
+        nsgd: The command under test.
+    """
+    try:
+        content = args.config.read_bytes()
+        model = load_documents([Document(str(args.config), content)]).model
+        expectation = read_expected(args.expected.read_bytes(), hosts_of_model(model))
+    except (OSError, ConfigRefused) as error:
+        return _fail(str(error), EXIT_CONFIG)
+    except ExpectedRefused as refused:
+        return _fail("\n".join(f"{args.expected}: {p}" for p in refused.problems), EXIT_CONFIG)
+    remove_leftovers()
+    try:
+        outcome = run_lab(args.config, expectation, compile_policy(model), nsgd)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
+    except PermissionError as error:
+        return _fail(f"the lab needs root: {error}", EXIT_PERMISSION)
+    except LabBroken as broken:
+        return _fail(f"the lab itself is broken: {broken}", EXIT_FAILED)
+    except DaemonFailed as failed:
+        return _fail(f"the daemon: {failed}", EXIT_FAILED)
+    _print(outcome, args)
+    return EXIT_OK if outcome.mismatches == 0 else EXIT_FAILED
+
+
+main = run
+
+
+def run_lab(
+    config: Path, expectation: Expectation, policy: CompiledPolicy, nsgd: Sequence[str] = NSGD
+) -> Outcome:
+    """Build the lab, try everything twice, remove the lab. Raises LabBroken and DaemonFailed."""
+    probes = all_probes(expectation.hosts, expectation.services)
+    with tempfile.TemporaryDirectory(prefix="nsgd-lab-") as directory, Lab() as lab:
+        topology = Topology(lab, expectation.hosts)
+        traffic = Traffic(topology, expectation.services)
+        broken = [o for o in traffic.send(probes) if o.observed is not Observed.ANSWERED]
+        if broken:
+            shown = "".join(
+                f"\n  {o.probe}: {o.observed.value} {o.detail}".rstrip()
+                for o in broken[:_BROKEN_PAIRS_SHOWN]
+            )
+            raise LabBroken(f"{len(broken)} of {len(probes)} probes fail without it{shown}")
+        daemon = DaemonUnderTest(topology.gateway, config, Path(directory), nsgd)
+        before = counted_hits(daemon.wait_until_ready())
+        observations = traffic.send(probes)
+        decisions = [decide_probe(policy, observation) for observation in observations]
+        # Counters count from the daemon's start; what came before is not the probes'.
+        predicted = predicted_hits(decisions) + before
+        deadline = time.monotonic() + _COUNTERS_TIMEOUT_S
+        while True:
+            status = daemon.status()
+            differences = hit_differences(predicted, counted_hits(status))
+            if not differences or time.monotonic() > deadline:
+                break
+            time.sleep(_COUNTERS_POLL_S)
+        daemon.stop()
+    rows = []
+    for observation, decision in zip(observations, decisions, strict=True):
+        probe = observation.probe
+        names = (probe.sender.name, probe.receiver.name, probe.service.name)
+        rows.append(Row(observation, expectation.access[names], decided_by(decision)))
+    return Outcome(tuple(rows), tuple(differences), status)
+
+
+def _print(outcome: Outcome, args: argparse.Namespace) -> None:
+    if args.output == "json":
+        result = {
+            "probes": rows_as_json(outcome.rows),
+            "counterDifferences": list(outcome.counter_differences),
+            "mismatches": outcome.mismatches,
+            "status": outcome.status,
+        }
+        print(json.dumps(result, indent=2))
+        return
+    print(format_rows(outcome.rows, only_failures=args.only_failures))
+    print(f"\n{format_counters(outcome.status)}\n")
+    for difference in outcome.counter_differences:
+        print(f"MISMATCH {difference}")
+    total, passed = len(outcome.rows), sum(row.is_match for row in outcome.rows)
+    counters = len(outcome.counter_differences)
+    print(f"{passed} of {total} probes as expected, {counters} rule counters differ")
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"nsgd lab: {message}", file=sys.stderr)
+    return code
