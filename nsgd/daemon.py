@@ -208,7 +208,12 @@ def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_d
             write_verbs=frozenset({"reload", "stop"}),
         )
         supervisor.start()
-        supervisor.watch(links, lambda: (links.drain(), supervisor.links_changed())[0])
+
+        def links_changed() -> None:
+            links.drain()
+            supervisor.links_changed()
+
+        supervisor.watch(links, links_changed)
         settings = supervisor.settings
         metrics = start_metrics_server(
             settings.metrics_host, settings.metrics_port, observer.collect

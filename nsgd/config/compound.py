@@ -92,7 +92,7 @@ class ObjectOf(Shape):
                 before = len(mistakes)
         if not self._required <= result.keys():
             mistakes.extend(
-                Mistake("is missing", f"add {key}", [key])
+                Mistake(f"{key} is missing", f"add {key}", [key])
                 for key in self.fields
                 if key in self._required and key not in result
             )
@@ -102,9 +102,11 @@ class ObjectOf(Shape):
         return [key for key in self.fields if key in self._required] or list(self.fields)
 
     def _unknown(self, key: str) -> Mistake:
+        if key == "<<":
+            return Mistake("merge keys ('<<') are not read", "write the fields out")
         if key in self.later:
             return Mistake(f"key {show(key)} is not supported yet", "remove it")
-        meant = closest(key, self.fields)
+        meant = closest(key, tuple(self.fields))
         if meant:
             return Mistake(f"unknown key {show(key)}", f"did you mean {meant}?")
         return Mistake(f"unknown key {show(key)}", f"{self.what} has {', '.join(self.fields)}")

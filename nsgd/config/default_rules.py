@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
 from nsgd.config.groups import Group
@@ -11,7 +11,7 @@ from nsgd.config.names import Names, fold
 from nsgd.config.report import Place, Report
 from nsgd.config.rule import assemble_rule
 from nsgd.config.wording import show
-from nsgd.model.rule import DEFAULT_SECURITY_RULES
+from nsgd.model.rule import DEFAULT_SECURITY_RULES, SecurityRule
 
 _BY_NAME = {fold(rule.name): rule for rule in DEFAULT_SECURITY_RULES}
 DEFAULT_NAMES = frozenset(_BY_NAME)
@@ -42,8 +42,23 @@ def check_default_rules(
             report.add(at.at("name"), f"{show(name)} is given twice", _WAY_OUT)
         else:
             rule = assemble_rule(raw, at, groups, report)
-            if rule is not None and expected != replace(rule, name=expected.name, description=""):
-                report.add(at, "differs from the default security rule of this name", _WAY_OUT)
+            differing = [] if rule is None else _differing(rule, expected)
+            if differing:
+                report.add(
+                    at,
+                    f"differs in {', '.join(differing)} from the default security rule",
+                    _WAY_OUT,
+                )
     if missing:
         names = ", ".join(rule.name for rule in missing.values())
         report.add(place, f"{names} {'is' if len(missing) == 1 else 'are'} missing", _WAY_OUT)
+
+
+def _differing(rule: SecurityRule, expected: SecurityRule) -> list[str]:
+    """The fields that decide and are not as expected, in words."""
+    return [
+        entry.name.replace("_", " ")
+        for entry in fields(SecurityRule)
+        if entry.name not in ("name", "description")
+        and getattr(rule, entry.name) != getattr(expected, entry.name)
+    ]

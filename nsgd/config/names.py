@@ -58,7 +58,7 @@ class Names(Generic[Value]):
     def _way_out(self, name: str) -> str:
         if len(self._declared) <= _MAXIMUM_CANDIDATES and self._suggestions < _MAXIMUM_SUGGESTIONS:
             self._suggestions += 1
-            meant = closest(name, (declared for declared, _, _ in self._declared.values()))
+            meant = closest(name, tuple(declared for declared, _, _ in self._declared.values()))
             if meant:
                 return f"did you mean {show(meant)}?"
         return f"declare the {self.kind}, or correct the name"

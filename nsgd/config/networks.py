@@ -99,7 +99,9 @@ def _subnet_prefixes(raw: Mapping[str, Any], place: Place, report: Report) -> li
         )
     elif "addressPrefix" not in raw and "addressPrefixes" not in raw:
         report.add(
-            place.at("addressPrefixes"), "is missing", "add the subnet's prefixes, as a list"
+            place.at("addressPrefixes"),
+            "addressPrefixes is missing",
+            "add the subnet's prefixes, as a list",
         )
     if "addressPrefixes" in raw:
         return [

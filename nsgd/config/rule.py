@@ -96,7 +96,11 @@ def _address(
     given = [key for key in (side.prefix, side.prefixes, side.groups) if key in raw]
     if not given:
         # The API requires both sides; reading an absent one as '*' would widen a rule silently.
-        report.add(place.at(side.prefix), "is missing", f"write {side.prefix}: '*' to match all")
+        report.add(
+            place.at(side.prefix),
+            f"{side.prefix} is missing",
+            f"write {side.prefix}: '*' to match all",
+        )
         return None
     if len(given) > 1:
         report.add(
@@ -174,7 +178,11 @@ def _ports(
         port: PortRange | None = raw[side.port]
         return None if port is None else (port,)
     if side.ports not in raw:
-        report.add(place.at(side.port), "is missing", f"write {side.port}: '*' to match all")
+        report.add(
+            place.at(side.port),
+            f"{side.port} is missing",
+            f"write {side.port}: '*' to match all",
+        )
         return None
     ranges: list[PortRange | None] = raw[side.ports]
     if len(ranges) > 1:

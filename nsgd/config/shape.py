@@ -16,6 +16,9 @@ from typing import Any
 from nsgd.config.problem import Key, Refusal
 from nsgd.config.wording import closest, show
 
+# The integers of JSON, as far as a message about quotes may help.
+_INTEGER = re.compile("-?(?:0|[1-9][0-9]{0,18})")
+
 
 @dataclass(slots=True)
 class Mistake:
@@ -54,7 +57,7 @@ class Text(Shape):
         if self.longest is not None and len(value) > self.longest:
             mistakes.append(
                 Mistake(
-                    f"has {len(value)} characters, and at most {self.longest} are allowed",
+                    f"text of {len(value)} characters, where at most {self.longest} are allowed",
                     "shorten it",
                 )
             )
@@ -86,7 +89,7 @@ class Integer(Shape):
             else f"write a number from {self.smallest} to {self.largest}"
         )
         if isinstance(value, bool) or not isinstance(value, int):
-            is_quoted = isinstance(value, str) and re.fullmatch("-?[0-9]+", value)
+            is_quoted = isinstance(value, str) and _INTEGER.fullmatch(value)
             mistakes.append(
                 Mistake(
                     f"{show(value)} is {'text, not' if is_quoted else 'not'} an integer",
@@ -152,7 +155,7 @@ class Choice(Shape):
         if isinstance(value, str):
             if value.lower() in self.later:
                 return Mistake(f"{show(value)} is not supported yet", allowed)
-            meant = self.hints.get(value.lower()) or closest(value, self.choices)
+            meant = self.hints.get(value.lower()) or closest(value, tuple(self.choices))
             if meant:
                 allowed = f"did you mean {show(meant)}? One of {words} is allowed"
         return Mistake(f"{show(value)} is not allowed", allowed)

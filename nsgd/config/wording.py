@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from functools import lru_cache
 
 _SHOWN_CHARACTERS = 60
 _LONGEST_COMPARED = 64
@@ -24,10 +24,12 @@ def show(value: object) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
+# One mistake is often made in every object of a list.
+@lru_cache(256)
+def closest(word: str, known: tuple[str, ...]) -> str | None:
     """The known word that *word* was probably meant to be."""
     if len(word) > _LONGEST_COMPARED:
         return None
     by_lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None

@@ -94,7 +94,7 @@ class _Builder:
                             _line(event),
                         )
         except yaml.YAMLError as error:
-            raise _syntax(error) from error
+            raise _syntax(error, text) from error
         return self._root
 
     def _scalar(self, event: Any) -> None:
@@ -120,16 +120,7 @@ class _Builder:
         frame.key = key
         if event.tag is not None:
             self._refuse_tag(event)
-        if is_plain and key == "<<":
-            self.mistakes.append(
-                TreeMistake(
-                    self._path(),
-                    _line(event),
-                    "merge keys ('<<') are not read",
-                    "write the fields out",
-                )
-            )
-        elif key in frame.children:
+        if key in frame.children:
             self.mistakes.append(
                 TreeMistake(
                     self._path(),
@@ -250,23 +241,28 @@ def _too_deep(line: int | None) -> Unreadable:
     )
 
 
-def _syntax(error: yaml.YAMLError) -> Unreadable:
+def _syntax(error: yaml.YAMLError, text: str) -> Unreadable:
     """Say what libyaml refused in words that help the one who typed it."""
-    line = None
-    problem = "cannot be read"
-    context = ""
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        problem = error.problem or problem
-        context = error.context or ""
-    elif isinstance(error, yaml.reader.ReaderError):
-        problem = str(error.reason)
+    if not isinstance(error, yaml.MarkedYAMLError):
+        # A reader error: a character that YAML does not allow at all, by its byte offset.
+        offset = getattr(error, "position", None)
+        before = text.encode()[:offset] if isinstance(offset, int) else None
+        return Unreadable(
+            "a character that YAML does not allow",
+            "remove it, or write its escape in double quotes",
+            None if before is None else before.count(b"\n") + 1,
+        )
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else None
+    context, problem = error.context or "", error.problem or "cannot be read"
     if context == "while scanning an alias":
         return Unreadable("'*' stands here without quotes", "quote it: '*'", line)
-    if "cannot start any token" in problem and "'\\t'" in problem:
-        return Unreadable("a tab indents this line", "indent with spaces", line)
+    if "nesting depth" in problem:
+        return _too_deep(line)
     if "cannot start any token" in problem:
-        return Unreadable(f"not YAML: {problem}", "write text that begins so in quotes", line)
-    text = f"{context}, {problem}" if context else problem
-    return Unreadable(f"not YAML: {text}", "correct the document at this line", line)
+        character = text[mark.index : mark.index + 1] if mark else ""
+        if character == "\t":
+            return Unreadable("a tab indents this line", "indent with spaces", line)
+        return Unreadable(f"text may not begin with {show(character)}", "write it in quotes", line)
+    message = f"{context}, {problem}" if context else problem
+    return Unreadable(f"not YAML: {message}", "correct the document near this line", line)

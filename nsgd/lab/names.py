@@ -99,12 +99,7 @@ def _in_thread(function: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=target)
     thread.start()
-    try:
-        thread.join()
-    except BaseException:
-        # Interrupted: what the thread makes must be there before it can be removed.
-        thread.join()
-        raise
+    thread.join()
     if errors:
         raise errors[0]
     return results[0]

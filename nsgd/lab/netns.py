@@ -63,6 +63,8 @@ _SYSCTLS = (
 T = TypeVar("T")
 
 
+# An interrupt inside pyroute2's event loop, or in a callback of the garbage collector where Python
+# drops it, would be lost: every step that takes milliseconds defers it.
 class NetworkNamespace:
     """One network namespace. Made by `Lab.namespace`; its methods serve the creating thread."""
 
@@ -76,14 +78,14 @@ class NetworkNamespace:
         """The command line that runs *argv* inside; the process keeps its PID."""
         return ["nsenter", f"--net={self.path}", "--", *argv]
 
+    @interrupts_deferred()
     def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start *argv* inside; the lab ends it when the lab ends.
 
         It has a session of its own, so that Ctrl-C at a terminal reaches the lab alone.
         """
         options.setdefault("start_new_session", True)
-        with interrupts_deferred():
-            self._processes.append(subprocess.Popen(self.command(argv), **options))  # noqa: S603
+        self._processes.append(subprocess.Popen(self.command(argv), **options))  # noqa: S603
         return self._processes[-1]
 
     def run(
@@ -115,6 +117,7 @@ class NetworkNamespace:
                 raise
         return completed
 
+    @interrupts_deferred()
     def call(self, function: Callable[[], T]) -> T:
         """Call *function* in a thread that is inside; a socket made there stays inside."""
         return call_inside(self.name, function)
@@ -128,10 +131,12 @@ class NetworkNamespace:
 
         self.call(write)
 
+    @interrupts_deferred()
     def links(self) -> dict[str, int]:
         """Index by name of every link inside."""
         return {link.get("ifname"): link["index"] for link in self.iproute.get_links()}
 
+    @interrupts_deferred()
     def add_address(self, link: str, address: str) -> None:
         """Add an address with its prefix length; IPv6 addresses can be used at once."""
         text, _, length = address.partition("/")
@@ -140,6 +145,7 @@ class NetworkNamespace:
             "add", index=self._index(link), address=text, prefixlen=int(length), **flags
         )
 
+    @interrupts_deferred()
     def add_route(self, destination: str, link: str, via: str | None = None) -> None:
         """Add a route, ``0.0.0.0/0`` and ``::/0`` being the default ones.
 
@@ -153,19 +159,23 @@ class NetworkNamespace:
             route["scope"] = _SCOPE_LINK
         self.iproute.route("add", **route)
 
+    @interrupts_deferred()
     def set_up(self, link: str) -> None:
         """Set a link up."""
         self.iproute.link("set", index=self._index(link), state="up")
 
+    @interrupts_deferred()
     def set_down(self, link: str) -> None:
         """Set a link down; its IPv6 addresses and its routes go."""
         self.iproute.link("set", index=self._index(link), state="down")
 
+    @interrupts_deferred()
     def delete_link(self, link: str) -> None:
         """Delete a link, and its peer with it."""
         self.iproute.link("del", index=self._index(link))
 
     @property
+    @interrupts_deferred()
     def iproute(self) -> IPRoute:
         """pyroute2's handle, for what the methods above do not offer."""
         if self._iproute is None:
@@ -203,9 +213,7 @@ class NetworkNamespace:
     def _close_iproute(self) -> None:
         handle, self._iproute = self._iproute, None
         if handle is not None:
-            # An interrupt may have left its event loop in any state.
-            with contextlib.suppress(Exception):
-                handle.close()
+            handle.close()
 
 
 class Lab:
@@ -235,10 +243,11 @@ class Lab:
         if self._former_sigterm is not None:
             signal.signal(signal.SIGTERM, self._former_sigterm)
 
+    @interrupts_deferred()
     def namespace(self, name: str, *, forwarding: bool = False) -> NetworkNamespace:
         """Create a namespace with loopback up; *forwarding* makes it a router in both families."""
         namespace = NetworkNamespace(unused_name(name))
-        # Known to close() first: an interrupt may come at any step of the creation.
+        # Known to close() first: any step of the creation may fail.
         self._namespaces.append(namespace)
         create(namespace.name)
         forward = str(int(forwarding))
@@ -252,6 +261,7 @@ class Lab:
         namespace.set_up("lo")
         return namespace
 
+    @interrupts_deferred()
     def connect(
         self, first: NetworkNamespace, first_link: str, second: NetworkNamespace, second_link: str
     ) -> None:
@@ -278,12 +288,12 @@ class Lab:
                     raise TimeoutError(f"link {link} in {namespace.name} does not come up")
                 time.sleep(0.002)
 
+    @interrupts_deferred()
     def close(self) -> None:
         """End the processes and remove the namespaces; interrupts wait until it is done."""
-        with interrupts_deferred():
-            for namespace in self._namespaces:
-                namespace._end_processes()
-            for namespace in self._namespaces:
-                namespace._close_iproute()
-                remove(namespace.name)
-            self._namespaces.clear()
+        for namespace in self._namespaces:
+            namespace._end_processes()
+        for namespace in self._namespaces:
+            namespace._close_iproute()
+            remove(namespace.name)
+        self._namespaces.clear()

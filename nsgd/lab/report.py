@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,8 @@ def format_rows(rows: Sequence[Row], *, only_failures: bool = False) -> str:
             "" if row.is_match else "MISMATCH",
         )
         merged.setdefault(cells, []).append(f"{probe.version}")
+    if not merged:
+        return "no mismatch"
     heading = ("From", "To", "Service", "IP", "Expected", "On the wire", "Decided by", "")
     lines = [(*cells[:3], "+".join(versions), *cells[3:]) for cells, versions in merged.items()]
     return format_table([heading, *lines])
@@ -80,13 +82,22 @@ def format_counters(status: Mapping[str, Any]) -> str:
         tuple(str(entry.get(key)) for key in ("direction", "access", "reason", "flows"))
         for entry in status.get("flows", ())
     ]
-    parts.append(format_table([("Direction", "Access", "Reason", "Flows"), *flows]))
-    parts += [
-        f"{section}: " + ", ".join(f"{key} {value}" for key, value in status[section].items())
-        for section in ("queue", "packets")
-        if isinstance(status.get(section), dict)
-    ]
+    if flows:
+        parts.append(format_table([("Direction", "Access", "Reason", "Flows"), *flows]))
+    for section in ("packets", "queue"):
+        numbers = ", ".join(f"{name} {number}" for name, number in _numbers(status.get(section)))
+        if numbers:
+            parts.append(f"{section}: {numbers}")
     return "\n\n".join(parts)
+
+
+def _numbers(section: object, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """The numbers other than 0 at any depth, by dotted name."""
+    for name, value in section.items() if isinstance(section, dict) else ():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int) and value:
+            yield f"{prefix}{name}", value
 
 
 def rows_as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from nsgd.lab.prediction import (
 from nsgd.lab.report import Row, format_counters, format_rows, rows_as_json
 from nsgd.lab.subject import NSGD, DaemonFailed, DaemonUnderTest
 from nsgd.lab.topology import Topology, hosts_of_model
-from nsgd.lab.traffic import Observed, Traffic, all_probes
+from nsgd.lab.traffic import AgentFailed, Observed, Traffic, all_probes
 from nsgd.policy.compile import CompiledPolicy, compile_policy
 
 EXIT_OK = 0
@@ -82,6 +82,13 @@ def run(args: argparse.Namespace, nsgd: Sequence[str] = NSGD) -> int:
         nsgd: The command under test.
     """
     try:
+        return _run(args, nsgd)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
+
+
+def _run(args: argparse.Namespace, nsgd: Sequence[str]) -> int:
+    try:
         content = args.config.read_bytes()
         model = load_documents([Document(str(args.config), content)]).model
         expectation = read_expected(args.expected.read_bytes(), hosts_of_model(model))
@@ -92,11 +99,9 @@ def run(args: argparse.Namespace, nsgd: Sequence[str] = NSGD) -> int:
     remove_leftovers()
     try:
         outcome = run_lab(args.config, expectation, compile_policy(model), nsgd)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
     except PermissionError as error:
         return _fail(f"the lab needs root: {error}", EXIT_PERMISSION)
-    except LabBroken as broken:
+    except (LabBroken, AgentFailed) as broken:
         return _fail(f"the lab itself is broken: {broken}", EXIT_FAILED)
     except DaemonFailed as failed:
         return _fail(f"the daemon: {failed}", EXIT_FAILED)

@@ -105,15 +105,19 @@ def all_probes(hosts: Sequence[LabHost], services: Iterable[Service]) -> list[Pr
     ]
 
 
+class AgentFailed(Exception):
+    """An agent ended or does not answer: what it was asked has no result."""
+
+
 class Traffic:
-    """An agent in every host of a topology. The lab ends them."""
+    """An agent in every host of a topology, ``agents`` by host name. The lab ends them."""
 
     def __init__(self, topology: Topology, services: Iterable[Service]) -> None:
         """Start the agents; all listen when this returns."""
         services = tuple(services)
-        self._agents: dict[str, subprocess.Popen[str]] = {}
+        self.agents: dict[str, subprocess.Popen[str]] = {}
         for name, namespace in topology.namespaces.items():
-            self._agents[name] = namespace.popen(
+            self.agents[name] = namespace.popen(
                 [sys.executable, "-m", "nsgd.lab.agent"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -134,7 +138,10 @@ class Traffic:
     def send(
         self, probes: Sequence[Probe], *, timeout_s: float = PROBE_TIMEOUT_S
     ) -> list[Observation]:
-        """Send every probe once, all hosts at the same time. The outcomes are in their order."""
+        """Send every probe once, all hosts at the same time. The outcomes are in their order.
+
+        Raises AgentFailed.
+        """
         by_sender: dict[str, list[int]] = {}
         for index, probe in enumerate(probes):
             by_sender.setdefault(probe.sender.name, []).append(index)
@@ -150,7 +157,7 @@ class Traffic:
         )
         arrivals = {
             tuple(arrival)
-            for answer in self._ask({name: {"arrivals": True} for name in self._agents}).values()
+            for answer in self._ask({name: {"arrivals": True} for name in self.agents}).values()
             for arrival in answer["arrivals"]
         }
         results = {
@@ -163,20 +170,23 @@ class Traffic:
     def _ask(self, requests: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Ask all agents, then wait for all."""
         for name, request in requests.items():
-            stdin = self._agents[name].stdin
+            stdin = self.agents[name].stdin
             assert stdin is not None
-            stdin.write(json.dumps(request) + "\n")
-            stdin.flush()
+            try:
+                stdin.write(json.dumps(request) + "\n")
+                stdin.flush()
+            except BrokenPipeError:
+                raise AgentFailed(f"the agent of {name} has ended") from None
         return {name: self._answer(name) for name in requests}
 
     def _answer(self, name: str) -> dict[str, Any]:
-        stdout = self._agents[name].stdout
+        stdout = self.agents[name].stdout
         assert stdout is not None
         if not select.select([stdout], [], [], _ANSWER_TIMEOUT_S)[0]:
-            raise TimeoutError(f"the agent of {name} does not answer")
+            raise AgentFailed(f"the agent of {name} does not answer")
         line = stdout.readline()
         if not line:
-            raise RuntimeError(f"the agent of {name} has ended")
+            raise AgentFailed(f"the agent of {name} has ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nsgd.config.load import Document, load_documents
-
 from nsgd.model.packet import PacketHeader
 from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.evaluate import decide

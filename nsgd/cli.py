@@ -1,0 +1,277 @@
+"""The command ``nsgd``: one verb each, what it prints, and its exit code.
+
+Modules are imported by the verb that needs them: checking documents needs neither the kernel's
+libraries nor those for metrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nsgd import __version__
+
+if TYPE_CHECKING:
+    from nsgd.config.problem import ConfigRefused
+    from nsgd.runtime.control_client import ControlError
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFIG = 3
+EXIT_UNREACHABLE = 4
+EXIT_PERMISSION = 5
+
+SOCKET_NAME = "nsgd.sock"
+_EPILOG = """\
+exit codes:
+  0  done
+  1  failed
+  2  wrong usage
+  3  documents refused
+  4  no daemon can be reached
+  5  permission denied
+"""
+_RELOAD_TIMEOUT_S = 300.0
+_STOP_TIMEOUT_S = 30.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code. Raises SystemExit for wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(words).parse_args(words)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; nothing more must be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    return code
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nsgd",
+        description="Azure network security groups, enforced on plain Linux.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nsgd {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(
+            name,
+            help=help_text,
+            description=f"{help_text[0].upper()}{help_text[1:]}.",
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run)
+        return added
+
+    run = verb("run", _run, "run the daemon in the foreground")
+    run.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=True,
+        help="the documents, loaded as one",
+    )
+    _add_runtime_dir(run)
+    run.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=_directory("STATE_DIRECTORY", "/var/lib/nsgd"),
+        help="where decision numbers are kept (%(default)s)",
+    )
+
+    check = verb("check", _check, "check documents and say what they declare")
+    check.add_argument("files", metavar="FILE", type=Path, nargs="+", help="loaded as one")
+
+    status = verb("status", _status, "show what a running daemon decides and counts")
+    _add_runtime_dir(status)
+    status.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    status.add_argument("--all", action="store_true", help="in the table, also what is zero")
+
+    reload = verb("reload", _reload, "have the daemon read its documents again, and wait")
+    _add_runtime_dir(reload)
+
+    stop = verb("stop", _stop, "stop the daemon; its rules stay in place")
+    stop.add_argument(
+        "--remove-rules",
+        action="store_true",
+        help="remove the rules too, also those that a daemon left behind: all traffic then passes",
+    )
+    _add_runtime_dir(stop)
+
+    lab = verb("lab", _lab, "try a policy with real packets in network namespaces")
+    # Its options are in a module that imports the kernel's libraries.
+    if next((word for word in words if not word.startswith("-")), None) == "lab":
+        from nsgd.lab.run import add_arguments
+
+        add_arguments(lab)
+    return parser
+
+
+def _add_runtime_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runtime-dir",
+        metavar="DIR",
+        type=Path,
+        default=_directory("RUNTIME_DIRECTORY", "/run/nsgd"),
+        help="where the daemon's control socket is (%(default)s)",
+    )
+
+
+def _directory(variable: str, default: str) -> Path:
+    # systemd sets the variable, with several directories after one another where a unit has them.
+    return Path(os.environ.get(variable, "").partition(":")[0] or default)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from nsgd import daemon
+
+    return daemon.run(args.config, args.runtime_dir, args.state_dir)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from nsgd.config.load import load_documents
+    from nsgd.config.problem import ConfigRefused
+    from nsgd.policy.endpoints import unbound_overlaps
+    from nsgd.runtime.documents import read_documents
+
+    try:
+        model = load_documents(read_documents(args.files)).model
+    except ConfigRefused as refused:
+        return _show_problems(refused)
+    for warning in unbound_overlaps(model):
+        print(f"warning: {warning}; 'nsgd run' refuses this", file=sys.stderr)
+    rules = sum(len(group.security_rules) for group in model.network_security_groups)
+    counts = (
+        (len(model.virtual_networks), "virtual network"),
+        (len(model.network_interfaces), "network interface"),
+        (len(model.network_security_groups), "network security group"),
+        (len(model.application_security_groups), "application security group"),
+        (rules, "security rule"),
+    )
+    summary = ", ".join(_plural(number, noun) for number, noun in counts)
+    print(f"{_plural(len(args.files), 'document')}: {summary}")
+    return EXIT_OK
+
+
+def _status(args: argparse.Namespace) -> int:
+    from nsgd.observe.text import format_status
+    from nsgd.runtime.control_client import ControlError, request
+
+    try:
+        status = request(args.runtime_dir / SOCKET_NAME, "status")
+    except ControlError as error:
+        return _show_error(error)
+    if args.output == "json":
+        print(json.dumps(status, indent=2))
+    else:
+        print(format_status(status, show_all=args.all))
+    return EXIT_OK
+
+
+def _reload(args: argparse.Namespace) -> int:
+    from nsgd.runtime.control_client import ControlError, ControlErrorKind, request
+
+    try:
+        result = request(args.runtime_dir / SOCKET_NAME, "reload", _RELOAD_TIMEOUT_S)
+    except ControlError as error:
+        if error.kind is not ControlErrorKind.REFUSED:
+            return _show_error(error)
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        problems = _plural(len(error.problems), "problem")
+        return _fail(f"{error}, {problems}; the policy in force stays", EXIT_CONFIG)
+    print(f"policy {result['generation']} in force")
+    return EXIT_OK
+
+
+def _stop(args: argparse.Namespace) -> int:
+    from nsgd.runtime.control_client import ControlError, ControlErrorKind, DaemonProcess, request
+
+    path = args.runtime_dir / SOCKET_NAME
+    try:
+        with DaemonProcess(path) as process:
+            request(path, "stop", removeRules=args.remove_rules)
+            has_ended = process.wait(_STOP_TIMEOUT_S)
+    except ControlError as error:
+        if error.kind is ControlErrorKind.UNREACHABLE and args.remove_rules:
+            return _remove_orphaned_rules()
+        return _show_error(error)
+    if not has_ended:
+        return _fail(f"the daemon still runs after {_STOP_TIMEOUT_S:g} s", EXIT_FAILED)
+    if args.remove_rules:
+        print("stopped, and told to remove its rules: traffic passes unfiltered")
+    else:
+        print(
+            "stopped; its rules stay in place: decided flows go on, new ones are dropped.\n"
+            "'nsgd stop --remove-rules' removes them, 'nsgd run' takes them over."
+        )
+    return EXIT_OK
+
+
+def _remove_orphaned_rules() -> int:
+    from nsgd import daemon
+
+    try:
+        was_there = daemon.remove_rules()
+    except Exception as error:
+        # A refusal by the kernel; its class is known to the daemon's module only.
+        number = getattr(error, "number", None)
+        if not isinstance(number, int):
+            raise
+        code = EXIT_PERMISSION if number in (errno.EPERM, errno.EACCES) else EXIT_FAILED
+        return _fail(f"{error}; a daemon elsewhere may own the table", code)
+    if was_there:
+        print("no daemon runs; the rules it left are removed: traffic passes unfiltered")
+    else:
+        print("no daemon runs, and there are no rules to remove")
+    return EXIT_OK
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from nsgd.lab.run import run
+
+    return run(args)
+
+
+def _show_problems(refused: ConfigRefused) -> int:
+    for problem in refused.problems:
+        print(problem, file=sys.stderr)
+    documents = len({problem.document for problem in refused.problems})
+    problems = _plural(len(refused.problems), "problem")
+    print(f"{problems} in {_plural(documents, 'document')}", file=sys.stderr)
+    return EXIT_CONFIG
+
+
+def _show_error(error: ControlError) -> int:
+    codes = {
+        "unreachable": EXIT_UNREACHABLE,
+        "permission": EXIT_PERMISSION,
+        "usage": EXIT_USAGE,
+    }
+    return _fail(str(error), codes.get(error.kind.value, EXIT_FAILED))
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"nsgd: {message}", file=sys.stderr)
+    return code
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

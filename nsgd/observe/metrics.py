@@ -1,0 +1,244 @@
+"""All metrics of nsgd, made from a snapshot at each scrape; nothing is counted here.
+
+Label values are names from the documents or closed sets, never anything taken from a packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from nsgd.observe.metrics_server import MetricsServer
+from nsgd.observe.snapshot import QueueState, Snapshot
+
+_WORKER = "0"
+
+
+class SnapshotCollector(Collector):
+    """Turns each snapshot into metrics."""
+
+    def __init__(self, collect: Callable[[], Snapshot]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[Metric]:
+        """Metrics of a fresh snapshot."""
+        snapshot = self._collect()
+        yield from _daemon(snapshot)
+        yield from _flows(snapshot)
+        yield from _packets(snapshot)
+        yield from _queue(snapshot.queue)
+
+
+def metrics_registry(collect: Callable[[], Snapshot]) -> CollectorRegistry:
+    """Our metrics, and memory, CPU and descriptors of this process."""
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(collect))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def start_metrics_server(
+    host: str, port: int, collect: Callable[[], Snapshot], timeout_s: float = 10.0
+) -> MetricsServer:
+    """Serve ``/metrics`` from a thread.
+
+    Args:
+        host: Address or name to listen on.
+        port: TCP port; 0 takes a free one, which the server's *port* then names.
+        collect: Called at each scrape, from the scrape's own thread.
+        timeout_s: A client that is silent for longer is cut off.
+
+    Raises:
+        OSError: It cannot listen there; the text names the address.
+    """
+    return MetricsServer(host, port, metrics_registry(collect), timeout_s)
+
+
+def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
+    yield InfoMetricFamily(
+        "nsgd_build",
+        "Version and engine of the running daemon; always 1.",
+        value={"version": snapshot.version, "engine": snapshot.engine},
+    )
+    yield InfoMetricFamily(
+        "nsgd_policy",
+        "Hash of the documents in force, as 'nsgd check' and the log name them; always 1.",
+        value={"hash": snapshot.policy_hash},
+    )
+    yield _gauge(
+        "nsgd_start_time_seconds",
+        "When the daemon started, in unix time.",
+        snapshot.start_time_s,
+    )
+    yield _gauge(
+        "nsgd_policy_generation",
+        "Number of the policy in force: 1 at the start, one more with each successful reload.",
+        snapshot.generation,
+    )
+    yield _gauge(
+        "nsgd_config_last_reload_successful",
+        "Whether the last reload came into force; 0 means that an older policy still decides.",
+        snapshot.last_reload_succeeded,
+    )
+    yield _gauge(
+        "nsgd_config_last_reload_success_timestamp_seconds",
+        "When the policy in force was loaded, in unix time.",
+        snapshot.loaded_at_s,
+    )
+    yield _counter(
+        "nsgd_reloads",
+        "Reloads since the daemon started, by result; the first load is not one.",
+        ("result",),
+        [(("succeeded",), snapshot.reloads_succeeded), (("refused",), snapshot.reloads_refused)],
+    )
+    yield _gauge(
+        "nsgd_worker_up",
+        "Whether the verdict worker runs; while 0, packets of undecided flows are dropped.",
+        snapshot.worker_up,
+        worker=_WORKER,
+    )
+    yield _counter(
+        "nsgd_worker_restarts",
+        "Verdict workers started in place of one that died or failed.",
+        ("worker",),
+        [((_WORKER,), snapshot.worker_restarts)],
+    )
+    yield _gauge(
+        "nsgd_table_owned",
+        "Whether the kernel keeps other programs from changing the nftables table.",
+        snapshot.table_owned,
+    )
+
+
+def _flows(snapshot: Snapshot) -> Iterator[Metric]:
+    yield _counter(
+        "nsgd_rule_hits",
+        "First packets of flows for which a security rule decided its network security group;"
+        " a flow counts in each group that it consults, up to the first that denies.",
+        ("nsg", "direction", "rule", "access"),
+        (
+            (
+                (
+                    entry.network_security_group,
+                    entry.direction.value,
+                    entry.rule,
+                    entry.access.value,
+                ),
+                entry.hits,
+            )
+            for entry in snapshot.rule_hits
+        ),
+    )
+    yield _counter(
+        "nsgd_flows",
+        "Flows by final outcome, each counted once at its first packet;"
+        " a retry after a denial is a flow again.",
+        ("direction", "access", "reason"),
+        (
+            ((entry.direction.value, entry.access.value, entry.reason.value), entry.flows)
+            for entry in snapshot.flows
+        ),
+    )
+    yield _counter(
+        "nsgd_midstream_packets",
+        "First packets of allowed flows that were TCP segments from the middle of a connection,"
+        " as after a loss of the kernel's connection table.",
+        (),
+        [((), snapshot.midstream_packets)],
+    )
+
+
+def _packets(snapshot: Snapshot) -> Iterator[Metric]:
+    yield _by(
+        "nsgd_denied_packets",
+        "Packets that nsgd dropped, by reason; not those lost from a full queue.",
+        "reason",
+        snapshot.denied_packets,
+    )
+    yield _by(
+        "nsgd_unparsable_packets",
+        "Packets dropped because a header could not be read, by the part that is at fault.",
+        "reason",
+        snapshot.unparsable_packets,
+    )
+    yield _by(
+        "nsgd_unmanaged_packets",
+        "Packets of traffic that touches nothing declared, by what the setting did to them.",
+        "verdict",
+        snapshot.unmanaged_packets,
+    )
+    yield _counter(
+        "nsgd_queued_packets",
+        "Packets that the kernel's rules sent to the queue; less the verdicts and the waiting,"
+        " these are the packets lost there.",
+        (),
+        [((), snapshot.queued_packets)],
+    )
+    yield _by(
+        "nsgd_verdicts",
+        "Packets that the worker answered, by verdict.",
+        "verdict",
+        snapshot.verdicts,
+    )
+    yield _counter(
+        "nsgd_foreign_marks",
+        "Packets that came with a mark like a decision's, which was cleared:"
+        " another program uses bits of the mask.",
+        (),
+        [((), snapshot.foreign_marks)],
+    )
+
+
+def _queue(queue: QueueState | None) -> Iterator[Metric]:
+    yield _gauge(
+        "nsgd_queue_readable",
+        "Whether the queue's state could be read; while 0, the other queue metrics are absent.",
+        queue is not None,
+    )
+    if queue is None:
+        return
+    number = str(queue.number)
+    yield _gauge(
+        "nsgd_queue_depth", "Packets that wait in the queue now.", queue.length, queue=number
+    )
+    yield _gauge(
+        "nsgd_queue_max_length",
+        "Packets that may wait in the queue; the kernel drops what comes then.",
+        queue.max_length,
+        queue=number,
+    )
+    yield _counter(
+        "nsgd_queue_dropped",
+        "Packets that the kernel dropped at the queue since the present worker bound it.",
+        ("queue", "reason"),
+        [
+            ((number, "queue_full"), queue.dropped_full),
+            ((number, "socket"), queue.dropped_socket),
+        ],
+    )
+
+
+def _gauge(name: str, help_text: str, value: float, **labels: str) -> Metric:
+    family = GaugeMetricFamily(name, help_text, labels=tuple(labels))
+    family.add_metric(tuple(labels.values()), value)
+    return family
+
+
+def _by(name: str, help_text: str, label: str, values: Mapping[str, int]) -> Metric:
+    return _counter(name, help_text, (label,), (((key,), count) for key, count in values.items()))
+
+
+def _counter(
+    name: str,
+    help_text: str,
+    labels: tuple[str, ...],
+    samples: Iterable[tuple[tuple[str, ...], int]],
+) -> Metric:
+    """A counter; ``_total`` is appended to the name."""
+    family = CounterMetricFamily(name, help_text, labels=labels)
+    for values, count in samples:
+        family.add_metric(values, count)
+    return family

@@ -1,0 +1,145 @@
+"""Everything that metrics and status show, at about one moment: values only.
+
+All counts start with the daemon and only grow, except those of the queue, which the kernel starts
+anew with each worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from nsgd.model.decision import Reason
+from nsgd.model.rule import Access, Direction
+
+
+@dataclass(frozen=True, slots=True)
+class RuleHits:
+    """How often a security rule decided its network security group for a first packet."""
+
+    network_security_group: str
+    direction: Direction
+    rule: str
+    access: Access
+    hits: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCount:
+    """Flows with one outcome; *direction* is Inbound where no rule was asked."""
+
+    direction: Direction
+    access: Access
+    reason: Reason
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The kernel's queue; counts are since the present worker bound it."""
+
+    number: int
+    length: int  # packets that wait now
+    max_length: int
+    dropped_full: int
+    dropped_socket: int  # the worker's receive buffer was full
+    packets_seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One reading of the daemon. Keys of the mappings are closed sets."""
+
+    version: str
+    engine: str
+    generation: int
+    policy_hash: str  # of the documents' bytes
+    loaded_at_s: float  # unix time
+    start_time_s: float  # unix time
+    reloads_succeeded: int
+    reloads_refused: int
+    last_reload_succeeded: bool  # true before the first reload
+    rule_hits: tuple[RuleHits, ...]
+    flows: tuple[FlowCount, ...]
+    denied_packets: Mapping[str, int]  # by reason
+    unparsable_packets: Mapping[str, int]  # by Unparsable.value
+    unmanaged_packets: Mapping[str, int]  # by verdict
+    midstream_packets: int
+    queued_packets: int  # sent to the queue by our rules
+    verdicts: Mapping[str, int]  # given by the worker
+    queue: QueueState | None  # None where nobody reads it or its state cannot be read
+    worker_up: bool
+    worker_restarts: int
+    worker_pid: int | None  # None while there is no worker
+    foreign_marks: int
+    table_owned: bool
+    mark_mask: int
+
+
+def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot for programs, in the words of ``nsgd status -o json``."""
+    queue = snapshot.queue
+    return {
+        "state": "running",
+        "version": snapshot.version,
+        "engine": snapshot.engine,
+        "generation": snapshot.generation,
+        "policyHash": snapshot.policy_hash,
+        "startedAt": _iso_utc(snapshot.start_time_s),
+        "loadedAt": _iso_utc(snapshot.loaded_at_s),
+        "ruleHits": [
+            {
+                "networkSecurityGroup": entry.network_security_group,
+                "direction": entry.direction.value,
+                "rule": entry.rule,
+                "access": entry.access.value,
+                "hits": entry.hits,
+            }
+            for entry in snapshot.rule_hits
+        ],
+        "flows": [
+            {
+                "direction": entry.direction.value,
+                "access": entry.access.value,
+                "reason": entry.reason.value,
+                "flows": entry.flows,
+            }
+            for entry in snapshot.flows
+        ],
+        "packets": {
+            "queued": snapshot.queued_packets,
+            "denied": dict(snapshot.denied_packets),
+            "unparsable": dict(snapshot.unparsable_packets),
+            "unmanaged": dict(snapshot.unmanaged_packets),
+            "midstream": snapshot.midstream_packets,
+            "verdicts": dict(snapshot.verdicts),
+            "foreignMarks": snapshot.foreign_marks,
+        },
+        "queue": None
+        if queue is None
+        else {
+            "number": queue.number,
+            "length": queue.length,
+            "maxLength": queue.max_length,
+            "droppedFull": queue.dropped_full,
+            "droppedSocket": queue.dropped_socket,
+            "packetsSeen": queue.packets_seen,
+        },
+        "worker": {
+            "up": snapshot.worker_up,
+            "pid": snapshot.worker_pid,
+            "restarts": snapshot.worker_restarts,
+        },
+        "reloads": {
+            "succeeded": snapshot.reloads_succeeded,
+            "refused": snapshot.reloads_refused,
+            "lastSucceeded": snapshot.last_reload_succeeded,
+        },
+        "table": {"owned": snapshot.table_owned, "markMask": f"{snapshot.mark_mask:#010x}"},
+    }
+
+
+def _iso_utc(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,123 @@
+"""The status as aligned text, made from its JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def format_status(status: Mapping[str, Any], *, show_all: bool = False) -> str:
+    """Write what ``nsgd status`` shows.
+
+    Args:
+        status: What snapshot_as_json returns.
+        show_all: Also what was counted zero times.
+    """
+    packets = status["packets"]
+    hits = sorted(
+        status["ruleHits"],
+        key=lambda row: (-row["hits"], row["networkSecurityGroup"], row["direction"], row["rule"]),
+    )
+    shown = [row for row in hits if show_all or row["hits"]]
+    counts = [
+        ("queued", "", packets["queued"]),
+        *_named("verdict", packets["verdicts"]),
+        *_named("denied", packets["denied"]),
+        *_named("unparsable", packets["unparsable"]),
+        *_named("unmanaged", packets["unmanaged"]),
+        ("midstream", "", packets["midstream"]),
+        ("foreign mark", "", packets["foreignMarks"]),
+    ]
+    parts = [
+        format_table(_summary(status), right=()),
+        _titled(
+            "Rule hits",
+            ("Hits", "Access", "Direction", "Network security group", "Rule"),
+            [
+                (
+                    row["hits"],
+                    row["access"],
+                    row["direction"],
+                    row["networkSecurityGroup"],
+                    row["rule"],
+                )
+                for row in shown
+            ],
+        ),
+        _titled(
+            "Flows",
+            ("Flows", "Access", "Direction", "Reason"),
+            [
+                (row["flows"], row["access"], row["direction"], row["reason"])
+                for row in sorted(status["flows"], key=lambda row: -row["flows"])
+                if show_all or row["flows"]
+            ],
+        ),
+        _titled(
+            "Packets",
+            ("Packets", "Kind", "Reason"),
+            [(count, kind, reason) for kind, reason, count in counts if show_all or count],
+        ),
+    ]
+    hidden = len(hits) - len(shown)
+    if hidden:
+        parts.append(f"{_plural(hidden, 'rule')} without hits not shown; --all shows everything")
+    return "\n\n".join(part for part in parts if part)
+
+
+def format_table(rows: Iterable[Sequence[object]], right: Sequence[int] = (0,)) -> str:
+    """Align columns, two spaces apart; those numbered in *right* at their right side."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in texts
+    )
+
+
+def _titled(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return f"{title}\n{format_table([head, *rows])}" if rows else f"{title}: none yet"
+
+
+def _named(kind: str, counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
+    return [(kind, reason, count) for reason, count in counts.items()]
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    worker, queue, reloads, table = (status[key] for key in ("worker", "queue", "reloads", "table"))
+    last = "" if reloads["lastSucceeded"] else "; the last one was refused, the policy before stays"
+    return [
+        ("nsgd", f"{status['version']}, {status['state']} since {status['startedAt']}"),
+        ("engine", status["engine"]),
+        (
+            "policy",
+            f"{status['generation']}, loaded {status['loadedAt']}, documents"
+            f" {status['policyHash']}",
+        ),
+        ("reloads", f"{reloads['succeeded']} succeeded, {reloads['refused']} refused{last}"),
+        (
+            "worker",
+            (f"up, process {worker['pid']}" if worker["up"] else "DOWN: new flows are dropped")
+            + f", {_plural(worker['restarts'], 'restart')}",
+        ),
+        (
+            "queue",
+            "state not readable"
+            if queue is None
+            else f"{queue['number']}: {queue['length']} of {queue['maxLength']} packets wait,"
+            f" {queue['droppedFull']} dropped as it was full,"
+            f" {queue['droppedSocket']} by the worker's socket",
+        ),
+        (
+            "table",
+            ("owned" if table["owned"] else "not owned: others may change it")
+            + f", mark mask {table['markMask']}",
+        ),
+    ]

@@ -1,0 +1,271 @@
+"""The control socket of a running daemon: served from its loop, never waiting for a client.
+
+Who may connect is the file's mode; verbs that change something are for root and the daemon's own
+user. What arrives is untrusted bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import selectors
+import socket
+import stat
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from nsgd.config.problem import ConfigRefused
+from nsgd.runtime.control_wire import (
+    LENGTH,
+    MAXIMUM_REQUEST_BYTES,
+    VERB_ARGUMENTS,
+    Peer,
+    UsageRefused,
+    check_request,
+    listener_of,
+    parse_object,
+    to_frame,
+)
+from nsgd.runtime.state import StateError
+from nsgd.runtime.supervisor import RefusedByKernel
+from nsgd.runtime.worker_process import WorkerError
+
+log = logging.getLogger("nsgd")
+
+Handler = Callable[[dict[str, Any]], dict[str, Any]]
+
+# What a handler may raise to refuse; anything else is a bug and stops the daemon.
+REFUSALS = (ConfigRefused, StateError, RefusedByKernel, WorkerError)
+SOCKET_MODE = 0o660
+MAXIMUM_CONNECTIONS = 32
+# Kept for those who may write: others cannot keep them from stopping the daemon.
+_RESERVED_CONNECTIONS = 8
+TIMEOUT_S = 5.0
+
+
+class ControlSocketError(OSError):
+    """The socket cannot be had; the text says why and what to do."""
+
+
+class _Connection:
+    """One client: first bytes of a request come in, then bytes of the answer go out."""
+
+    def __init__(self, end: socket.socket, peer: Peer, deadline_s: float) -> None:
+        self.socket = end
+        self.peer = peer
+        self.deadline_s = deadline_s  # for the whole request, then for each part of the answer
+        self.received = bytearray()
+        self.unsent: memoryview | None = None  # None until there is an answer
+
+
+class ControlServer:
+    """Listens in a directory that it locks for the daemon's life."""
+
+    def __init__(
+        self,
+        path: Path,
+        handlers: Mapping[str, Handler],
+        write_verbs: Collection[str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the place of a dead daemon's socket, but not of a live one's.
+
+        Args:
+            path: The socket, in an existing directory.
+            handlers: Called with a verb's arguments; a result, or an exception of REFUSALS.
+            write_verbs: Verbs that only root and the daemon's own user may use.
+            clock: Monotonic seconds.
+
+        Raises:
+            ControlSocketError: A daemon runs there, or the place cannot be used.
+        """
+        self._path = path
+        self._handlers = handlers
+        self._verbs = {verb: VERB_ARGUMENTS.get(verb, {}) for verb in handlers}
+        self._write_verbs = frozenset(write_verbs)
+        self._clock = clock
+        self._writers = {0, os.geteuid()}
+        self._connections: set[_Connection] = set()
+        try:
+            self._lock = _lock_directory(path)
+            try:
+                self._listener = _listen(path)
+            except BaseException:
+                os.close(self._lock)
+                raise
+        except ControlSocketError:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ControlSocketError(f"control socket {path}: {reason}") from error
+        self._inode = path.lstat().st_ino
+        # A selector's own descriptor is readable when one of its descriptors is ready.
+        self._selector = selectors.EpollSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def fileno(self) -> int:
+        """Readable when there is something to handle."""
+        return self._selector.fileno()
+
+    def handle(self) -> None:
+        """Do what can be done now; called when fileno() is readable."""
+        # Before the events: a client whose bytes waited while the loop was busy is not late.
+        now_s = self._clock()
+        ready = [key.data for key, _ in self._selector.select(0)]
+        for connection in ready:
+            if connection is not None:
+                self._advance(connection)
+        for connection in [c for c in self._connections if c.deadline_s < now_s]:
+            self._drop(connection)
+        if None in ready:
+            self._accept()
+
+    def close(self) -> None:
+        """Leave; the socket's file goes too, unless it is another's by now."""
+        for connection in list(self._connections):
+            self._drop(connection)
+        self._selector.close()
+        try:
+            if self._path.lstat().st_ino == self._inode:
+                self._path.unlink()
+        except OSError as error:
+            log.warning("control socket %s is not removed: %s", self._path, error.strerror)
+        self._listener.close()
+        os.close(self._lock)
+
+    def _accept(self) -> None:
+        try:
+            end, _ = self._listener.accept()
+        except OSError as error:
+            if not isinstance(error, BlockingIOError):
+                log.warning("control socket: no connection accepted: %s", error.strerror)
+            return
+        end.setblocking(False)
+        connection = _Connection(end, Peer.of(end), self._clock() + TIMEOUT_S)
+        self._connections.add(connection)
+        self._selector.register(end, selectors.EVENT_READ, connection)
+        limit = MAXIMUM_CONNECTIONS
+        if connection.peer.uid not in self._writers:
+            limit -= _RESERVED_CONNECTIONS
+        if len(self._connections) > limit:
+            self._answer(connection, _refusal("busy", "too many clients at once; try again"))
+            self._drop(connection)
+
+    def _advance(self, connection: _Connection) -> None:
+        try:
+            if connection.unsent is None:
+                self._receive(connection)
+            else:
+                self._send(connection)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(connection)
+
+    def _receive(self, connection: _Connection) -> None:
+        received = connection.received
+        data = connection.socket.recv(LENGTH.size + MAXIMUM_REQUEST_BYTES + 1 - len(received))
+        if not data:
+            self._drop(connection)
+            return
+        received += data
+        if len(received) < LENGTH.size:
+            return
+        (length,) = LENGTH.unpack_from(received)
+        if length > MAXIMUM_REQUEST_BYTES:
+            text = f"a request of {length} bytes is longer than {MAXIMUM_REQUEST_BYTES}"
+            self._answer(connection, _refusal("usage", text))
+        elif len(received) > LENGTH.size + length:
+            self._answer(connection, _refusal("usage", "there are bytes after the request"))
+        elif len(received) == LENGTH.size + length:
+            self._answer(connection, self._result(connection.peer, received[LENGTH.size :]))
+
+    def _result(self, peer: Peer, body: bytearray) -> dict[str, Any]:
+        try:
+            verb, arguments = check_request(parse_object(body), self._verbs)
+        except UsageRefused as refused:
+            return _refusal("usage", str(refused))
+        if verb in self._write_verbs and peer.uid not in self._writers:
+            log.warning("%s refused: asked by user %d, process %d", verb, peer.uid, peer.pid)
+            text = f"{verb} is for root and the daemon's own user, not for user {peer.uid}"
+            return _refusal("permission", text)
+        try:
+            return {"ok": True, "result": self._handlers[verb](arguments)}
+        except ConfigRefused as refused:
+            problems = [str(problem) for problem in refused.problems]
+            return _refusal("refused", f"{verb} refused") | {"problems": problems}
+        except REFUSALS as refused:
+            return _refusal("refused", f"{verb} refused") | {"problems": [str(refused)]}
+
+    def _answer(self, connection: _Connection, answer: Mapping[str, Any]) -> None:
+        connection.unsent = memoryview(to_frame(answer))
+        self._selector.modify(connection.socket, selectors.EVENT_WRITE, connection)
+        # At once: a small answer is then on its way before the daemon stops.
+        self._advance(connection)
+
+    def _send(self, connection: _Connection) -> None:
+        assert connection.unsent is not None
+        connection.deadline_s = self._clock() + TIMEOUT_S
+        while connection.unsent:
+            connection.unsent = connection.unsent[connection.socket.send(connection.unsent) :]
+        self._drop(connection)
+
+    def _drop(self, connection: _Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._selector.unregister(connection.socket)
+            connection.socket.close()
+
+
+def _refusal(code: str, text: str) -> dict[str, Any]:
+    return {"ok": False, "code": code, "error": text}
+
+
+def _lock_directory(path: Path) -> int:
+    """A lock that the kernel gives up when the daemon dies, so two cannot start at once."""
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise _already_running(path, listener_of(path)) from error
+    return descriptor
+
+
+def _listen(path: Path) -> socket.socket:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        pass
+    else:
+        if not stat.S_ISSOCK(found.st_mode):
+            raise ControlSocketError(
+                f"control socket {path}: there is something that is no socket;"
+                " remove it or choose another runtime directory"
+            )
+        listener = listener_of(path)
+        if listener is not None:
+            raise _already_running(path, listener)
+        path.unlink()
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        made.bind(os.fspath(path))
+        # Before it listens, so nobody gets in by a looser mode.
+        path.chmod(SOCKET_MODE)
+        made.listen(MAXIMUM_CONNECTIONS)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _already_running(path: Path, listener: Peer | None) -> ControlSocketError:
+    who = "another daemon" if listener is None else f"a daemon with process id {listener.pid}"
+    return ControlSocketError(
+        f"{who} uses {path.parent}; stop it or choose another runtime directory"
+    )

@@ -1,0 +1,75 @@
+"""Reads documents from files, and tells every file that is not one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from nsgd.config.load import Document
+from nsgd.config.problem import ConfigRefused, Problem
+
+MAXIMUM_DOCUMENT_BYTES = 64 << 20
+
+_WAYS_OUT = {
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path",
+    errno.EACCES: "let the user that runs nsgd read it",
+    errno.EPERM: "let the user that runs nsgd read it",
+}
+
+
+def read_documents(paths: Sequence[Path]) -> list[Document]:
+    """Read all files, in the order given.
+
+    Raises:
+        ConfigRefused: With one problem for each file that cannot be read, is not a regular file
+            or is longer than MAXIMUM_DOCUMENT_BYTES.
+    """
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for path in paths:
+        name = str(path)
+        try:
+            documents.append(Document(name, _read(path)))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            way_out = _WAYS_OUT.get(error.errno or 0, "check the file and its file system")
+            problems.append(Problem(name, "", None, f"cannot be read: {reason}", way_out))
+        except _Unsuitable as unsuitable:
+            problems.append(Problem(name, "", None, *unsuitable.args))
+    if problems:
+        raise ConfigRefused(tuple(problems))
+    return documents
+
+
+class _Unsuitable(Exception):
+    """Message and way out."""
+
+
+def _read(path: Path) -> bytes:
+    # Before opening, which some devices take as a request.
+    _require_regular(os.stat(path).st_mode)
+    # It may be another file by now, and opening a pipe would wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _require_regular(os.fstat(descriptor).st_mode)
+        with open(descriptor, "rb", closefd=False) as file:
+            # Not by the file's size: it may grow meanwhile.
+            content = file.read(MAXIMUM_DOCUMENT_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAXIMUM_DOCUMENT_BYTES:
+        raise _Unsuitable(
+            f"is longer than {MAXIMUM_DOCUMENT_BYTES >> 20} MiB", "split it into several documents"
+        )
+    return content
+
+
+def _require_regular(mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise _Unsuitable("is a directory", "name the files in it")
+    if not stat.S_ISREG(mode):
+        raise _Unsuitable("is not a regular file", "copy it to one: a reload reads it again")

@@ -1,0 +1,82 @@
+"""Problems get the line that a reader looks for, and names across documents."""
+
+from __future__ import annotations
+
+import pytest
+
+from nsgd.config.problem import Key
+from nsgd.config.report import Place, Report, Source
+
+TEXT = """\
+a:
+  - name: one
+    b: 1
+
+  - {name: two,
+     c: [1,
+         2]}
+"""
+TREE = {"a": [{"name": "one", "b": 1}, {"name": "two", "c": [1, 2]}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "names"),
+    [
+        ((), 1, ""),
+        (("a",), 1, ""),
+        (("a", 0), 2, "'one': "),
+        (("a", 0, "name"), 2, ""),
+        (("a", 0, "b"), 3, "'one': "),
+        (("a", 1), 5, "'two': "),
+        (("a", 1, "c"), 6, "'two': "),
+        (("a", 1, "c", 1), 7, "'two': "),
+        # What is not there has the line of what holds it.
+        (("a", 1, "missing"), 5, "'two': "),
+        (("a", 0, "b", "deeper"), 3, "'one': "),
+        (("a", 7), 1, ""),
+        (("z", "y"), 1, ""),
+    ],
+)
+def test_line_and_names(path: tuple[Key, ...], line: int, names: str) -> None:
+    """Of the deepest part of the path that the document has."""
+    report = Report([Source("f", TEXT, TREE)])
+    report.add(Place(0, path), "is bad", "mend it")
+    (problem,) = report.problems()
+    assert (problem.line, problem.message) == (line, f"{names}is bad")
+
+
+def test_a_known_line_is_kept() -> None:
+    """A parser knows better than the path."""
+    report = Report([Source("f", TEXT, TREE), Source("g")])
+    report.add(Place(1), "is bad", "mend it")
+    report.add(Place(1), "is bad", "mend it", 9)
+    report.add(Place(0, ("a", 1)), "is bad", "mend it", 2)
+    assert [(problem.document, problem.line) for problem in report.problems()] == [
+        ("f", 2),
+        ("g", None),
+        ("g", 9),
+    ]
+
+
+def test_json_that_is_not_yaml_has_no_lines() -> None:
+    """The escape of a character beyond 16 bits; the path must do."""
+    text = '{"a":\n "\\ud83d\\ude00"}'
+    report = Report([Source("f", text, {"a": "\U0001f600"})])
+    report.add(Place(0, ("a",)), "is bad", "mend it")
+    assert [(problem.path, problem.line) for problem in report.problems()] == [("a", None)]
+
+
+def test_problems_are_in_the_order_of_the_documents() -> None:
+    """By line where one is found later than another."""
+    report = Report([Source("f", TEXT, TREE), Source("g", TEXT, TREE)])
+    for document, path in ((1, ("a", 0)), (0, ("a", 1)), (0, ("a", 0)), (0, ("a", 0, "b"))):
+        report.add(Place(document, path), "is bad", "mend it")
+    found = [(problem.document, problem.line) for problem in report.problems()]
+    assert found == [("f", 2), ("f", 3), ("f", 5), ("g", 2)]
+
+
+def test_locate() -> None:
+    """The document is named where it is another."""
+    report = Report([Source("f"), Source("g")])
+    assert report.locate(Place(0, ("a", 1)), Place(0)) == "a[1]"
+    assert report.locate(Place(0, ("a", 1)), Place(1)) == "a[1] in f"

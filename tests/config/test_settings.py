@@ -1,0 +1,117 @@
+"""The daemon section."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nsgd.config.compound import ListOf
+from nsgd.config.settings import SETTINGS
+from nsgd.config.shape import Choice, Mistake
+from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
+from tests.config.documents import load, refuse, refuse_one
+
+DEFAULTS = DaemonSettings()
+
+
+def test_the_defaults_of_the_table_are_those_of_the_model() -> None:
+    """A document that states every default changes nothing."""
+    stated = {key: field.default for key, field in SETTINGS.items()}
+    assert load({"daemon": stated}).settings == DEFAULTS
+    assert load({"daemon": {}}).settings == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("unmanagedTraffic", "DROP", {"unmanaged_traffic": UnmanagedTraffic.DROP}),
+        ("metricsListen", "0.0.0.0:1", {"metrics_host": "0.0.0.0", "metrics_port": 1}),
+        ("metricsListen", "[::]:65535", {"metrics_host": "::", "metrics_port": 65535}),
+        ("metricsListen", "localhost:0", {"metrics_host": "localhost", "metrics_port": 0}),
+        ("metricsListen", "a-b.example:80", {"metrics_host": "a-b.example", "metrics_port": 80}),
+        ("queueNumber", 0, {"queue_number": 0}),
+        ("queueNumber", 65535, {"queue_number": 65535}),
+        ("queueLength", 1, {"queue_length": 1}),
+        ("queueLength", 1_000_000, {"queue_length": 1_000_000}),
+        ("markMask", "0xFFFFFF00", {"mark_mask": 0xFFFFFF00}),
+        ("markMask", 0x00FFFFFF, {"mark_mask": 0x00FFFFFF}),
+    ],
+)
+def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None:
+    """Values at both ends."""
+    assert load({"daemon": {key: value}}).settings == replace(DEFAULTS, **expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("unmanagedTraffic", "refuse", "'refuse' is not allowed"),
+        ("metricsListen", "9480", "'9480' is not an address to listen on"),
+        ("metricsListen", 9480, "9480 is not an address to listen on"),
+        ("metricsListen", ":9480", "it has no host"),
+        ("metricsListen", "127.0.0.1", "is not an address to listen on"),
+        ("metricsListen", "127.0.1:80", "is not an address to listen on"),
+        ("metricsListen", "127.0.0.1:65536", "port 65536 is outside 0-65535"),
+        ("metricsListen", "127.0.0.1:080", "is not an address to listen on"),
+        ("metricsListen", "::1:80", "is not an address to listen on"),
+        ("metricsListen", "[127.0.0.1]:80", "is not an address to listen on"),
+        ("metricsListen", "[::1%lo]:80", "is not an address to listen on"),
+        ("metricsListen", "http://a:80", "is not an address to listen on"),
+        ("metricsListen", "a b:80", "is not an address to listen on"),
+        ("queues", 0, "0 is outside 1-1"),
+        ("queueNumber", -1, "-1 is outside 0-65535"),
+        ("queueNumber", 65536, "65536 is outside 0-65535"),
+        ("queueLength", 0, "0 is outside 1-1000000"),
+        ("queueLength", 1_000_001, "1000001 is outside 1-1000000"),
+        ("markMask", "0x007fffff", "'0x007fffff' has 23 bits set, and at least 24 are needed"),
+        ("markMask", "0x1ffffffff", "is not a 32-bit mask"),
+        ("markMask", 1 << 32, "is not a 32-bit mask"),
+        ("markMask", -1, "is not a 32-bit mask"),
+        ("markMask", True, "is not a 32-bit mask"),
+        ("markMask", "ffffffff", "is not a 32-bit mask"),
+        # Words of later releases.
+        ("roles", ["gateway", "host"], "'host' is not supported yet"),
+        ("engine", "kernel", "'kernel' is not supported yet"),
+        ("engine", "nft", "'nft' is not allowed"),
+        ("failureMode", "open", "'open' is not supported yet"),
+        ("queues", 2, "2 is not supported yet"),
+        ("failsafe", ["tcp/22"], "key 'failsafe' is not supported yet"),
+        ("onStop", "keep", "key 'onStop' is not supported yet"),
+        ("adoptSeconds", 30, "key 'adoptSeconds' is not supported yet"),
+        ("existingFlows", "judge", "key 'existingFlows' is not supported yet"),
+    ],
+)
+def test_a_setting_that_is_refused(key: str, value: object, message: str) -> None:
+    """What a later release takes is told apart from a mistake."""
+    path, found, _ = refuse_one({"daemon": {key: value}})
+    assert path in (f"daemon.{key}", f"daemon.{key}[1]")
+    assert message in found
+
+
+def test_unquoted_in_yaml() -> None:
+    """A mask and an address need no quotes: YAML's guesses are off."""
+    settings = load("daemon: {markMask: 0x00ffffff, metricsListen: 127.0.0.1:80}").settings
+    assert (settings.mark_mask, settings.metrics_port) == (0x00FFFFFF, 80)
+
+
+def test_one_document_only_has_the_section() -> None:
+    """Two would have to be merged by some order."""
+    first = {"daemon": {"queueNumber": 1}}
+    (problem,) = refuse(first, {}, first)
+    assert (problem.document, problem.path) == ("d2", "daemon")
+    assert problem.message == "the daemon section is already given by daemon in d0"
+
+
+def test_later_words_are_not_words_of_now() -> None:
+    """A word moves from one list to the other, never into both."""
+    shapes = [field.shape for field in SETTINGS.values()]
+    choices = [shape.item if isinstance(shape, ListOf) else shape for shape in shapes]
+    later = [
+        (shape, word) for shape in choices if isinstance(shape, Choice) for word in shape.later
+    ]
+    assert len(later) == 3
+    for shape, word in later:
+        mistakes: list[Mistake] = []
+        shape.read(word, mistakes)
+        assert [mistake.message for mistake in mistakes] == [f"'{word}' is not supported yet"]
