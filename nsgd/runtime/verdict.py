@@ -98,7 +98,7 @@ class VerdictPath:
         self._others = ~worker_policy.mark_mask & 0xFFFFFFFF
         self._is_reply = layout.is_reply
         self._is_open = layout.is_open
-        self._is_decided = layout.is_decided
+        self._known = layout.is_open | layout.is_decided
         self._no_outbound = layout.outbound(NO_TABLE)
         self._no_inbound = layout.inbound(NO_TABLE)
         self._cells = counters.cells
@@ -129,7 +129,9 @@ class VerdictPath:
         tables = consulted_tables(self._policy, packet, in_link, out_link)
         if isinstance(tables, Decision):
             return self._without_table(tables, mark)
-        counted = not mark & self._is_decided
+        # In transit of a forwarding NIC every packet is judged; a flow counts once a crossing,
+        # and as long as it is denied.
+        counted = mark & self._known != self._known
         cells = self._cells
         outbound, inbound = self._no_outbound, self._no_inbound
         direction = Direction.INBOUND
@@ -139,12 +141,12 @@ class VerdictPath:
             rule = table.match(
                 version, protocol, source, destination, source_port, destination_port
             )
-            if counted:
-                cells[self._first_hit[index] + self._numbers[index][rule]] += 1
             direction = table.direction
-            if not table.allows >> rule & 1:
-                if counted:
-                    cells[cell.FLOWS[direction, Access.DENY, Reason.RULE]] += 1
+            allowed = table.allows >> rule & 1
+            if counted or not allowed:
+                cells[self._first_hit[index] + self._numbers[index][rule]] += 1
+            if not allowed:
+                cells[cell.FLOWS[direction, Access.DENY, Reason.RULE]] += 1
                 cells[cell.DENIED[Reason.RULE]] += 1
                 cells[cell.DROPPED] += 1
                 return None
@@ -161,14 +163,13 @@ class VerdictPath:
 
     def _without_table(self, decision: Decision, mark: int) -> int | None:
         cells = self._cells
-        counted = not mark & self._is_decided
         if decision.access is None:
             # The kernel's sets were of another policy than ours for a moment.
             accept = self._accept_unmanaged
             cells[cell.UNMANAGED_ACCEPTED if accept else cell.UNMANAGED_DROPPED] += 1
             cells[cell.ACCEPTED if accept else cell.DROPPED] += 1
             return mark & self._others if accept else None
-        if counted:
+        if decision.access is Access.DENY or mark & self._known != self._known:
             cells[cell.FLOWS[Direction.INBOUND, decision.access, decision.reason]] += 1
         if decision.access is Access.DENY:
             cells[cell.DENIED[decision.reason]] += 1

@@ -132,7 +132,7 @@ def test_helper_data_flows_are_judged_as_new(net: Network, version: int) -> None
     client = net["internet"].bound(socket.SOCK_DGRAM, 0, version)
     client.sendto(b"\0\1file\0octet\0", (net["server"].address(version), 69))
     _, sender = server.recvfrom(100)
-    expectations = net.gateway.run(["conntrack", "-L", "expect"]).stdout
+    expectations = net.gateway.run(["conntrack", "-L", "expect", "-f", f"ipv{version}"]).stdout
     assert "helper=tftp" in expectations, "the helper is not at work: the test would show nothing"
     before = dict(net.hits())
     data.sendto(b"\0\3\0\1data", sender)

@@ -97,12 +97,28 @@ def test_reply_is_judged_by_the_original_direction(path: VerdictPath) -> None:
     assert path.judge(bytes(denied), LAYOUT.is_reply, "veth-web1", "eth0") is None
 
 
-def test_transit_is_not_counted_again(path: VerdictPath, counters: SharedCounters) -> None:
-    """A decided flow on its second crossing is judged and not counted as a flow."""
+@pytest.mark.parametrize(
+    ("request_bits", "flows"),
+    [
+        (LAYOUT.is_decided, 1),  # the first packet's second crossing
+        (LAYOUT.is_open, 1),  # open before nsgd came
+        (LAYOUT.is_decided | LAYOUT.is_open, 0),  # a later packet in transit
+    ],
+)
+def test_transit_is_counted_once_a_crossing(
+    path: VerdictPath, counters: SharedCounters, request_bits: int, flows: int
+) -> None:
+    """Each packet in transit of a forwarding NIC is judged; not each is a flow."""
     packet = bytes(http(OUTSIDE, "10.0.1.4"))
-    assert path.judge(packet, LAYOUT.is_decided, "veth-router", "veth-web1") is not None
-    assert sum(counters.cells) == 1
-    assert counters.cells[cell.ACCEPTED] == 1
+    assert path.judge(packet, request_bits, "veth-router", "veth-web1") is not None
+    assert counters.cells[cell.FLOWS[Direction.INBOUND, Access.ALLOW, Reason.RULE]] == flows
+    hits = counters.hits(
+        Direction.INBOUND, number(Direction.INBOUND, "nic", "AllowHttp", Access.ALLOW)
+    )
+    assert hits == flows
+    denied = bytes(http(OUTSIDE, "10.0.1.4", 81))
+    assert path.judge(denied, request_bits, "veth-router", "veth-web1") is None
+    assert counters.cells[cell.FLOWS[Direction.INBOUND, Access.DENY, Reason.RULE]] == 1
 
 
 @pytest.mark.parametrize(
