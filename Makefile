@@ -68,7 +68,7 @@ system:
 
 $(STAMP): pyproject.toml | system
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[test,lab]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 
 lint: $(STAMP)

@@ -213,13 +213,14 @@ def _stop(args: argparse.Namespace) -> int:
         if error.kind is ControlErrorKind.UNREACHABLE and args.remove_rules:
             return _remove_orphaned_rules()
         return _show_error(error)
-    if not has_ended:
+    if has_ended is False:
         return _fail(f"the daemon still runs after {_STOP_TIMEOUT_S:g} s", EXIT_FAILED)
+    stopped = "stopped" if has_ended else "stopping"
     if args.remove_rules:
-        print("stopped, and told to remove its rules: traffic passes unfiltered")
+        print(f"{stopped}, and told to remove its rules: traffic then passes unfiltered")
     else:
         print(
-            "stopped; its rules stay in place: decided flows go on, new ones are dropped.\n"
+            f"{stopped}; its rules stay in place: decided flows go on, new ones are dropped.\n"
             "'nsgd stop --remove-rules' removes them, 'nsgd run' takes them over."
         )
     return EXIT_OK
@@ -262,6 +263,7 @@ def _show_problems(refused: ConfigRefused) -> int:
 def _show_error(error: ControlError) -> int:
     codes = {
         "unreachable": EXIT_UNREACHABLE,
+        "noAnswer": EXIT_UNREACHABLE,
         "permission": EXIT_PERMISSION,
         "usage": EXIT_USAGE,
     }

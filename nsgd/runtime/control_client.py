@@ -27,7 +27,8 @@ _CHUNK_BYTES = 1 << 20
 class ControlErrorKind(Enum):
     """Why there is no result."""
 
-    UNREACHABLE = "unreachable"  # no daemon, or none that answers
+    UNREACHABLE = "unreachable"  # no daemon listens
+    NO_ANSWER = "noAnswer"  # one may run, but gave none
     PERMISSION = "permission"
     REFUSED = "refused"  # the daemon did not do it; problems say why
     USAGE = "usage"  # it does not know the request: another version
@@ -66,7 +67,7 @@ def request(path: Path, verb: str, timeout_s: float = 10.0, **args: Any) -> dict
             head = _receive(connection, LENGTH.size, deadline_s)
             (length,) = LENGTH.unpack(head)
             if length > MAXIMUM_ANSWER_BYTES:
-                raise _unreachable(f"what listens at {path} is no nsgd daemon")
+                raise _no_answer(f"what listens at {path} is no nsgd daemon")
             answer = parse_object(_receive(connection, length, deadline_s))
         except PermissionError as error:
             raise ControlError(
@@ -75,21 +76,22 @@ def request(path: Path, verb: str, timeout_s: float = 10.0, **args: Any) -> dict
                 " be root, the daemon's user or of the socket's group",
             ) from error
         except TimeoutError as error:
-            raise _unreachable(
+            raise _no_answer(
                 f"the daemon at {path} does not answer within {timeout_s:g} s;"
                 " it may still be starting, or be busy with a reload"
             ) from error
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise _unreachable(
-                f"no daemon listens at {path}; it does not run, or has another --runtime-dir"
+            raise ControlError(
+                ControlErrorKind.UNREACHABLE,
+                f"no daemon listens at {path}; it does not run, or has another --runtime-dir",
             ) from error
         except (EOFError, ConnectionError) as error:
-            raise _unreachable(f"the daemon at {path} went away without an answer") from error
+            raise _no_answer(f"the daemon at {path} went away without an answer") from error
         except OSError as error:
             reason = error.strerror or str(error)
-            raise _unreachable(f"no daemon can be reached at {path}: {reason}") from error
+            raise _no_answer(f"no daemon can be reached at {path}: {reason}") from error
         except UsageRefused as error:
-            raise _unreachable(f"what listens at {path} is no nsgd daemon: {error}") from error
+            raise _no_answer(f"what listens at {path} is no nsgd daemon: {error}") from error
     return _result(answer)
 
 
@@ -118,10 +120,10 @@ class DaemonProcess:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for its end; False where it still runs. True at once where it cannot be seen."""
+    def wait(self, timeout_s: float) -> bool | None:
+        """Wait for its end: False where it still runs, None where that cannot be seen."""
         if self._descriptor is None:
-            return True
+            return None
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         return bool(poll.poll(timeout_s * 1000))
@@ -143,8 +145,8 @@ def _result(answer: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _unreachable(message: str) -> ControlError:
-    return ControlError(ControlErrorKind.UNREACHABLE, message)
+def _no_answer(message: str) -> ControlError:
+    return ControlError(ControlErrorKind.NO_ANSWER, message)
 
 
 def _connect(connection: socket.socket, path: Path, deadline_s: float) -> None:

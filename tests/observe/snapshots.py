@@ -1,0 +1,44 @@
+"""A snapshot that tests of metrics and status share."""
+
+from __future__ import annotations
+
+from nsgd.model.decision import Reason
+from nsgd.model.rule import Access, Direction
+from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, Snapshot
+
+QUEUE = QueueState(
+    9480, length=3, max_length=4096, dropped_full=5, dropped_socket=6, packets_seen=7
+)
+SNAPSHOT = Snapshot(
+    version="1.2.3",
+    engine="queue",
+    generation=4,
+    policy_hash="0123456789abcdef",
+    loaded_at_s=1_700_000_000.5,
+    start_time_s=1_600_000_000.0,
+    reloads_succeeded=3,
+    reloads_refused=1,
+    last_reload_succeeded=False,
+    rule_hits=(
+        RuleHits("web", Direction.INBOUND, "AllowHttp", Access.ALLOW, 12),
+        RuleHits("web", Direction.INBOUND, "DenyAllInBound", Access.DENY, 130),
+        RuleHits("web", Direction.OUTBOUND, "DenyAllOutBound", Access.DENY, 0),
+    ),
+    flows=(
+        FlowCount(Direction.INBOUND, Access.ALLOW, Reason.RULE, 12),
+        FlowCount(Direction.INBOUND, Access.DENY, Reason.RULE, 130),
+    ),
+    denied_packets={"rule": 130, "spoofed": 8, "invalid": 0},
+    unparsable_packets={"fragment": 2, "empty": 0},
+    unmanaged_packets={"accept": 20, "drop": 0},
+    midstream_packets=1,
+    queued_packets=150,
+    verdicts={"accept": 12, "drop": 132},
+    queue=QUEUE,
+    worker_up=True,
+    worker_restarts=1,
+    worker_pid=4321,
+    foreign_marks=0,
+    table_owned=True,
+    mark_mask=0xFFFF3FFF,
+)

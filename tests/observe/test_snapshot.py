@@ -1,0 +1,70 @@
+"""The JSON that other programs read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from nsgd.observe.snapshot import snapshot_as_json
+from tests.observe.snapshots import SNAPSHOT
+
+
+def test_json() -> None:
+    """Names are camelCase, times are UTC, values are the snapshot's."""
+    assert snapshot_as_json(SNAPSHOT) == {
+        "state": "running",
+        "version": "1.2.3",
+        "engine": "queue",
+        "generation": 4,
+        "policyHash": "0123456789abcdef",
+        "startedAt": "2020-09-13T12:26:40Z",
+        "loadedAt": "2023-11-14T22:13:20Z",
+        "ruleHits": [
+            {
+                "networkSecurityGroup": "web",
+                "direction": direction,
+                "rule": rule,
+                "access": access,
+                "hits": hits,
+            }
+            for direction, rule, access, hits in (
+                ("Inbound", "AllowHttp", "Allow", 12),
+                ("Inbound", "DenyAllInBound", "Deny", 130),
+                ("Outbound", "DenyAllOutBound", "Deny", 0),
+            )
+        ],
+        "flows": [
+            {"direction": "Inbound", "access": "Allow", "reason": "rule", "flows": 12},
+            {"direction": "Inbound", "access": "Deny", "reason": "rule", "flows": 130},
+        ],
+        "packets": {
+            "queued": 150,
+            "denied": {"rule": 130, "spoofed": 8, "invalid": 0},
+            "unparsable": {"fragment": 2, "empty": 0},
+            "unmanaged": {"accept": 20, "drop": 0},
+            "midstream": 1,
+            "verdicts": {"accept": 12, "drop": 132},
+            "foreignMarks": 0,
+        },
+        "queue": {
+            "number": 9480,
+            "length": 3,
+            "maxLength": 4096,
+            "droppedFull": 5,
+            "droppedSocket": 6,
+            "packetsSeen": 7,
+        },
+        "worker": {"up": True, "pid": 4321, "restarts": 1},
+        "reloads": {"succeeded": 3, "refused": 1, "lastSucceeded": False},
+        "table": {"owned": True, "markMask": "0xffff3fff"},
+    }
+
+
+def test_json_without_queue_and_worker() -> None:
+    """What is not known is null, and everything is plain JSON."""
+    made = snapshot_as_json(
+        dataclasses.replace(SNAPSHOT, queue=None, worker_up=False, worker_pid=None)
+    )
+    assert made["queue"] is None
+    assert made["worker"] == {"up": False, "pid": None, "restarts": 1}
+    assert json.loads(json.dumps(made)) == made

@@ -1,0 +1,80 @@
+"""The status as its reader sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from nsgd.observe.snapshot import snapshot_as_json
+from nsgd.observe.text import format_status, format_table
+from tests.observe.snapshots import SNAPSHOT
+
+EXPECTED = """\
+nsgd     1.2.3, running since 2020-09-13T12:26:40Z
+engine   queue
+policy   4, loaded 2023-11-14T22:13:20Z, documents 0123456789abcdef
+reloads  3 succeeded, 1 refused; the last one was refused, the policy before stays
+worker   up, process 4321, 1 restart
+queue    9480: 3 of 4096 packets wait, 5 dropped as it was full, 6 by the worker's socket
+table    owned, mark mask 0xffff3fff
+
+Rule hits
+Hits  Access  Direction  Network security group  Rule
+ 130  Deny    Inbound    web                     DenyAllInBound
+  12  Allow   Inbound    web                     AllowHttp
+
+Flows
+Flows  Access  Direction  Reason
+  130  Deny    Inbound    rule
+   12  Allow   Inbound    rule
+
+Packets
+Packets  Kind        Reason
+    150  queued
+     12  verdict     accept
+    132  verdict     drop
+    130  denied      rule
+      8  denied      spoofed
+      2  unparsable  fragment
+     20  unmanaged   accept
+      1  midstream
+
+1 rule without hits not shown; --all shows everything"""
+
+
+def test_status() -> None:
+    """Columns are aligned, the busiest rule comes first and zeros are left out."""
+    assert format_status(snapshot_as_json(SNAPSHOT)) == EXPECTED
+
+
+def test_status_with_everything() -> None:
+    """Zeros are there on request, and no line tells of hidden ones."""
+    text = format_status(snapshot_as_json(SNAPSHOT), show_all=True)
+    assert "   0  Deny    Outbound   web                     DenyAllOutBound" in text
+    assert "      0  denied        invalid" in text
+    assert "--all" not in text
+
+
+def test_status_of_an_idle_and_troubled_daemon() -> None:
+    """What is wrong is said in words, and empty tables are one line."""
+    snapshot = dataclasses.replace(
+        SNAPSHOT,
+        rule_hits=(),
+        flows=(),
+        queue=None,
+        worker_up=False,
+        worker_pid=None,
+        worker_restarts=0,
+        table_owned=False,
+        last_reload_succeeded=True,
+    )
+    text = format_status(snapshot_as_json(snapshot))
+    assert "worker   DOWN: new flows are dropped, 0 restarts\n" in text
+    assert "queue    state not readable\n" in text
+    assert "table    not owned: others may change it, mark mask 0xffff3fff\n" in text
+    assert "reloads  3 succeeded, 1 refused\n" in text
+    assert "\n\nRule hits: none yet\n\nFlows: none yet\n\n" in text
+
+
+def test_table() -> None:
+    """No line ends in spaces."""
+    assert format_table([("A", "Bcd"), (100, "e")]) == "  A  Bcd\n100  e"
