@@ -38,6 +38,7 @@ exit codes:
   4  no daemon can be reached
   5  permission denied
 """
+_REQUEST_TIMEOUT_S = 10.0
 _RELOAD_TIMEOUT_S = 300.0
 _STOP_TIMEOUT_S = 30.0
 
@@ -175,7 +176,7 @@ def _status(args: argparse.Namespace) -> int:
     from nsgd.runtime.control_client import ControlError, request
 
     try:
-        status = request(args.runtime_dir / SOCKET_NAME, "status")
+        status = request(args.runtime_dir / SOCKET_NAME, "status", _REQUEST_TIMEOUT_S)
     except ControlError as error:
         return _show_error(error)
     if args.output == "json":
@@ -207,7 +208,7 @@ def _stop(args: argparse.Namespace) -> int:
     path = args.runtime_dir / SOCKET_NAME
     try:
         with DaemonProcess(path) as process:
-            request(path, "stop", removeRules=args.remove_rules)
+            request(path, "stop", _REQUEST_TIMEOUT_S, removeRules=args.remove_rules)
             has_ended = process.wait(_STOP_TIMEOUT_S)
     except ControlError as error:
         if error.kind is ControlErrorKind.UNREACHABLE and args.remove_rules:

@@ -90,3 +90,17 @@ def test_a_rule_twice_and_one_of_another_name() -> None:
         (f"{PLACE}[6].name", "'web': 'AllowVnetInBound' is given twice"),
         (f"{PLACE}[7].name", "'web': 'Other' is not a default security rule"),
     ]
+
+
+def test_a_priority_that_no_rule_has() -> None:
+    """Told by its bounds, and as a difference."""
+    rules = six()
+    rules[2]["priority"] = 65501
+    problems = refuse(group(defaultSecurityRules=rules))
+    assert [(problem.path, problem.message) for problem in problems] == [
+        (f"{PLACE}[2].priority", "'DenyAllInBound' of 'web': 65501 is outside 100-65500"),
+        (
+            f"{PLACE}[2]",
+            "'DenyAllInBound' of 'web': differs in priority from the default security rule",
+        ),
+    ]

@@ -38,6 +38,8 @@ def test_port(value: object, expected: PortRange) -> None:
         ("81-80", "the range '81-80' runs backwards", "write '80-81'"),
         ("80,443", "'80,443' is not a port or a range", "write the plural field with a list: ["),
         ("80, 90-95", "is not a port or a range", "field with a list: ['80', '90-95']"),
+        (",".join("123456789"), "is not", "field with a list: ['1', '2', '3', '4', '5', '6', '7',"),
+        (",".join(["80"] * 11), "is not a port or a range", "write the plural field with a list"),
         ("80,http", "is not a port or a range", "write the plural field with a list"),
         ("80 - 90", "it has blanks", "write '80-90'"),
         ("80\n", "it has blanks", "write '80'"),

@@ -65,6 +65,7 @@ def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None
         ("queueLength", 0, "0 is outside 1-1000000"),
         ("queueLength", 1_000_001, "1000001 is outside 1-1000000"),
         ("markMask", "0x007fffff", "'0x007fffff' has 23 bits set, and at least 24 are needed"),
+        ("markMask", 0, "0 has 0 bits set, and at least 24 are needed"),
         ("markMask", "0x1ffffffff", "is not a 32-bit mask"),
         ("markMask", 1 << 32, "is not a 32-bit mask"),
         ("markMask", -1, "is not a 32-bit mask"),

@@ -200,7 +200,9 @@ def test_other_paths_are_not_found() -> None:
 
 def test_a_failing_collection(caplog: pytest.LogCaptureFixture) -> None:
     """The scrape fails and the log says why; the next one can succeed."""
-    answers = iter([RuntimeError("no policy is in force yet"), SNAPSHOT])
+    answers: Iterator[RuntimeError | Snapshot] = iter(
+        [RuntimeError("no policy is in force yet"), SNAPSHOT]
+    )
 
     def collect() -> Snapshot:
         answer = next(answers)

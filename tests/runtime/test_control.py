@@ -1,0 +1,586 @@
+"""The control socket: who may ask what, and that no client can harm the daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import stat
+import struct
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nsgd.config.problem import ConfigRefused, Problem
+from nsgd.runtime import control
+from nsgd.runtime.control import ControlServer, ControlSocketError, Handler
+from nsgd.runtime.control_client import (
+    ControlError,
+    ControlErrorKind,
+    DaemonProcess,
+    request,
+)
+from nsgd.runtime.control_wire import Peer, listener_of
+from nsgd.runtime.state import StateError
+from nsgd.runtime.supervisor import RefusedByKernel
+
+NOBODY = 65534
+LARGE = {"ruleHits": [{"rule": f"rule-{number}", "hits": number} for number in range(100_000)]}
+PROBLEM = Problem("a.yaml", "x", 3, "is wrong", "correct it")
+
+
+def refuse(problem: Exception) -> Handler:
+    """A handler that refuses."""
+
+    def handler(arguments: dict[str, Any]) -> dict[str, Any]:
+        raise problem
+
+    return handler
+
+
+HANDLERS: dict[str, Handler] = {
+    "status": lambda arguments: {"state": "running"},
+    "reload": refuse(ConfigRefused((PROBLEM, PROBLEM))),
+    "stop": lambda arguments: {"stopping": True, "got": arguments},
+}
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@contextlib.contextmanager
+def server_at(
+    path: Path, handlers: dict[str, Handler] = HANDLERS, clock: Clock | None = None
+) -> Iterator[ControlServer]:
+    """A server that nobody drives yet."""
+    made = ControlServer(path, handlers, {"reload", "stop"}, clock=clock or Clock())
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextlib.contextmanager
+def driven(server: ControlServer) -> Iterator[None]:
+    """A thread in the place of the daemon's loop."""
+    wake_read, wake_write = os.pipe()
+
+    def loop() -> None:
+        while wake_read not in (ready := select.select([server.fileno(), wake_read], [], [])[0]):
+            assert ready == [server.fileno()]
+            server.handle()
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield
+    finally:
+        os.close(wake_write)
+        thread.join()
+        os.close(wake_read)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the socket goes."""
+    return tmp_path / "nsgd.sock"
+
+
+def connect(path: Path) -> socket.socket:
+    """A client of bytes."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.settimeout(5)
+    made.connect(str(path))
+    return made
+
+
+def pump(server: ControlServer) -> None:
+    """Let the server do all that it can do now."""
+    for _ in range(200):
+        if not select.select([server], [], [], 0)[0]:
+            return
+        server.handle()
+    raise AssertionError("the server is never done")
+
+
+def frame(value: object) -> bytes:
+    """A value as a request."""
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return struct.pack("!I", len(body)) + body
+
+
+def exchange(server: ControlServer, path: Path, data: bytes) -> Any:
+    """Send bytes and return the parsed answer; None where the server just closed."""
+    with connect(path) as client:
+        with contextlib.suppress(BrokenPipeError):
+            client.sendall(data)
+        pump(server)
+        client.shutdown(socket.SHUT_WR)
+        pump(server)
+        answer = bytearray()
+        with contextlib.suppress(ConnectionResetError):
+            while part := client.recv(1 << 16):
+                answer += part
+                pump(server)
+    if not answer:
+        return None
+    assert struct.unpack("!I", answer[:4]) == (len(answer) - 4,)
+    return json.loads(answer[4:])
+
+
+# Requests and answers
+
+
+def test_request_and_result(path: Path) -> None:
+    """A verb reaches its handler with its arguments, and the result comes back."""
+    with server_at(path) as server, driven(server):
+        assert request(path, "status") == {"state": "running"}
+        assert request(path, "stop") == {"stopping": True, "got": {}}
+        assert request(path, "stop", removeRules=True)["got"] == {"removeRules": True}
+
+
+def test_an_answer_of_megabytes(path: Path) -> None:
+    """More than fits into the socket at once, for several clients."""
+    with server_at(path, {"status": lambda arguments: LARGE}) as server, driven(server):
+        assert request(path, "status") == LARGE
+        with connect(path) as slow:
+            slow.sendall(frame({"verb": "status"}))
+            assert slow.recv(4)
+            assert request(path, "status") == LARGE
+
+
+def test_a_refused_reload(path: Path) -> None:
+    """All problems come back."""
+    with (
+        server_at(path) as server,
+        driven(server),
+        pytest.raises(ControlError, match=r"^reload refused$") as caught,
+    ):
+        request(path, "reload")
+    assert caught.value.kind is ControlErrorKind.REFUSED
+    assert caught.value.problems == ("a.yaml:3: x: is wrong; correct it",) * 2
+
+
+@pytest.mark.parametrize(
+    "error", [StateError("the disk is full"), RefusedByKernel("the kernel refused the ruleset")]
+)
+def test_other_refusals(path: Path, error: Exception) -> None:
+    """Whatever a reload may raise is a refusal with its reason."""
+    with (
+        server_at(path, {"reload": refuse(error)}) as server,
+        driven(server),
+        pytest.raises(ControlError) as caught,
+    ):
+        request(path, "reload")
+    assert caught.value.kind is ControlErrorKind.REFUSED
+    assert caught.value.problems == (str(error),)
+
+
+def test_a_bug_in_a_handler_is_not_hidden(path: Path) -> None:
+    """It stops the daemon, and the client learns that there is no answer."""
+    with server_at(path, {"status": refuse(KeyError("bug"))}) as server, connect(path) as client:
+        client.sendall(frame({"verb": "status"}))
+        server.handle()
+        with pytest.raises(KeyError):
+            server.handle()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"", "not JSON"),
+        (b"status", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[" * 60_000, "not JSON"),
+        (b"9" * 60_000, "not JSON"),
+        ([], "not a JSON object"),
+        ("status", "not a JSON object"),
+        ({}, "the verb is none of status, reload, stop"),
+        ({"verb": None}, "the verb is none of"),
+        ({"verb": ["status"]}, "the verb is none of"),
+        ({"verb": "Status"}, "the verb is none of"),
+        ({"verb": "status", "x": 1}, "status has no argument 'x'"),
+        ({"verb": "status", "removeRules": True}, "status has no argument 'removeRules'"),
+        ({"verb": "stop", "removeRules": 1}, "stop: removeRules is not of type bool"),
+        ({"verb": "stop", "removeRules": None}, "stop: removeRules is not of type bool"),
+    ],
+)
+def test_a_request_that_is_none(path: Path, value: object, text: str) -> None:
+    """It is refused with the reason, and no handler is called."""
+    handlers = {verb: refuse(AssertionError()) for verb in HANDLERS}
+    with server_at(path, handlers) as server:
+        answer = exchange(server, path, frame(value))
+    assert (answer["ok"], answer["code"]) == (False, "usage")
+    assert text in answer["error"]
+
+
+def test_the_length_of_a_request_is_bounded(path: Path) -> None:
+    """64 KiB is fine; more is refused before it is read; so is a second request."""
+    with server_at(path) as server:
+        request_bytes = json.dumps({"verb": "status"}).encode()
+        padded = request_bytes.ljust(64 << 10)
+        assert exchange(server, path, frame(padded))["ok"] is True
+        answer = exchange(server, path, struct.pack("!I", (64 << 10) + 1))
+        assert answer["error"] == "a request of 65537 bytes is longer than 65536"
+        answer = exchange(server, path, frame(request_bytes) + b"x")
+        assert answer["error"] == "there are bytes after the request"
+
+
+def test_a_request_in_pieces(path: Path) -> None:
+    """Bytes may come one by one; an end before the last is no request."""
+    whole = frame({"verb": "status"})
+    with server_at(path) as server:
+        with connect(path) as client:
+            for byte in whole:
+                client.sendall(bytes([byte]))
+                pump(server)
+            assert b"running" in client.recv(1000)
+        for length in range(len(whole)):
+            assert exchange(server, path, whole[:length]) is None
+
+
+# Permissions
+
+
+def test_mode_of_the_socket(path: Path) -> None:
+    """Owner and group may connect, whatever the umask."""
+    before = os.umask(0)
+    try:
+        with server_at(path):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    finally:
+        os.umask(before)
+
+
+def asked_as(uid: int, gid: int, server: ControlServer, ask: Callable[[], object]) -> str:
+    """What *ask* returns or raises in a process of another user, while *server* serves."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            text = repr(ask())
+        except ControlError as error:
+            text = f"{error.kind.value}: {error}"
+        except BaseException as error:
+            text = repr(error)
+        os.write(write, text.encode())
+        os._exit(0)
+    os.close(write)
+    while read not in select.select([server.fileno(), read], [], [])[0]:
+        server.handle()
+    with open(read, "rb") as file:
+        text = file.read().decode()
+    os.waitpid(child, 0)
+    return text
+
+
+@pytest.mark.kernel
+def test_who_may_what(caplog: pytest.LogCaptureFixture) -> None:
+    """The group may read, others not even connect; only root and the daemon's user may write."""
+    group = 12345
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        path = Path(directory) / "nsgd.sock"
+        with server_at(path) as server:
+            os.chown(path, 0, group)
+            asked = partial(asked_as, server=server)
+            status, stop = partial(request, path, "status"), partial(request, path, "stop")
+            assert asked(NOBODY, group, ask=status) == "{'state': 'running'}"
+            assert asked(NOBODY, group, ask=stop) == (
+                "permission: stop is for root and the daemon's own user, not for user 65534"
+            )
+            assert asked(NOBODY, NOBODY, ask=status) == (
+                f"permission: user 65534 may not connect to {path};"
+                " be root, the daemon's user or of the socket's group"
+            )
+            assert asked(0, 0, ask=stop) == "{'stopping': True, 'got': {}}"
+    assert "stop refused: asked by user 65534, process " in caplog.text
+
+
+# Clients that misbehave
+
+
+def test_a_stuck_client_is_dropped_in_time(path: Path) -> None:
+    """After 5 s without a whole request, or without taking the answer; others are served."""
+    clock = Clock()
+    with (
+        server_at(path, {"status": lambda arguments: LARGE}, clock) as server,
+        connect(path) as silent,
+        connect(path) as greedy,
+    ):
+        greedy.sendall(frame({"verb": "status"}))
+        pump(server)
+        clock.now_s = 4.9
+        with connect(path):
+            pump(server)
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.recv(1)
+        clock.now_s = 5.1
+        with connect(path):
+            pump(server)
+        assert silent.recv(1) == b""
+        received = 0
+        while part := greedy.recv(1 << 20):
+            received += len(part)
+        assert 0 < received < len(json.dumps(LARGE))
+
+
+def test_a_client_is_not_late_where_the_daemon_was_busy(path: Path) -> None:
+    """A long reload is no reason to drop who asked meanwhile."""
+    clock = Clock()
+    with server_at(path, clock=clock) as server, connect(path) as client:
+        pump(server)
+        client.sendall(frame({"verb": "status"}))
+        clock.now_s = 60
+        pump(server)
+        assert b"running" in client.recv(1000)
+
+
+def test_too_many_clients(path: Path) -> None:
+    """Those over the limit are told so; a place that is free again is used."""
+    with server_at(path) as server, contextlib.ExitStack() as held:
+        for _ in range(control.MAXIMUM_CONNECTIONS - 1):
+            held.enter_context(connect(path))
+            pump(server)
+        with connect(path):
+            answer = exchange(server, path, frame({"verb": "status"}))
+            assert answer == {
+                "ok": False,
+                "code": "busy",
+                "error": "too many clients at once; try again",
+            }
+        pump(server)
+        assert exchange(server, path, frame({"verb": "status"}))["ok"] is True
+
+
+def test_readers_leave_room_for_who_may_stop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some connections are kept for root and the daemon's user."""
+    with server_at(path) as server, contextlib.ExitStack() as held:
+        monkeypatch.setattr(server, "_writers", set())
+        for _ in range(control.MAXIMUM_CONNECTIONS):
+            held.enter_context(connect(path))
+            pump(server)
+        assert exchange(server, path, frame({"verb": "status"}))["code"] == "busy"
+        monkeypatch.setattr(server, "_writers", {os.geteuid()})
+        assert exchange(server, path, frame({"verb": "stop"}))["ok"] is True
+
+
+def test_a_client_that_leaves_before_its_answer(path: Path) -> None:
+    """Its answer is thrown away and its descriptor closed."""
+    with server_at(path, {"status": lambda arguments: LARGE}) as server:
+        before = len(os.listdir("/proc/self/fd"))
+        for data in (b"", frame({"verb": "status"})[:-1], frame({"verb": "status"})):
+            with connect(path) as client:
+                client.sendall(data)
+                pump(server)
+            pump(server)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture(scope="module")
+def fuzzed() -> Iterator[tuple[ControlServer, Path]]:
+    """One server for all examples."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "nsgd.sock"
+        with server_at(path) as server:
+            yield server, path
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(
+    data=st.binary(max_size=200)
+    | st.binary(max_size=200).map(frame)
+    | JSON.map(frame)
+    | st.dictionaries(
+        st.sampled_from(["verb", "removeRules", "x"]), st.sampled_from([*HANDLERS, True, 1]) | JSON
+    ).map(frame)
+)
+def test_any_bytes_do_no_harm(fuzzed: tuple[ControlServer, Path], data: bytes) -> None:
+    """Nothing is raised, every answer is well formed, and the next client is served."""
+    server, path = fuzzed
+    answer = exchange(server, path, data)
+    assert answer is None or answer["ok"] is True or answer["code"] in ("usage", "refused")
+    assert exchange(server, path, frame({"verb": "status"}))["ok"] is True
+
+
+# Start and end
+
+
+def test_the_socket_is_gone_after_close(path: Path) -> None:
+    """And another server can take the place."""
+    for _ in range(2):
+        with server_at(path):
+            assert path.is_socket()
+        assert not path.exists()
+
+
+def test_a_stale_socket_is_replaced(path: Path) -> None:
+    """A killed daemon leaves its file behind."""
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+        dead.listen()
+    assert path.is_socket()
+    with server_at(path) as server, driven(server):
+        assert request(path, "status") == {"state": "running"}
+
+
+def test_a_live_daemon_is_not_replaced(path: Path) -> None:
+    """The message names its process; the socket goes on."""
+    with server_at(path) as server, driven(server):
+        with pytest.raises(ControlSocketError) as caught:
+            ControlServer(path, HANDLERS, set())
+        assert str(caught.value) == (
+            f"a daemon with process id {os.getpid()} uses {path.parent};"
+            " stop it or choose another runtime directory"
+        )
+        assert request(path, "status") == {"state": "running"}
+
+
+def test_a_listener_without_lock_is_not_replaced(path: Path) -> None:
+    """Also a socket of another program."""
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(ControlSocketError, match=f"process id {os.getpid()} uses"):
+            ControlServer(path, HANDLERS, set())
+    assert path.is_socket()
+
+
+def test_something_else_is_not_removed(path: Path) -> None:
+    """A file of the user's is left alone."""
+    path.write_text("precious")
+    with pytest.raises(ControlSocketError, match="there is something that is no socket; remove it"):
+        ControlServer(path, HANDLERS, set())
+    assert path.read_text() == "precious"
+
+
+def test_a_directory_that_cannot_be_used(tmp_path: Path) -> None:
+    """Missing, or with a path that a socket's address cannot hold."""
+    with pytest.raises(ControlSocketError, match=r"control socket .*: No such file or directory$"):
+        ControlServer(tmp_path / "missing" / "nsgd.sock", HANDLERS, set())
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    with pytest.raises(ControlSocketError, match=r"control socket .*: AF_UNIX path too long$"):
+        ControlServer(long / "nsgd.sock", HANDLERS, set())
+
+
+def test_a_failed_start_leaves_nothing_open(path: Path) -> None:
+    """The next try, in the same process, finds the lock free."""
+    path.write_text("")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ControlSocketError):
+        ControlServer(path, HANDLERS, set())
+    assert len(os.listdir("/proc/self/fd")) == before
+    path.unlink()
+    with server_at(path):
+        assert path.is_socket()
+
+
+def test_close_leaves_another_daemons_socket(path: Path) -> None:
+    """Its directory was removed and made again meanwhile."""
+    with server_at(path):
+        path.unlink()
+        spare = path.with_name("spare")  # the first inode may be given again
+        spare.touch()
+        path.touch()
+    assert path.exists()
+
+
+# The client's errors
+
+
+def test_no_daemon(path: Path) -> None:
+    """No socket, or one that nobody listens on."""
+    expected = f"no daemon listens at {path}; it does not run, or has another --runtime-dir"
+    for _ in range(2):
+        with pytest.raises(ControlError) as caught:
+            request(path, "status")
+        assert caught.value.kind is ControlErrorKind.UNREACHABLE
+        assert str(caught.value) == expected
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead:
+            if not path.exists():
+                dead.bind(str(path))
+
+
+def test_a_daemon_that_does_not_answer(path: Path) -> None:
+    """The client gives up in time, also while the queue of connections is full."""
+    with server_at(path), contextlib.ExitStack() as held:
+        for _ in range(2):
+            with pytest.raises(
+                ControlError, match=r"does not answer within 0.1 s; it may"
+            ) as caught:
+                request(path, "status", 0.1)
+            assert caught.value.kind is ControlErrorKind.NO_ANSWER
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    client = held.enter_context(socket.socket(socket.AF_UNIX))
+                    client.setblocking(False)
+                    client.connect(str(path))
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "went away without an answer"),
+        (b"\0\0\0\5{", "went away without an answer"),
+        (b"\xff\xff\xff\xff", "is no nsgd daemon"),
+        (frame(b"HTTP"), "is no nsgd daemon: not JSON"),
+        (frame([1]), "is no nsgd daemon: not a JSON object"),
+    ],
+)
+def test_an_answer_that_is_none(path: Path, data: bytes, text: str) -> None:
+    """Another program listens, or a daemon dies."""
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+
+        def serve() -> None:
+            client, _ = other.accept()
+            with client:
+                client.recv(1000)
+                client.sendall(data)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ControlError) as caught:
+            request(path, "status")
+        thread.join()
+    assert caught.value.kind is ControlErrorKind.NO_ANSWER
+    assert text in str(caught.value)
+
+
+def test_who_listens(path: Path) -> None:
+    """Found without asking anything, and the server forgets the visit."""
+    assert listener_of(path) is None
+    with server_at(path) as server:
+        assert listener_of(path) == Peer(os.getpid(), os.geteuid(), os.getegid())
+        pump(server)
+        with DaemonProcess(path) as process:
+            assert process.wait(0) is False
+    with DaemonProcess(path) as process:
+        assert process.wait(0) is None

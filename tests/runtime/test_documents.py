@@ -1,0 +1,89 @@
+"""Files become documents, or problems that name them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from nsgd.config.load import Document
+from nsgd.config.problem import ConfigRefused, Problem
+from nsgd.runtime import documents
+from nsgd.runtime.documents import read_documents
+
+
+def refused(*paths: Path) -> list[str]:
+    """The problems, as shown."""
+    with pytest.raises(ConfigRefused) as caught:
+        read_documents(paths)
+    assert all(isinstance(problem, Problem) for problem in caught.value.problems)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_bytes_are_kept_in_order(tmp_path: Path) -> None:
+    """Content is not interpreted, a link is followed, an empty file is a document."""
+    first, second, link = tmp_path / "b.yaml", tmp_path / "a.yaml", tmp_path / "link"
+    first.write_bytes(b"\xff\x00\r\n")
+    second.write_bytes(b"")
+    link.symlink_to(first)
+    assert read_documents([first, second, link]) == [
+        Document(str(first), b"\xff\x00\r\n"),
+        Document(str(second), b""),
+        Document(str(link), b"\xff\x00\r\n"),
+    ]
+
+
+def test_every_unsuitable_file_is_told(tmp_path: Path) -> None:
+    """Each with a way out; a pipe without writer and a socket do not block."""
+    good, missing, pipe, below = (tmp_path / name for name in ("good", "missing", "pipe", "good/x"))
+    good.write_bytes(b"{}")
+    os.mkfifo(pipe)
+    listening = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(listening))
+        assert refused(good, missing, tmp_path, pipe, listening, Path("/dev/null"), below) == [
+            f"{missing}: cannot be read: no such file or directory; check the path",
+            f"{tmp_path}: is a directory; name the files in it",
+            f"{pipe}: is not a regular file; copy it to one: a reload reads it again",
+            f"{listening}: is not a regular file; copy it to one: a reload reads it again",
+            "/dev/null: is not a regular file; copy it to one: a reload reads it again",
+            f"{below}: cannot be read: not a directory; check the path",
+        ]
+
+
+def test_a_file_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit itself is fine, one byte more is not."""
+    monkeypatch.setattr(documents, "MAXIMUM_DOCUMENT_BYTES", 1 << 20)
+    path = tmp_path / "long"
+    path.write_bytes(bytes(1 << 20))
+    assert len(read_documents([path])[0].content) == 1 << 20
+    path.write_bytes(bytes((1 << 20) + 1))
+    assert refused(path) == [f"{path}: is longer than 1 MiB; split it into several documents"]
+
+
+def test_a_file_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may read it is the user's to say."""
+    path = tmp_path / "closed"
+    path.write_bytes(b"")
+
+    def refuse(*arguments: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    # Root, who may run this test, is refused nothing.
+    monkeypatch.setattr(os, "open", refuse)
+    assert refused(path) == [
+        f"{path}: cannot be read: permission denied; let the user that runs nsgd read it"
+    ]
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    """Neither by success nor by refusal."""
+    before = len(os.listdir("/proc/self/fd"))
+    path = tmp_path / "file"
+    path.write_bytes(b"{}")
+    read_documents([path])
+    refused(tmp_path, tmp_path / "missing")
+    assert len(os.listdir("/proc/self/fd")) == before
