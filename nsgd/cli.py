@@ -237,8 +237,10 @@ def _remove_orphaned_rules() -> int:
         number = getattr(error, "number", None)
         if not isinstance(number, int):
             raise
-        code = EXIT_PERMISSION if number in (errno.EPERM, errno.EACCES) else EXIT_FAILED
-        return _fail(f"{error}; a daemon elsewhere may own the table", code)
+        if number not in (errno.EPERM, errno.EACCES):
+            return _fail(str(error), EXIT_FAILED)
+        hint = "this needs CAP_NET_ADMIN, and no running daemon may own the table"
+        return _fail(f"{error}; {hint}", EXIT_PERMISSION)
     if was_there:
         print("no daemon runs; the rules it left are removed: traffic passes unfiltered")
     else:

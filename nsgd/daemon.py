@@ -20,7 +20,8 @@ from nsgd.model.decision import Reason
 from nsgd.observe.metrics import start_metrics_server
 from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, Snapshot, snapshot_as_json
 from nsgd.policy.numbers import DIRECTIONS
-from nsgd.ruleset.gateway import QueueRule, gateway_ruleset
+from nsgd.ruleset.chains import QueueRule
+from nsgd.ruleset.gateway import gateway_ruleset
 from nsgd.runtime import counters as cell
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.load import LoadedPolicy

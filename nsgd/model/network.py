@@ -62,6 +62,7 @@ class NetworkSecurityGroup:
 
     name: str
     security_rules: tuple[SecurityRule, ...] = ()
+    flush_connection: bool = False  # judge open flows again when the rules change
 
 
 @dataclass(frozen=True, slots=True)

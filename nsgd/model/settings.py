@@ -5,12 +5,52 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from nsgd.model.address import PortRange, Prefix
+from nsgd.model.rule import Protocol
+
 
 class UnmanagedTraffic(Enum):
     """What happens to forwarded traffic that touches nothing declared."""
 
     ACCEPT = "accept"
     DROP = "drop"
+
+
+class FailureMode(Enum):
+    """What happens to new flows while nobody decides them, or too many wait."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
+class Mode(Enum):
+    """Whether verdicts are carried out."""
+
+    ENFORCE = "enforce"
+    AUDIT = "audit"
+
+
+class OnStop(Enum):
+    """What happens to the rules when the daemon is stopped in good order."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+class ExistingFlows(Enum):
+    """What happens at the first start to flows that were open before it."""
+
+    ADOPT = "adopt"
+    JUDGE = "judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Failsafe:
+    """Traffic that passes ahead of every rule, with its answers."""
+
+    protocol: Protocol  # Tcp or Udp
+    ports: tuple[PortRange, ...]  # destination ports
+    sources: tuple[Prefix, ...] = ()  # none means any
 
 
 # The bits that two 15-bit decision numbers need, without 0x4000 and 0x8000
@@ -23,6 +63,12 @@ class DaemonSettings:
     """Settings with their defaults; *mark_mask* are the ct and packet mark bits that are ours."""
 
     unmanaged_traffic: UnmanagedTraffic = UnmanagedTraffic.ACCEPT
+    failure_mode: FailureMode = FailureMode.CLOSED
+    mode: Mode = Mode.ENFORCE
+    on_stop: OnStop = OnStop.KEEP
+    existing_flows: ExistingFlows = ExistingFlows.ADOPT
+    adopt_seconds: int = 30
+    failsafe: tuple[Failsafe, ...] = ()
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9480
     queue_number: int = 9480

@@ -65,7 +65,7 @@ def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
     )
     yield InfoMetricFamily(
         "nsgd_policy",
-        "Hash of the documents in force, as 'nsgd check' and the log name them; always 1.",
+        "Hash of the documents in force, as the log and 'nsgd status' show it; always 1.",
         value={"hash": snapshot.policy_hash},
     )
     yield _gauge(

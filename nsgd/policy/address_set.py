@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, Address, IPVersion, Prefix
 
@@ -64,6 +66,12 @@ class AddressSet:
     def ranges(self, version: IPVersion) -> tuple[Range, ...]:
         """Sorted disjoint ranges of one family."""
         return self.ranges_v4 if version == 4 else self.ranges_v6
+
+    def contains(self, version: IPVersion, value: int) -> bool:
+        """Tell whether an address is in the set."""
+        ranges = self.ranges(version)
+        index = bisect_right(ranges, value, key=itemgetter(0)) - 1
+        return index >= 0 and ranges[index][1] >= value
 
     def __or__(self, other: AddressSet) -> AddressSet:
         return AddressSet(

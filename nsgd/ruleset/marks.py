@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 # how conntrack sees the packet.
 REQUEST_BITS = 4
 NO_TABLE = 16  # no network security group was consulted on this side
+ADOPTED = 17  # open before nsgd first started
+AUDIT_DENIED = 18  # let through by audit mode, denied by no rule of a group (ambiguous, unparsable)
 FIRST_RULE_NUMBER = 32
 MIN_MASK_BITS = 24
 
@@ -58,6 +60,11 @@ class MarkLayout:
     def is_untracked(self) -> int:
         """Request bit: conntrack does not follow the packet."""
         return 1 << self.outbound_positions[3]
+
+    @property
+    def requests(self) -> int:
+        """All request bits."""
+        return self.is_reply | self.is_open | self.is_decided | self.is_untracked
 
     @property
     def outbound_decided(self) -> int:

@@ -137,13 +137,15 @@ class MatchCtState:
 
 @dataclass(frozen=True, slots=True)
 class MatchCtReply:
-    """The packet runs in the flow's reply direction."""
+    """The packet runs in the flow's reply direction, or in its original one."""
+
+    is_reply: bool = True
 
     def text(self) -> str:
-        return "ct direction reply"
+        return f"ct direction {'reply' if self.is_reply else 'original'}"
 
     def encode(self) -> list[bytes]:
-        return [x.ct_load(x.CT_DIRECTION), x.compare(x.CMP_EQUAL, b"\1")]
+        return [x.ct_load(x.CT_DIRECTION), x.compare(x.CMP_EQUAL, bytes([self.is_reply]))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +190,42 @@ class MatchTransportByte:
 
     def encode(self) -> list[bytes]:
         return [x.transport_payload(0, 1), x.compare(x.CMP_EQUAL, bytes([self.value]))]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchPorts:
+    """The source or destination port of TCP or UDP is in a range."""
+
+    side: Side
+    first: int
+    last: int
+
+    def text(self) -> str:
+        side = "sport" if self.side == "source" else "dport"
+        return f"th {side} >= {self.first} th {side} <= {self.last}"
+
+    def encode(self) -> list[bytes]:
+        offset = 0 if self.side == "source" else 2
+        return [
+            x.transport_payload(offset, 2),
+            x.compare(x.CMP_GREATER_OR_EQUAL, self.first.to_bytes(2, "big")),
+            x.transport_payload(offset, 2),
+            x.compare(x.CMP_LESS_OR_EQUAL, self.last.to_bytes(2, "big")),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchTcpWithoutSyn:
+    """A TCP segment whose SYN flag is not set."""
+
+    def text(self) -> str:
+        return "tcp flags & syn == 0x0"
+
+    def encode(self) -> list[bytes]:
+        return [
+            x.meta_load(x.META_L4PROTO),
+            x.compare(x.CMP_EQUAL, b"\x06"),
+            x.transport_payload(13, 1),
+            x.bitwise8(0x02),
+            x.compare(x.CMP_EQUAL, b"\0"),
+        ]

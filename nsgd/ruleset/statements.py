@@ -13,7 +13,9 @@ from nsgd.ruleset.matches import (
     MatchLinkAddress,
     MatchMark,
     MatchNoReversePath,
+    MatchPorts,
     MatchProtocol,
+    MatchTcpWithoutSyn,
     MatchTransportByte,
 )
 from nsgd.wire import expressions as x
@@ -156,6 +158,8 @@ Statement = (
     | MatchCtReply
     | MatchMark
     | MatchProtocol
+    | MatchPorts
+    | MatchTcpWithoutSyn
     | MatchTransportByte
     | SetMark
     | SaveMark

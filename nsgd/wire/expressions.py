@@ -22,6 +22,8 @@ CT_MARK = 3
 
 CMP_EQUAL = 0
 CMP_NOT_EQUAL = 1
+CMP_LESS_OR_EQUAL = 3
+CMP_GREATER_OR_EQUAL = 5
 
 NF_DROP = 0
 NF_ACCEPT = 1
@@ -93,6 +95,18 @@ def bitwise32(mask: int, xor: int = 0, register: int = REGISTER) -> bytes:
         be32(3, 4),
         _value(4, native32(mask)),
         _value(5, native32(xor)),
+    )
+
+
+def bitwise8(mask: int, register: int = REGISTER) -> bytes:
+    """Keep the bits of *mask* in a one-byte register."""
+    return _expression(
+        "bitwise",
+        be32(1, register),
+        be32(2, register),
+        be32(3, 1),
+        _value(4, bytes([mask])),
+        _value(5, b"\0"),
     )
 
 

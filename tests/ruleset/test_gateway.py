@@ -15,7 +15,8 @@ from nsgd.ruleset.batch import (
     Present,
     replace_ruleset,
 )
-from nsgd.ruleset.gateway import BASE_CHAINS, QueueRule, gateway_ruleset
+from nsgd.ruleset.chains import QueueRule
+from nsgd.ruleset.gateway import BASE_CHAINS, gateway_ruleset
 from nsgd.wire.netlink import split_attributes
 from tests.models import SMALL
 

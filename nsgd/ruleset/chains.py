@@ -1,0 +1,283 @@
+"""The chains of the gateway role, rule by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nsgd.model.address import IP_VERSIONS, IPVersion
+from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP
+from nsgd.model.rule import Protocol
+from nsgd.model.settings import DaemonSettings, FailureMode, Mode, UnmanagedTraffic
+from nsgd.ruleset.marks import ADOPTED, MarkLayout
+from nsgd.ruleset.matches import (
+    CtState,
+    MatchAddress,
+    MatchCtReply,
+    MatchCtState,
+    MatchLink,
+    MatchLinkAddress,
+    MatchMark,
+    MatchNoReversePath,
+    MatchPorts,
+    MatchProtocol,
+    MatchTcpWithoutSyn,
+    MatchTransportByte,
+    Side,
+)
+from nsgd.ruleset.objects import Chain, NftRule
+from nsgd.ruleset.statements import (
+    Accept,
+    Count,
+    Drop,
+    Goto,
+    Jump,
+    Queue,
+    Return,
+    SaveMark,
+    SetMark,
+    Statement,
+)
+
+COUNTERS: tuple[str, ...] = (
+    "queued",
+    "spoofed",
+    "invalid",
+    "related_undecided",
+    "unmanaged_accepted",
+    "unmanaged_dropped",
+    "foreign_mark",
+    "failsafe",
+    "adopted",
+    "undecided_passed",
+)
+
+_ICMP_REDIRECTS = ((ICMP, 5), (ICMPV6, 137))  # protocol and type
+_SIDES: tuple[Side, Side] = ("source", "destination")
+_ALL_BITS = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRule:
+    """How packets reach the worker on this kernel."""
+
+    number: int
+    native: bool
+
+
+def failsafe_set(index: int, version: IPVersion) -> str:
+    """Name of the set of a failsafe entry's sources."""
+    return f"failsafe_{index}_{version}"
+
+
+def drop_everything() -> Iterator[Chain]:
+    """The gateway's entry and its save chain, when nothing may pass."""
+    yield Chain("gateway", (NftRule((Count("unmanaged_dropped"), Drop()), "no policy"),))
+    yield Chain("save")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What the chains depend on, and the chains."""
+
+    settings: DaemonSettings
+    queue_rule: QueueRule
+    has_links: bool
+    has_forwarders: bool
+    is_adopting: bool
+
+    @property
+    def _layout(self) -> MarkLayout:
+        return MarkLayout(self.settings.mark_mask)
+
+    @property
+    def _others(self) -> int:
+        return ~self.settings.mark_mask & _ALL_BITS
+
+    @property
+    def _deny(self) -> Accept | Drop:
+        """Audit mode counts what it would drop, and lets it pass without a decision."""
+        return Accept() if self.settings.mode is Mode.AUDIT else Drop()
+
+    def chains(self) -> Iterator[Chain]:
+        """All of them, the entry first."""
+        for name, rules in (
+            ("gateway", self._gateway()),
+            ("managed", self._managed()),
+            ("anti_spoofing", self._anti_spoofing()),
+            ("icmp_error", self._icmp_error()),
+            ("decide", self._decide()),
+            ("save", self._save()),
+            ("save_bits", self._save_bits()),
+        ):
+            yield Chain(name, tuple(rules))
+
+    def _gateway(self) -> Iterator[NftRule]:
+        """Tell what touches a declared resource from what does not."""
+        yield from self._failsafe()
+        for side in _SIDES:
+            if self.has_links:
+                yield _rule(MatchLink(side, "links"), Goto("managed"))
+        for version in IP_VERSIONS:
+            for side in _SIDES:
+                yield _rule(MatchAddress(version, side, f"managed{version}"), Goto("managed"))
+        # A source that claims an address of a declared network is ours to check, even where no
+        # subnet holds it.
+        yield _rule(Jump("anti_spoofing"))
+        if self.settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT:
+            yield _rule(Count("unmanaged_accepted"), Accept())
+        else:
+            yield _rule(Count("unmanaged_dropped"), self._deny)
+
+    def _failsafe(self) -> Iterator[NftRule]:
+        """Pass management traffic and its answers ahead of everything."""
+        for index, failsafe in enumerate(self.settings.failsafe):
+            protocol = MatchProtocol(TCP if failsafe.protocol is Protocol.TCP else UDP)
+            versions = {prefix.version for prefix in failsafe.sources}
+            for ports in failsafe.ports:
+                for is_reply in (False, True):
+                    side: Side = "source" if is_reply else "destination"
+                    peer: Side = "destination" if is_reply else "source"
+                    matches = (
+                        protocol,
+                        MatchPorts(side, ports.first, ports.last),
+                        MatchCtReply(is_reply),
+                    )
+                    action = (Count("failsafe"), Accept())
+                    if not failsafe.sources:
+                        yield _rule(*matches, *action, comment="failsafe")
+                    for version in sorted(versions):
+                        address = MatchAddress(version, peer, failsafe_set(index, version))
+                        yield _rule(address, *matches, *action, comment="failsafe")
+
+    def _managed(self) -> Iterator[NftRule]:
+        """Pass what is decided, drop what can never be, and have the rest decided."""
+        layout = self._layout
+        yield _rule(Jump("anti_spoofing"))
+        # A decision's pattern in the packet mark can only come from another tool that uses our
+        # bits; the save chain must not take it for the worker's answer.
+        yield _rule(
+            MatchMark("meta", layout.outbound_decided),
+            MatchMark("meta", layout.inbound_decided),
+            Count("foreign_mark"),
+            SetMark("meta", self._others),
+        )
+        if self.has_forwarders:
+            # A flow through a forwarding NIC crosses the gateway twice with the same conntrack
+            # entry; a decision made on one crossing says nothing of the other's tables.
+            for version in IP_VERSIONS:
+                for side in _SIDES:
+                    yield _rule(
+                        MatchCtState(CtState.NEW | CtState.ESTABLISHED),
+                        MatchLink(side, "forwarders"),
+                        MatchLinkAddress(version, side, f"own{version}", inverted=True),
+                        Goto("decide"),
+                        comment="transit of a forwarding NIC",
+                    )
+        # A related packet carries its master's mark, so the state is part of the question.
+        yield _rule(
+            MatchCtState(CtState.NEW | CtState.ESTABLISHED),
+            MatchMark("ct", layout.mask),
+            Accept(),
+            comment="decided flow",
+        )
+        yield _rule(MatchCtState(CtState.INVALID), Count("invalid"), self._deny)
+        if self.is_adopting:
+            yield _rule(
+                MatchCtState(CtState.NEW),
+                MatchTcpWithoutSyn(),
+                SetMark("ct", self._others, layout.outbound(ADOPTED) | layout.inbound(ADOPTED)),
+                Count("adopted"),
+                Accept(),
+                comment="open before the first start",
+            )
+        for protocol in (ICMP, ICMPV6):
+            yield _rule(MatchCtState(CtState.RELATED), MatchProtocol(protocol), Goto("icmp_error"))
+        yield _rule(Goto("decide"))
+
+    def _anti_spoofing(self) -> Iterator[NftRule]:
+        """Drop sources that cannot be where they come from."""
+        if self.has_forwarders:
+            yield _rule(MatchLink("source", "forwarders"), Return())
+        if self.has_links:
+            for version in IP_VERSIONS:
+                yield _rule(MatchLinkAddress(version, "source", f"own{version}"), Return())
+            yield _rule(
+                MatchLink("source", "links"),
+                Count("spoofed"),
+                self._deny,
+                comment="not an address of the link's NIC",
+            )
+        for version in IP_VERSIONS:
+            yield _rule(
+                MatchAddress(version, "source", f"declared{version}"),
+                MatchNoReversePath(),
+                Count("spoofed"),
+                self._deny,
+                comment="the route to the source uses another link",
+            )
+
+    def _icmp_error(self) -> Iterator[NftRule]:
+        """Pass an ICMP error about a decided flow; conntrack shows that flow's mark."""
+        for protocol, redirect in _ICMP_REDIRECTS:
+            yield _rule(
+                MatchProtocol(protocol),
+                MatchTransportByte(redirect),
+                Count("related_undecided"),
+                self._deny,
+                comment="a redirect is not an error",
+            )
+        yield _rule(MatchMark("ct", self._layout.mask), Accept(), comment="error of a decided flow")
+        yield _rule(Count("related_undecided"), self._deny)
+
+    def _decide(self) -> Iterator[NftRule]:
+        """Tell the worker what conntrack knows, in packet mark bits, and queue."""
+        layout = self._layout
+        yield _rule(SetMark("meta", self._others))
+        yield _rule(MatchCtReply(), _request(layout.is_reply))
+        yield _rule(MatchCtState(CtState.ESTABLISHED), _request(layout.is_open))
+        # A helper's expected flow inherits its master's mark, which decides nothing about it.
+        yield _rule(MatchCtState(CtState.RELATED), SetMark("ct", self._others))
+        yield _rule(MatchMark("ct", layout.mask), _request(layout.is_decided))
+        yield _rule(MatchCtState(CtState.UNTRACKED), _request(layout.is_untracked))
+        bypass = self.settings.failure_mode is FailureMode.OPEN
+        yield _rule(Count("queued"), Queue(self.queue_rule.number, self.queue_rule.native, bypass))
+
+    def _save(self) -> Iterator[NftRule]:
+        """Move a decision from the packet mark to the conntrack mark."""
+        layout = self._layout
+        clean = SetMark("meta", self._others)
+        if self.settings.failure_mode is FailureMode.OPEN:
+            # Nobody answered: the flow stays undecided, and its next packet is queued again.
+            yield _rule(
+                MatchMark("meta", layout.requests),
+                MatchMark("meta", layout.inbound_decided, is_set=False),
+                Count("undecided_passed"),
+                clean,
+                Return(),
+            )
+        yield _rule(MatchMark("meta", layout.outbound_decided, is_set=False), Return())
+        yield _rule(MatchMark("meta", layout.inbound_decided, is_set=False), Return())
+        # Nobody else's bits to keep: the usual case.
+        yield _rule(
+            MatchMark("ct", self._others, is_set=False), SaveMark(layout.mask), clean, Return()
+        )
+        yield _rule(Jump("save_bits"))
+        yield _rule(clean)
+
+    def _save_bits(self) -> Iterator[NftRule]:
+        """Copy bit by bit: nftables 1.0.6 cannot list an OR of two marks."""
+        layout = self._layout
+        # An untracked packet has no conntrack mark; each rule then ends at its first step.
+        yield _rule(SetMark("ct", self._others))
+        for position in (*layout.outbound_positions, *layout.inbound_positions):
+            bit = 1 << position
+            yield _rule(MatchMark("meta", bit), SetMark("ct", ~bit & _ALL_BITS, bit))
+
+
+def _rule(*statements: Statement, comment: str = "") -> NftRule:
+    return NftRule(statements, comment)
+
+
+def _request(bits: int) -> SetMark:
+    return SetMark("meta", ~bits & _ALL_BITS, bits)

@@ -1,0 +1,119 @@
+"""Which open flows a start or a reload touches: adopted, judged again, or left alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from nsgd.model.network import NetworkModel
+from nsgd.model.rule import Access, Direction
+from nsgd.policy.address_set import AddressSet
+from nsgd.policy.compile import CompiledPolicy
+from nsgd.policy.endpoints import AMBIGUOUS
+from nsgd.policy.numbers import DecisionNumbers
+from nsgd.ruleset.marks import AUDIT_DENIED, MarkLayout
+from nsgd.wire.conntrack import ConntrackEntry
+
+
+class Flows(Protocol):
+    """What the supervisor needs of the kernel's connection table."""
+
+    def entries(self) -> list[ConntrackEntry]:
+        """Every flow."""
+
+    def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
+        """Change bits of marks; returns how many entries were still there."""
+
+
+def adoptable(
+    entries: Iterable[ConntrackEntry], managed: AddressSet, layout: MarkLayout
+) -> Iterator[ConntrackEntry]:
+    """Undecided flows that touch a declared subnet."""
+    for entry in entries:
+        header = entry.header
+        if not entry.mark & layout.mask and (
+            managed.contains(header.version, header.source)
+            or managed.contains(header.version, header.destination)
+        ):
+            yield entry
+
+
+def decided(entries: Iterable[ConntrackEntry], layout: MarkLayout) -> Iterator[ConntrackEntry]:
+    """Flows that carry a decision, whatever it is."""
+    return (entry for entry in entries if entry.mark & layout.mask)
+
+
+def denied_by_audit(
+    entries: Iterable[ConntrackEntry], numbers: DecisionNumbers, layout: MarkLayout
+) -> Iterator[ConntrackEntry]:
+    """Flows that audit mode let through: only there does a flow carry a denying rule's number."""
+    denying = {
+        direction: {
+            number
+            for (_, _, access), number in numbers.by_direction[direction].items()
+            if access is Access.DENY
+        }
+        | {AUDIT_DENIED}
+        for direction in Direction
+    }
+    for entry in entries:
+        outbound, inbound = layout.numbers(entry.mark)
+        if outbound in denying[Direction.OUTBOUND] or inbound in denying[Direction.INBOUND]:
+            yield entry
+
+
+def under_groups(
+    entries: Iterable[ConntrackEntry], policy: CompiledPolicy, groups: frozenset[str]
+) -> Iterator[ConntrackEntry]:
+    """Flows whose judgement asks one of *groups*.
+
+    A flow's links are not known to conntrack, so it is found by its addresses; one whose network
+    they do not tell is taken along.
+    """
+    endpoint_map = policy.endpoint_map
+    for entry in entries:
+        header = entry.header
+        sender, receiver = endpoint_map.find(
+            header.version, header.source, header.destination, None, None
+        )
+        if AMBIGUOUS in (sender, receiver):
+            yield entry
+            continue
+        tables = () if sender < 0 else endpoint_map.endpoints[sender].outbound
+        if receiver >= 0:
+            tables += endpoint_map.endpoints[receiver].inbound
+        if any(policy.tables[index].network_security_group in groups for index in tables):
+            yield entry
+
+
+def groups_to_flush(
+    old: NetworkModel, old_policy: CompiledPolicy, new: NetworkModel, new_policy: CompiledPolicy
+) -> frozenset[str]:
+    """Groups with flushConnection whose rules changed, or for which it was turned on.
+
+    Source:
+        Azure REST, NetworkSecurityGroup, flushConnection: "When enabled, flows created from
+        Network Security Group connections will be re-evaluated when rules are updates. Initial
+        enablement will trigger re-evaluation."
+    """
+    had = {group.name for group in old.network_security_groups if group.flush_connection}
+    flushing = {group.name for group in new.network_security_groups if group.flush_connection}
+    return frozenset(
+        name
+        for name in flushing
+        if name not in had or _tables(old_policy, name) != _tables(new_policy, name)
+    )
+
+
+def _tables(policy: CompiledPolicy, group: str) -> list[object]:
+    return [table for table in policy.tables if table.network_security_group == group]
+
+
+def managed_addresses(model: NetworkModel) -> AddressSet:
+    """The addresses of all declared subnets."""
+    return AddressSet.of_prefixes(
+        prefix
+        for network in model.virtual_networks
+        for subnet in network.subnets
+        for prefix in subnet.address_prefixes
+    )
