@@ -79,15 +79,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         return added
 
     run = verb("run", _run, "run the daemon in the foreground")
-    run.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        nargs="+",
-        action="extend",
-        required=True,
-        help="the documents, loaded as one",
-    )
+    _add_config(run)
     _add_runtime_dir(run)
     run.add_argument(
         "--state-dir",
@@ -98,14 +90,22 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
 
     check = verb("check", _check, "check documents and say what they declare")
-    check.add_argument("files", metavar="FILE", type=Path, nargs="+", help="loaded as one")
+    check.add_argument("files", metavar="PATH", type=Path, nargs="+", help="loaded as one")
 
     status = verb("status", _status, "show what a running daemon decides and counts")
     _add_runtime_dir(status)
     status.add_argument("-o", "--output", choices=("table", "json"), default="table")
     status.add_argument("--all", action="store_true", help="in the table, also what is zero")
 
+    boot = verb("boot", _boot, "load a policy's rules without a daemon: new flows wait for one")
+    _add_config(boot)
+
     reload = verb("reload", _reload, "have the daemon read its documents again, and wait")
+    reload.add_argument(
+        "--reevaluate",
+        action="store_true",
+        help="judge every open flow again, and cut those that are denied now",
+    )
     _add_runtime_dir(reload)
 
     stop = verb("stop", _stop, "stop the daemon; its rules stay in place")
@@ -123,6 +123,18 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
         add_arguments(lab)
     return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="PATH",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=True,
+        help="documents and directories of documents, loaded as one",
+    )
 
 
 def _add_runtime_dir(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +156,12 @@ def _run(args: argparse.Namespace) -> int:
     from nsgd import daemon
 
     return daemon.run(args.config, args.runtime_dir, args.state_dir)
+
+
+def _boot(args: argparse.Namespace) -> int:
+    from nsgd import daemon
+
+    return daemon.boot(args.config)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -190,7 +208,9 @@ def _reload(args: argparse.Namespace) -> int:
     from nsgd.runtime.control_client import ControlError, ControlErrorKind, request
 
     try:
-        result = request(args.runtime_dir / SOCKET_NAME, "reload", _RELOAD_TIMEOUT_S)
+        result = request(
+            args.runtime_dir / SOCKET_NAME, "reload", _RELOAD_TIMEOUT_S, reevaluate=args.reevaluate
+        )
     except ControlError as error:
         if error.kind is not ControlErrorKind.REFUSED:
             return _show_error(error)
@@ -208,7 +228,7 @@ def _stop(args: argparse.Namespace) -> int:
     path = args.runtime_dir / SOCKET_NAME
     try:
         with DaemonProcess(path) as process:
-            request(path, "stop", _REQUEST_TIMEOUT_S, removeRules=args.remove_rules)
+            answer = request(path, "stop", _REQUEST_TIMEOUT_S, removeRules=args.remove_rules)
             has_ended = process.wait(_STOP_TIMEOUT_S)
     except ControlError as error:
         if error.kind is ControlErrorKind.UNREACHABLE and args.remove_rules:
@@ -216,14 +236,7 @@ def _stop(args: argparse.Namespace) -> int:
         return _show_error(error)
     if has_ended is False:
         return _fail(f"the daemon still runs after {_STOP_TIMEOUT_S:g} s", EXIT_FAILED)
-    stopped = "stopped" if has_ended else "stopping"
-    if args.remove_rules:
-        print(f"{stopped}, and told to remove its rules: traffic then passes unfiltered")
-    else:
-        print(
-            f"{stopped}; its rules stay in place: decided flows go on, new ones are dropped.\n"
-            "'nsgd stop --remove-rules' removes them, 'nsgd run' takes them over."
-        )
+    print(f"{'stopped' if has_ended else 'stopping'}; {answer['rules']}")
     return EXIT_OK
 
 

@@ -6,28 +6,33 @@ import errno
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import nsgd
 from nsgd.config.problem import ConfigRefused
+from nsgd.kernel.conntrack import FlowTable
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.links import LinkMonitor
 from nsgd.kernel.queue import read_queue_counters
 from nsgd.kernel.table import NftTable
 from nsgd.model.decision import Reason
+from nsgd.model.settings import OnStop
 from nsgd.observe.metrics import start_metrics_server
 from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, Snapshot, snapshot_as_json
-from nsgd.policy.numbers import DIRECTIONS
+from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers
 from nsgd.ruleset.chains import QueueRule
-from nsgd.ruleset.gateway import gateway_ruleset
+from nsgd.ruleset.gateway import fail_closed_ruleset, gateway_ruleset
+from nsgd.ruleset.objects import Ruleset
 from nsgd.runtime import counters as cell
 from nsgd.runtime.control import ControlServer
-from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.load import LoadedPolicy, load_policy
+from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.state import StateError
-from nsgd.runtime.supervisor import RefusedByKernel, Supervisor
+from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.worker_process import WorkerError
+from nsgd.wire.conntrack import ConntrackEntry
 
 log = logging.getLogger("nsgd")
 
@@ -43,20 +48,24 @@ class GatewayTable:
     def __init__(self, table: NftTable) -> None:
         self._table = table
         self._has_queue_statement: bool | None = None
+        self._written: Ruleset | None = None
 
     @property
     def is_owned(self) -> bool:
         """Tell whether others are kept from changing the table."""
         return self._table.is_owned
 
-    def install(self, loaded: LoadedPolicy) -> None:
-        """Write the ruleset of a policy."""
+    def install(self, loaded: LoadedPolicy, *, adopting: bool = False) -> None:
+        """Write the ruleset of a policy, unless the kernel holds it already."""
         settings = loaded.settings
         try:
             if self._has_queue_statement is None:
                 self._has_queue_statement = self._table.has_queue_statement()
             rule = QueueRule(settings.queue_number, self._has_queue_statement)
-            self._table.apply(gateway_ruleset(loaded.model, settings, rule))
+            desired = gateway_ruleset(loaded.model, settings, rule, adopting=adopting)
+            if desired != self._written:
+                self._table.apply(desired)
+                self._written = desired
         except KernelError as error:
             hint = ""
             if error.number == errno.EPERM:
@@ -66,6 +75,27 @@ class GatewayTable:
     def remove(self) -> bool:
         """Delete the table."""
         return self._table.remove()
+
+
+class KernelFlows:
+    """The kernel's connection table, its refusals told as the runtime knows them."""
+
+    def __init__(self) -> None:
+        self._table = FlowTable()
+
+    def entries(self) -> list[ConntrackEntry]:
+        """Every flow."""
+        try:
+            return self._table.entries()
+        except KernelError as error:
+            raise RefusedByKernel(f"the connection table cannot be read: {error}") from error
+
+    def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
+        """Change bits of marks."""
+        try:
+            return self._table.set_marks(entries, mark, mask)
+        except KernelError as error:
+            raise RefusedByKernel(f"flows cannot be marked: {error}") from error
 
 
 class Observer:
@@ -176,11 +206,15 @@ class Observer:
     _cached: set[tuple[Any, ...]] = set()  # noqa: RUF012
 
 
-def run(config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int:
-    """Run the daemon in the foreground until it is told to stop; returns the exit status."""
+def _configure_logging() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="nsgd: %(levelname)s: %(message)s"
     )
+
+
+def run(config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int:
+    """Run the daemon in the foreground until it is told to stop; returns the exit status."""
+    _configure_logging()
     try:
         nft = NftTable()
     except KernelError as error:
@@ -192,7 +226,7 @@ def run(config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int
 
 def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int:
     table = GatewayTable(nft)
-    supervisor = Supervisor(config_files, state_dir, table)
+    supervisor = Supervisor(config_files, state_dir, table, KernelFlows())
     observer = Observer(supervisor, table)
     links = LinkMonitor()
     control = None
@@ -203,7 +237,9 @@ def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_d
             runtime_dir / SOCKET_NAME,
             {
                 "status": lambda request: snapshot_as_json(observer.collect()),
-                "reload": lambda request: _reload(supervisor),
+                "reload": lambda request: {
+                    "generation": supervisor.reload(reevaluate=request.get("reevaluate") is True)
+                },
                 "stop": lambda request: _stop(supervisor, request),
             },
             write_verbs=frozenset({"reload", "stop"}),
@@ -214,13 +250,13 @@ def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_d
             links.drain()
             supervisor.links_changed()
 
-        supervisor.watch(links, links_changed)
+        supervisor.loop.watch(links, links_changed)
         settings = supervisor.settings
         metrics = start_metrics_server(
             settings.metrics_host, settings.metrics_port, observer.collect
         )
         log.info("metrics at http://%s:%d/metrics", settings.metrics_host, metrics.port)
-        supervisor.watch(control, control.handle)
+        supervisor.loop.watch(control, control.handle)
         supervisor.run(tick=lambda: None)
     except ConfigRefused as error:
         for problem in error.problems:
@@ -241,13 +277,35 @@ def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_d
     return 0
 
 
-def _reload(supervisor: Supervisor) -> dict[str, Any]:
-    return {"generation": supervisor.reload()}
-
-
 def _stop(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
-    supervisor.request_stop(remove_rules=request.get("removeRules") is True)
-    return {"stopping": True}
+    remove = request.get("removeRules") is True
+    supervisor.request_stop(remove_rules=remove)
+    removed = remove or supervisor.settings.on_stop is OnStop.REMOVE
+    rules = "rules are removed: traffic passes unfiltered"
+    return {"stopping": True, "rules": rules if removed else supervisor.rules_that_stay()}
+
+
+def boot(config_files: Sequence[Path]) -> int:
+    """Load a policy's rules without a worker; where that fails, rules that forward nothing.
+
+    New flows are then dropped, or follow failureMode, until the daemon takes the table over.
+    """
+    _configure_logging()
+    status = 0
+    with NftTable() as nft:
+        table = GatewayTable(nft)
+        try:
+            loaded = load_policy(config_files, DecisionNumbers(), None)
+            table.install(loaded)
+        except (ConfigRefused, RefusedByKernel) as error:
+            for problem in error.problems if isinstance(error, ConfigRefused) else (error,):
+                log.error("%s", problem)
+            log.error("the policy is not loaded: nothing is forwarded until nsgd runs")
+            nft.apply(fail_closed_ruleset())
+            status = EXIT_CONFIG if isinstance(error, ConfigRefused) else EXIT_FAILED
+        else:
+            log.info("rules loaded, no daemon yet: %s", loaded.summary)
+    return status
 
 
 def remove_rules() -> bool:

@@ -20,7 +20,7 @@ from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.kernel.error import KernelError
 from nsgd.observe.snapshot import snapshot_as_json
 from nsgd.runtime.control import ControlServer
-from nsgd.runtime.supervisor import RefusedByKernel
+from nsgd.runtime.open_flows import RefusedByKernel
 from tests.observe.snapshots import SNAPSHOT
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"

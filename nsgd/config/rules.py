@@ -33,7 +33,9 @@ def assemble_security_groups(
             check_default_rules(defaults, place.at("defaultSecurityRules"), groups, report)
         name: str | None = raw.get("name")
         if name is not None:
-            result.append(NetworkSecurityGroup(name, tuple(rules)))
+            result.append(
+                NetworkSecurityGroup(name, tuple(rules), bool(raw.get("flushConnection")))
+            )
     return result
 
 

@@ -14,7 +14,6 @@ from nsgd.model.rule import HIGHEST_PRIORITY, LOWEST_PRIORITY, Access, Direction
 # Keys that other releases or Azure's own exports have: refused, but not as a spelling mistake.
 LATER = frozenset(
     (
-        "adoptSeconds",
         "cloudServices",
         "created",
         "defaultOutboundAccess",
@@ -22,16 +21,11 @@ LATER = frozenset(
         "dnsSettings",
         "enableAcceleratedNetworking",
         "etag",
-        "existingFlows",
-        "failsafe",
         "flowTimeoutInMinutes",
-        "flushConnection",
         "id",
         "ipConfigurations",
         "location",
         "macAddress",
-        "mode",
-        "onStop",
         "outputs",
         "parameters",
         "platformAddresses",
@@ -116,6 +110,7 @@ NETWORK_SECURITY_GROUP = ObjectOf(
         "name": Field(_NAME, is_required=True),
         "securityRules": Field(ListOf(SECURITY_RULE)),
         "defaultSecurityRules": Field(ListOf(DEFAULT_SECURITY_RULE)),
+        "flushConnection": Field(Boolean(), default=False),
     },
     LATER,
 )

@@ -6,13 +6,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nsgd.config.compound import Field, ListOf
+from nsgd.config.addresses import parse_prefix
+from nsgd.config.compound import Field, ListOf, ObjectOf
+from nsgd.config.ports import parse_port_range
 from nsgd.config.problem import Refusal
 from nsgd.config.report import Place, Report
 from nsgd.config.shape import Choice, Integer, Parsed
 from nsgd.config.wording import show
-from nsgd.model.address import Address
-from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
+from nsgd.model.address import Address, PortRange, Prefix
+from nsgd.model.rule import Protocol
+from nsgd.model.settings import (
+    DaemonSettings,
+    ExistingFlows,
+    Failsafe,
+    FailureMode,
+    Mode,
+    OnStop,
+    UnmanagedTraffic,
+)
 
 _DEFAULTS = DaemonSettings()
 _PORTS = 65535
@@ -72,11 +83,36 @@ def parse_mark_mask(value: object) -> int:
     return mask
 
 
+_PORT = Parsed("a port or a range of ports", parse_port_range)
+_FAILSAFE = ObjectOf(
+    "a failsafe",
+    {
+        "protocol": Field(
+            Choice({p.value: p for p in (Protocol.TCP, Protocol.UDP)}), is_required=True
+        ),
+        "destinationPortRange": Field(_PORT),
+        "destinationPortRanges": Field(ListOf(_PORT)),
+        "sourceAddressPrefix": Field(Parsed("a prefix", parse_prefix)),
+        "sourceAddressPrefixes": Field(ListOf(Parsed("a prefix", parse_prefix))),
+    },
+    frozenset(),
+)
+
 # Settings with one value only are read so that documents can state them; later releases take more.
 SETTINGS: Mapping[str, Field] = {
     "roles": Field(ListOf(Choice({"gateway": "gateway"}, later=("host",))), default=["gateway"]),
     "engine": Field(Choice({"queue": "queue"}, later=("kernel",)), default="queue"),
-    "failureMode": Field(Choice({"closed": "closed"}, later=("open",)), default="closed"),
+    "failureMode": Field(
+        Choice({mode.value: mode for mode in FailureMode}), default=_DEFAULTS.failure_mode.value
+    ),
+    "mode": Field(Choice({mode.value: mode for mode in Mode}), default=_DEFAULTS.mode.value),
+    "onStop": Field(Choice({stop.value: stop for stop in OnStop}), default=_DEFAULTS.on_stop.value),
+    "existingFlows": Field(
+        Choice({flows.value: flows for flows in ExistingFlows}),
+        default=_DEFAULTS.existing_flows.value,
+    ),
+    "adoptSeconds": Field(Integer(0, 3600), default=_DEFAULTS.adopt_seconds),
+    "failsafe": Field(ListOf(_FAILSAFE), default=[]),
     "unmanagedTraffic": Field(
         Choice({traffic.value: traffic for traffic in UnmanagedTraffic}),
         default=_DEFAULTS.unmanaged_traffic.value,
@@ -111,6 +147,11 @@ def assemble_settings(
         name: raw[key]
         for key, name in (
             ("unmanagedTraffic", "unmanaged_traffic"),
+            ("failureMode", "failure_mode"),
+            ("mode", "mode"),
+            ("onStop", "on_stop"),
+            ("existingFlows", "existing_flows"),
+            ("adoptSeconds", "adopt_seconds"),
             ("queueNumber", "queue_number"),
             ("queueLength", "queue_length"),
             ("markMask", "mark_mask"),
@@ -119,4 +160,32 @@ def assemble_settings(
     }
     if raw.get("metricsListen") is not None:
         values["metrics_host"], values["metrics_port"] = raw["metricsListen"]
+    values["failsafe"] = tuple(
+        _assemble_failsafe(entry, first_place.at("failsafe", index), report)
+        for index, entry in enumerate(raw.get("failsafe") or ())
+        if entry is not None
+    )
     return DaemonSettings(**values)
+
+
+def _assemble_failsafe(raw: Mapping[str, Any], place: Place, report: Report) -> Failsafe:
+    ports: list[PortRange] = _one_or_more(raw, "destinationPortRange", place, report)
+    if not ports:
+        report.add(place, "it has no port", "add destinationPortRange: nothing opens every port")
+    sources: list[Prefix] = _one_or_more(
+        raw, "sourceAddressPrefix", place, report, plural="sourceAddressPrefixes"
+    )
+    return Failsafe(raw.get("protocol") or Protocol.TCP, tuple(ports), tuple(sources))
+
+
+def _one_or_more(
+    raw: Mapping[str, Any], singular: str, place: Place, report: Report, plural: str = ""
+) -> list[Any]:
+    """The values of a field that has a singular and a plural form."""
+    plural = plural or f"{singular}s"
+    one, several = raw.get(singular), raw.get(plural)
+    if one is not None and several:
+        report.add(place.at(plural), f"{singular} is given too", "keep one of the two")
+    if one is not None:
+        return [one]
+    return [value for value in several or () if value is not None]

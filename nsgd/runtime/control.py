@@ -29,8 +29,8 @@ from nsgd.runtime.control_wire import (
     parse_object,
     to_frame,
 )
+from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.state import StateError
-from nsgd.runtime.supervisor import RefusedByKernel
 from nsgd.runtime.worker_process import WorkerError
 
 log = logging.getLogger("nsgd")

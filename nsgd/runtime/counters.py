@@ -23,6 +23,7 @@ MIDSTREAM = 4
 UNMANAGED_ACCEPTED = 5
 UNMANAGED_DROPPED = 6
 INTERNAL_ERRORS = 7
+DENIALS_WRITTEN = 8  # records ever written to the ring of denials
 _FIRST_ENUMERATED = 16
 
 UNPARSABLE: Mapping[Unparsable, int] = {
@@ -37,6 +38,10 @@ FLOWS: Mapping[tuple[Direction, Access, Reason], int] = {
 }
 _FIRST_HIT = _FIRST_FLOW + len(FLOWS)
 
+DENIAL_BYTES = 48
+DENIAL_RING_RECORDS = 1024
+DENIAL_RING_BYTES = DENIAL_BYTES * DENIAL_RING_RECORDS
+
 
 class SharedCounters:
     """An array of 64-bit cells in anonymous shared memory."""
@@ -46,7 +51,9 @@ class SharedCounters:
         self.descriptor = descriptor
         self._numbers = numbers
         self._memory = mmap.mmap(descriptor, _size_bytes(numbers))
-        self.cells = memoryview(self._memory).cast("Q")
+        first_denial = _size_bytes(numbers) - DENIAL_RING_BYTES
+        self.cells = memoryview(self._memory)[:first_denial].cast("Q")
+        self.denials = memoryview(self._memory)[first_denial:]  # nsgd.runtime.denials
 
     @classmethod
     def create(cls, numbers: int) -> SharedCounters:
@@ -66,9 +73,10 @@ class SharedCounters:
     def close(self) -> None:
         """Unmap and close."""
         self.cells.release()
+        self.denials.release()
         self._memory.close()
         os.close(self.descriptor)
 
 
 def _size_bytes(numbers: int) -> int:
-    return 8 * (_FIRST_HIT + 2 * numbers)
+    return 8 * (_FIRST_HIT + 2 * numbers) + DENIAL_RING_BYTES

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nsgd.config.load import Document
 from nsgd.config.problem import ConfigRefused, Problem
 
 MAXIMUM_DOCUMENT_BYTES = 64 << 20
+DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 
 _WAYS_OUT = {
     errno.ENOENT: "check the path",
@@ -22,7 +23,7 @@ _WAYS_OUT = {
 
 
 def read_documents(paths: Sequence[Path]) -> list[Document]:
-    """Read all files, in the order given.
+    """Read all files, in the order given; of a directory, its documents by name.
 
     Raises:
         ConfigRefused: With one problem for each file that cannot be read, is not a regular file
@@ -30,7 +31,7 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
     """
     documents: list[Document] = []
     problems: list[Problem] = []
-    for path in paths:
+    for path in _expand(paths, problems):
         name = str(path)
         try:
             documents.append(Document(name, _read(path)))
@@ -43,6 +44,32 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
     if problems:
         raise ConfigRefused(tuple(problems))
     return documents
+
+
+def _expand(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Path]:
+    """Directories become the documents in them, hidden files left out."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        try:
+            found = sorted(
+                entry
+                for entry in path.iterdir()
+                if entry.suffix in DOCUMENT_SUFFIXES and not entry.name.startswith(".")
+            )
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            problems.append(
+                Problem(str(path), "", None, f"cannot be read: {reason}", "check its permissions")
+            )
+            continue
+        if not found:
+            suffixes = ", ".join(DOCUMENT_SUFFIXES)
+            problems.append(
+                Problem(str(path), "", None, "has no documents in it", f"name them {suffixes}")
+            )
+        yield from found
 
 
 class _Unsuitable(Exception):

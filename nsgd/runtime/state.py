@@ -17,6 +17,11 @@ class StateError(Exception):
     """The state directory cannot be read or written."""
 
 
+def has_numbers(directory: Path) -> bool:
+    """Tell whether a daemon has run with this state directory before."""
+    return (directory / _FILE).exists()
+
+
 def load_numbers(directory: Path) -> DecisionNumbers:
     """The numbers given so far; none where there is no file.
 

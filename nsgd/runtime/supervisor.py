@@ -7,21 +7,23 @@ wrong on the way leaves the old policy in force.
 from __future__ import annotations
 
 import logging
-import selectors
 import signal
-import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from nsgd.config.problem import ConfigRefused
-from nsgd.model.settings import DaemonSettings
+from nsgd.model.settings import DaemonSettings, FailureMode, OnStop
 from nsgd.ruleset.marks import MarkLayout
+from nsgd.runtime.audit_log import AuditLog
 from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.flows import Flows
 from nsgd.runtime.load import LoadedPolicy, load_policy
-from nsgd.runtime.state import StateError, load_numbers, save_numbers
+from nsgd.runtime.loop import Loop
+from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
+from nsgd.runtime.state import StateError, has_numbers, load_numbers, save_numbers
 from nsgd.runtime.verdict import WorkerPolicy
 from nsgd.runtime.worker_process import WorkerError, WorkerProcess
 
@@ -34,37 +36,30 @@ _HEALTHY_AFTER_S = 10.0
 class PolicyTable(Protocol):
     """What the supervisor needs of the kernel's table."""
 
-    def install(self, loaded: LoadedPolicy) -> None:
+    def install(self, loaded: LoadedPolicy, *, adopting: bool = False) -> None:
         """Write the ruleset of a policy. Raises RefusedByKernel; the old one then stays."""
 
     def remove(self) -> bool:
         """Delete the table. Returns False where there was none."""
 
 
-class RefusedByKernel(Exception):
-    """The kernel did not take a ruleset; the text says which part and why."""
-
-
-class Watched(Protocol):
-    """A descriptor and what to do when it is readable."""
-
-    def fileno(self) -> int:
-        """For a selector."""
-
-
 class Supervisor:
     """Owns the policy in force and the worker."""
 
-    def __init__(self, paths: Sequence[Path], state_directory: Path, table: PolicyTable) -> None:
+    def __init__(
+        self, paths: Sequence[Path], state_directory: Path, table: PolicyTable, flows: Flows
+    ) -> None:
+        self.open_flows = OpenFlows(flows)
+        self._adopting_until_s: float | None = None
+        self._audit_log: AuditLog | None = None
         self._paths = paths
         self._state_directory = state_directory
         self._table = table
-        self._selector = selectors.DefaultSelector()
+        self.loop = Loop()
         self._worker: WorkerProcess | None = None
         self._worker_bytes = b""
         self._worker_started_s = 0.0
         self._quick_deaths = 0
-        self._stopping = False
         self._remove_rules = False
         self._has_served = False
         self.lock = threading.Lock()  # a scrape reads while the loop changes
@@ -99,24 +94,33 @@ class Supervisor:
             ConfigRefused, StateError, WorkerError, RefusedByKernel: Nothing was changed, except
                 that a table left by an earlier daemon may be in place.
         """
+        is_first = not has_numbers(self._state_directory)
         loaded = load_policy(self._paths, load_numbers(self._state_directory), None)
         self.counters = SharedCounters.create(MarkLayout(loaded.settings.mark_mask).capacity)
-        save_numbers(self._state_directory, loaded.numbers)
+        self._audit_log = AuditLog(self.counters)
         self.loaded = loaded
         self.generation = 1
         self._worker_bytes = self._for_worker(loaded)
         self._start_worker()
         try:
-            self._table.install(loaded)
+            # Marks before rules: from the first packet on, an adopted flow is a decided one.
+            window_s = self.open_flows.at_start(loaded, is_first=is_first)
+            self._table.install(loaded, adopting=window_s > 0)
+            save_numbers(self._state_directory, loaded.numbers)
         except RefusedByKernel:
             self._stop_worker()
             raise
+        if window_s:
+            self._adopting_until_s = time.monotonic() + window_s
         self._has_served = True
         self.loaded_at_s = time.time()
         log.info("policy 1 in force: %s", loaded.summary)
 
-    def reload(self) -> int:
+    def reload(self, *, reevaluate: bool = False) -> int:
         """Read all documents again and bring them into force.
+
+        Args:
+            reevaluate: Judge every open flow again, by its original direction.
 
         Returns:
             The new generation.
@@ -125,7 +129,7 @@ class Supervisor:
             ConfigRefused, StateError, RefusedByKernel, WorkerError: The old policy stays.
         """
         try:
-            generation = self._reload()
+            generation = self._reload(reevaluate=reevaluate)
         except (ConfigRefused, StateError, RefusedByKernel, WorkerError) as error:
             with self.lock:
                 self.reloads_refused += 1
@@ -142,14 +146,14 @@ class Supervisor:
             raise
         return generation
 
-    def _reload(self) -> int:
+    def _reload(self, *, reevaluate: bool) -> int:
         previous = self.loaded
         if previous is None:
             raise RuntimeError("no policy is in force yet")
         loaded = load_policy(self._paths, previous.numbers, previous.settings)
         if loaded.numbers != previous.numbers:
             save_numbers(self._state_directory, loaded.numbers)
-        self._table.install(loaded)
+        self._table.install(loaded, adopting=self._adopting_until_s is not None)
         with self.lock:
             self.loaded = loaded
             self.generation += 1
@@ -164,6 +168,11 @@ class Supervisor:
                 # A worker that cannot take a policy is replaced by one that starts with it.
                 log.error("worker %d took no policy (%s), replacing it", self._worker.pid, error)
                 self._replace_worker()
+        # After the worker: what it decided by the old policy is in the table by now.
+        try:
+            self.open_flows.after_reload(previous, loaded, everything=reevaluate)
+        except RefusedByKernel as error:
+            log.error("policy %d in force, open flows not judged again: %s", self.generation, error)
         log.info("policy %d in force: %s", self.generation, loaded.summary)
         return self.generation
 
@@ -172,15 +181,16 @@ class Supervisor:
             self.generation, loaded.policy, loaded.numbers, loaded.settings
         ).to_bytes()
 
+    def rules_that_stay(self) -> str:
+        """What a stop leaves behind, and the way out."""
+        is_open = self.settings.failure_mode is FailureMode.OPEN
+        return (
+            "rules stay in place: decided flows go on, new ones"
+            f" {'pass undecided' if is_open else 'are dropped'};"
+            " 'nsgd stop --remove-rules' removes them"
+        )
+
     # The loop
-
-    def watch(self, watched: Watched, ready: Callable[[], None]) -> None:
-        """Call *ready* from the loop whenever *watched* is readable."""
-        self._selector.register(watched, selectors.EVENT_READ, ready)
-
-    def unwatch(self, watched: Watched | int) -> None:
-        """Forget a descriptor."""
-        self._selector.unregister(watched)
 
     def links_changed(self) -> None:
         """Tell the worker that link names may have changed."""
@@ -189,42 +199,31 @@ class Supervisor:
 
     def request_stop(self, *, remove_rules: bool) -> None:
         """Leave the loop after what is under way."""
-        self._stopping = True
         self._remove_rules = remove_rules
+        self.loop.stop()
 
     def run(self, tick: Callable[[], None]) -> None:
-        """Serve until asked to stop; *tick* is called about once a second."""
-        wake_read, wake_write = socket.socketpair()
-        wake_write.setblocking(False)
-        previous = signal.set_wakeup_fd(wake_write.fileno())
-        handled: Mapping[int, Callable[[], None]] = {
-            signal.SIGHUP: self._reload_on_signal,
-            signal.SIGTERM: lambda: self.request_stop(remove_rules=False),
-            signal.SIGINT: lambda: self.request_stop(remove_rules=False),
-        }
+        """Serve until asked to stop; *tick* is called at least once a second."""
 
-        def on_signal() -> None:
-            # A storm of SIGHUP is one reload: the bytes are the signals since the last look.
-            for number in dict.fromkeys(wake_read.recv(4096)):
-                if number in handled:
-                    handled[number]()
+        def look_around() -> None:
+            self._end_adoption()
+            if self._audit_log is not None and self.loaded is not None:
+                self._audit_log.tick(self.loaded.numbers)
+            tick()
 
-        for number in handled:
-            signal.signal(number, _ignore)
-        self.watch(wake_read, on_signal)
-        try:
-            while not self._stopping:
-                for key, _ in self._selector.select(1.0):
-                    key.data()
-                tick()
-        finally:
-            signal.set_wakeup_fd(previous)
-            self.unwatch(wake_read)
-            wake_read.close()
-            wake_write.close()
+        self.loop.run(
+            {
+                signal.SIGHUP: self._reload_on_signal,
+                signal.SIGTERM: lambda: self.request_stop(remove_rules=False),
+                signal.SIGINT: lambda: self.request_stop(remove_rules=False),
+            },
+            look_around,
+        )
 
     def close(self) -> None:
         """End the worker; remove the rules where that was asked for, else leave them in force."""
+        if self._has_served and self.settings.on_stop is OnStop.REMOVE:
+            self._remove_rules = True
         if self._remove_rules:
             # First the rules: packets that still wait in the queue may yet be decided, and none
             # comes after them.
@@ -232,11 +231,8 @@ class Supervisor:
             log.info("rules removed: traffic passes unfiltered")
         self._stop_worker()
         if self._has_served and not self._remove_rules:
-            log.info(
-                "rules stay in place: decided flows go on, new ones are dropped;"
-                " 'nsgd stop --remove-rules' removes them"
-            )
-        self._selector.close()
+            log.info("%s", self.rules_that_stay())
+        self.loop.close()
         if self.counters is not None:
             self.counters.close()
 
@@ -245,6 +241,14 @@ class Supervisor:
             self.reload()
         except (ConfigRefused, StateError, RefusedByKernel, WorkerError):
             return  # logged and counted
+
+    def _end_adoption(self) -> None:
+        if self._adopting_until_s is None or time.monotonic() < self._adopting_until_s:
+            return
+        self._adopting_until_s = None
+        if self.loaded is not None:
+            self._table.install(self.loaded)
+            log.info("adoption has ended: TCP of unknown flows is judged from now on")
 
     # The worker
 
@@ -255,11 +259,11 @@ class Supervisor:
         worker = WorkerProcess(self.settings, capacity, self.counters, self._worker_bytes)
         self._worker = worker
         self._worker_started_s = time.monotonic()
-        self._selector.register(worker.exit_descriptor, selectors.EVENT_READ, self._worker_died)
+        self.loop.watch(worker.exit_descriptor, self._worker_died)
 
     def _stop_worker(self) -> None:
         if self._worker is not None:
-            self.unwatch(self._worker.exit_descriptor)
+            self.loop.unwatch(self._worker.exit_descriptor)
             self._worker.stop()
             self._worker = None
 
@@ -277,7 +281,7 @@ class Supervisor:
         with self.lock:
             self.worker_restarts += 1
         attempt = self._quick_deaths
-        while not self._stopping:
+        while not self.loop.is_stopping:
             time.sleep(_RESTART_PAUSES_S[min(attempt, len(_RESTART_PAUSES_S) - 1)])
             try:
                 self._start_worker()
@@ -288,7 +292,3 @@ class Supervisor:
                     raise
             else:
                 return
-
-
-def _ignore(signal_number: int, frame: Any) -> None:
-    """The loop learns of signals from the wake-up descriptor."""

@@ -15,13 +15,14 @@ from typing import Any
 from nsgd.model.decision import Decision, Reason
 from nsgd.model.packet import PacketHeader, Unparsable
 from nsgd.model.rule import Access, Direction
-from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
+from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.evaluate import consulted_tables
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.ruleset.marks import NO_TABLE, MarkLayout
+from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.denials import DenialWriter
 from nsgd.wire.packet import parse_packet
 
 
@@ -33,6 +34,7 @@ class WorkerPolicy:
     policy: CompiledPolicy
     mark_mask: int
     accept_unmanaged: bool
+    is_audit: bool
     rule_numbers: Sequence[Sequence[int]]  # by table and rule
     rule_marks: Sequence[Sequence[int]]  # mark bits of these numbers, on their table's side
 
@@ -61,6 +63,7 @@ class WorkerPolicy:
             policy,
             settings.mark_mask,
             settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT,
+            settings.mode is Mode.AUDIT,
             rule_numbers,
             rule_marks,
         )
@@ -72,6 +75,7 @@ class WorkerPolicy:
             self.policy.to_plain(),
             self.mark_mask,
             self.accept_unmanaged,
+            self.is_audit,
             self.rule_numbers,
             self.rule_marks,
         )
@@ -102,6 +106,10 @@ class VerdictPath:
         self._no_outbound = layout.outbound(NO_TABLE)
         self._no_inbound = layout.inbound(NO_TABLE)
         self._cells = counters.cells
+        # Audit mode lets through what it denies, with a mark that says so: a flow that carries a
+        # denying rule's number can come from nowhere else.
+        self._audit_log = DenialWriter(counters) if worker_policy.is_audit else None
+        self._audit_denied = layout.inbound(AUDIT_DENIED)
         self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
 
     def judge(
@@ -120,15 +128,14 @@ class VerdictPath:
         """
         packet = parse_packet(payload)
         if not isinstance(packet, PacketHeader):
-            self._deny_unparsable(packet)
-            return None
+            return self._deny_unparsable(packet, mark)
         if mark & self._is_reply:
             # A flow is judged by its original direction, whichever side speaks first.
             packet = packet.reversed()
             in_link, out_link = out_link, in_link
         tables = consulted_tables(self._policy, packet, in_link, out_link)
         if isinstance(tables, Decision):
-            return self._without_table(tables, mark)
+            return self._without_table(tables, packet, mark)
         # In transit of a forwarding NIC every packet is judged; a flow counts once a crossing,
         # and as long as it is denied.
         counted = mark & self._known != self._known
@@ -148,24 +155,32 @@ class VerdictPath:
             if not allowed:
                 cells[cell.FLOWS[direction, Access.DENY, Reason.RULE]] += 1
                 cells[cell.DENIED[Reason.RULE]] += 1
-                cells[cell.DROPPED] += 1
-                return None
+                if self._audit_log is None:
+                    cells[cell.DROPPED] += 1
+                    return None
+                self._audit_log.write(packet, direction, self._numbers[index][rule])
+                if direction is Direction.OUTBOUND:
+                    outbound = self._marks[index][rule]
+                else:
+                    inbound = self._marks[index][rule]
+                break
             if direction is Direction.OUTBOUND:
                 outbound = self._marks[index][rule]
             else:
                 inbound = self._marks[index][rule]
-        if counted:
-            cells[cell.FLOWS[direction, Access.ALLOW, Reason.RULE]] += 1
-            if midstream and not mark & self._is_open:
-                cells[cell.MIDSTREAM] += 1
+        else:
+            if counted:
+                cells[cell.FLOWS[direction, Access.ALLOW, Reason.RULE]] += 1
+        if counted and midstream and not mark & self._is_open:
+            cells[cell.MIDSTREAM] += 1
         cells[cell.ACCEPTED] += 1
         return mark & self._others | outbound | inbound
 
-    def _without_table(self, decision: Decision, mark: int) -> int | None:
+    def _without_table(self, decision: Decision, packet: PacketHeader, mark: int) -> int | None:
         cells = self._cells
         if decision.access is None:
             # The kernel's sets were of another policy than ours for a moment.
-            accept = self._accept_unmanaged
+            accept = self._accept_unmanaged or self._audit_log is not None
             cells[cell.UNMANAGED_ACCEPTED if accept else cell.UNMANAGED_DROPPED] += 1
             cells[cell.ACCEPTED if accept else cell.DROPPED] += 1
             return mark & self._others if accept else None
@@ -173,14 +188,22 @@ class VerdictPath:
             cells[cell.FLOWS[Direction.INBOUND, decision.access, decision.reason]] += 1
         if decision.access is Access.DENY:
             cells[cell.DENIED[decision.reason]] += 1
-            cells[cell.DROPPED] += 1
-            return None
+            if self._audit_log is None:
+                cells[cell.DROPPED] += 1
+                return None
+            self._audit_log.write(packet, Direction.INBOUND, AUDIT_DENIED)
+            cells[cell.ACCEPTED] += 1
+            return mark & self._others | self._no_outbound | self._audit_denied
         cells[cell.ACCEPTED] += 1
         return mark & self._others | self._no_outbound | self._no_inbound
 
-    def _deny_unparsable(self, reason: Unparsable) -> None:
+    def _deny_unparsable(self, reason: Unparsable, mark: int) -> int | None:
         cells = self._cells
         cells[cell.UNPARSABLE[reason]] += 1
         cells[cell.FLOWS[Direction.INBOUND, Access.DENY, Reason.UNPARSABLE]] += 1
         cells[cell.DENIED[Reason.UNPARSABLE]] += 1
-        cells[cell.DROPPED] += 1
+        if self._audit_log is None:
+            cells[cell.DROPPED] += 1
+            return None
+        cells[cell.ACCEPTED] += 1
+        return mark & self._others | self._no_outbound | self._audit_denied

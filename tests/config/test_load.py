@@ -103,7 +103,14 @@ def test_a_full_document() -> None:
             ApplicationSecurityGroup("Apps", "other"),
         ),
     )
-    assert config.settings == DaemonSettings(UnmanagedTraffic.DROP, "::1", 9481, 7, 512, 0x00FFFFFF)
+    assert config.settings == DaemonSettings(
+        unmanaged_traffic=UnmanagedTraffic.DROP,
+        metrics_host="::1",
+        metrics_port=9481,
+        queue_number=7,
+        queue_length=512,
+        mark_mask=0x00FFFFFF,
+    )
 
 
 def test_documents_are_joined_in_order() -> None:

@@ -126,7 +126,9 @@ class Network:
 
     def write(self, document: Document) -> None:
         """Write the policy document; the daemon's section gets test settings."""
-        daemon = {"metricsListen": "127.0.0.1:0", **document.get("daemon", {})}
+        # Each start is a first start, and adoption would let mid-stream TCP pass.
+        defaults = {"metricsListen": "127.0.0.1:0", "adoptSeconds": 0}
+        daemon = {**defaults, **document.get("daemon", {})}
         self.config.write_text(json.dumps({**document, "daemon": daemon}))
 
     def start(self, document: Document) -> None:

@@ -31,7 +31,7 @@ from nsgd.runtime.control_client import (
 )
 from nsgd.runtime.control_wire import Peer, listener_of
 from nsgd.runtime.state import StateError
-from nsgd.runtime.supervisor import RefusedByKernel
+from nsgd.runtime.open_flows import RefusedByKernel
 
 NOBODY = 65534
 LARGE = {"ruleHits": [{"rule": f"rule-{number}", "hits": number} for number in range(100_000)]}

@@ -1,0 +1,200 @@
+"""Client, gateway and server in namespaces of their own, and what is counted between them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nsgd.bench.flows import (
+    CLIENT_BASE,
+    CLIENT_NETWORK,
+    FLOOD_TOS,
+    SERVER_BASE,
+    SERVER_NETWORK,
+    addresses,
+    make_flows,
+    make_frames,
+)
+from nsgd.kernel.error import KernelError
+from nsgd.lab.netns import Lab, NetworkNamespace
+from nsgd.lab.traffic import module_environment
+from nsgd.wire import netlink
+
+CLIENT_LINK, SERVER_LINK = "to-client", "to-server"
+HOST_LINK = "eth0"
+_CLIENT_MAC, _GATEWAY_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
+# Ends of sockets; of the flows' own addresses, so that a policy's NICs have them.
+CLIENT_ADDRESS, SERVER_ADDRESS = addresses(CLIENT_BASE)[0], addresses(SERVER_BASE)[0]
+_GATEWAY_ADDRESS = "169.254.1.1"
+# New flows of one window must fit the connection table, which holds 262 144 here.
+POOL_FLOWS = 200_000
+_UDP_TIMEOUT_S = 2
+_ANSWER_TIMEOUT_S = 30.0
+_DRAIN_TIMEOUT_S = 3.0
+_POLL_S = 0.01
+_QUIET_POLLS = 4
+_NETLINK_NETFILTER = 12
+_CT_DELETE = 1 << 8 | 2
+
+_DROP_FLOOD = f"""\
+table ip bench {{
+	chain arrived {{
+		type filter hook prerouting priority raw; policy accept;
+		ip dscp {FLOOD_TOS >> 2} drop
+	}}
+}}
+"""
+
+
+def text_address(address: int) -> str:
+    """Dotted form of an IPv4 address."""
+    return socket.inet_ntoa(address.to_bytes(4, "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class ConntrackLosses:
+    """Packets that conntrack itself dropped, and entries that it gave up for new ones."""
+
+    drop: int
+    early_drop: int
+
+
+class BenchNetwork:
+    """One run's namespaces; the gateway has no ruleset yet."""
+
+    def __init__(self, lab: Lab, frames: Path) -> None:
+        """Build it, with the generator waiting.
+
+        Args:
+            lab: Owns the namespaces.
+            frames: The file that write_frames wrote.
+        """
+        self.gateway = lab.namespace("gateway", forwarding=True)
+        self.client = lab.namespace("client")
+        self.server = lab.namespace("server")
+        lab.connect(self.gateway, CLIENT_LINK, self.client, HOST_LINK)
+        lab.connect(self.gateway, SERVER_LINK, self.server, HOST_LINK)
+        self._set_mac(self.client, HOST_LINK, _CLIENT_MAC)
+        self._set_mac(self.gateway, CLIENT_LINK, _GATEWAY_MAC)
+        for namespace, link, address, network in (
+            (self.client, CLIENT_LINK, CLIENT_ADDRESS, CLIENT_NETWORK),
+            (self.server, SERVER_LINK, SERVER_ADDRESS, SERVER_NETWORK),
+        ):
+            own = text_address(address)
+            namespace.add_address(HOST_LINK, f"{own}/32")
+            namespace.add_route("0.0.0.0/0", HOST_LINK, via=_GATEWAY_ADDRESS)
+            self.gateway.add_address(link, f"{_GATEWAY_ADDRESS}/32")
+            self.gateway.add_route(f"{own}/32", link)
+            self.gateway.add_route(network, link, via=own)
+        self.gateway.sysctl(
+            (
+                ("net.netfilter.nf_conntrack_udp_timeout", str(_UDP_TIMEOUT_S)),
+                ("net.netfilter.nf_conntrack_udp_timeout_stream", str(_UDP_TIMEOUT_S)),
+            )
+        )
+        self.server.run(["nft", "-f", "-"], text_input=_DROP_FLOOD)
+        self._generator = self.client.popen(
+            [
+                *(sys.executable, "-m", "nsgd.bench.generator"),
+                *("--link", HOST_LINK, "--frames", str(frames)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=module_environment(),
+        )
+        self._answer()
+
+    def drop_at_gateway(self) -> None:
+        """Have the gateway drop the generator's packets before it does anything with them."""
+        self.gateway.run(["nft", "-f", "-"], text_input=_DROP_FLOOD)
+
+    def request_flows(self, rate: float | None, duration_s: float, limit: int | None) -> None:
+        """Have the generator start; see Generator.send."""
+        assert self._generator.stdin is not None
+        request = {"rate": rate, "durationS": duration_s, "limit": limit}
+        self._generator.stdin.write(json.dumps(request) + "\n")
+        self._generator.stdin.flush()
+
+    def generator_answer(self) -> tuple[int, float]:
+        """Wait for the generator's end: flows sent, and in what time in seconds."""
+        answer = self._answer()
+        return answer["sent"], answer["elapsedS"]
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._generator.stdout is not None
+        line = self._generator.stdout.readline()
+        if not line:
+            raise RuntimeError("the generator has died")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def delivered(self) -> int:
+        """Packets that have arrived at the server."""
+        return _received(self.server, HOST_LINK)
+
+    def arrived_at_gateway(self) -> int:
+        """Packets that have arrived at the gateway from the client."""
+        return _received(self.gateway, CLIENT_LINK)
+
+    def wait_until_quiet(self) -> None:
+        """Wait until nothing more arrives at the server."""
+        deadline = time.monotonic() + _DRAIN_TIMEOUT_S
+        last, polls = self.delivered(), 0
+        while polls < _QUIET_POLLS and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+            now = self.delivered()
+            polls = polls + 1 if now == last else 0
+            last = now
+
+    def forget_flows(self) -> None:
+        """Empty the gateway's connection table. Raises KernelError."""
+        self.gateway.call(_flush_conntrack)
+
+    def conntrack_losses(self) -> ConntrackLosses:
+        """What the gateway's conntrack has lost since the namespace was made."""
+        text = self.gateway.call(
+            lambda: Path("/proc/thread-self/net/stat/nf_conntrack").read_text()
+        )
+        names, *rows = (line.split() for line in text.splitlines())
+        sums = {
+            name: sum(int(row[index], 16) for row in rows)
+            for index, name in enumerate(names)
+            if name in ("drop", "early_drop")
+        }
+        return ConntrackLosses(sums["drop"], sums["early_drop"])
+
+    @staticmethod
+    def _set_mac(namespace: NetworkNamespace, link: str, address: str) -> None:
+        namespace.iproute.link("set", index=namespace.links()[link], address=address)
+
+
+def write_frames(path: Path) -> None:
+    """Write the frames of all flows, in the order in which every contender gets them."""
+    macs = (bytes.fromhex(mac.replace(":", "")) for mac in (_CLIENT_MAC, _GATEWAY_MAC))
+    path.write_bytes(make_frames(make_flows(POOL_FLOWS), *macs))
+
+
+def _received(namespace: NetworkNamespace, link: str) -> int:
+    text = namespace.call(lambda: Path("/proc/thread-self/net/dev").read_text())
+    for line in text.splitlines():
+        name, _, fields = line.partition(":")
+        if name.strip() == link:
+            return int(fields.split()[1])
+    raise LookupError(f"no link {link} in {namespace.name}")
+
+
+def _flush_conntrack() -> None:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as channel:
+        channel.settimeout(_ANSWER_TIMEOUT_S)
+        channel.bind((0, 0))
+        channel.send(netlink.message(_CT_DELETE, netlink.NLM_F_ACK, 1, 0))
+        for kind, _, payload in netlink.split_messages(channel.recv(1 << 16)):
+            if kind == netlink.NLMSG_ERROR and netlink.error_number(payload):
+                raise KernelError("flush", "conntrack", netlink.error_number(payload))

@@ -1,0 +1,98 @@
+"""Applies to the kernel's connection table what a start or a reload means for open flows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+
+from nsgd.model.settings import ExistingFlows, Mode
+from nsgd.ruleset.marks import ADOPTED, MarkLayout
+from nsgd.runtime.flows import (
+    Flows,
+    adoptable,
+    decided,
+    denied_by_audit,
+    groups_to_flush,
+    managed_addresses,
+    under_groups,
+)
+from nsgd.runtime.load import LoadedPolicy
+from nsgd.wire.conntrack import ConntrackEntry
+
+log = logging.getLogger("nsgd")
+
+# At boot nothing can have been open before: mid-stream TCP then is not a flow to adopt.
+_BOOT_S = 180.0
+
+
+class RefusedByKernel(Exception):
+    """The kernel did not do what was asked; the text says what and why."""
+
+
+class OpenFlows:
+    """Counts what it did: *adopted* and *judged_again* flows since the start."""
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
+        self.adopted = 0
+        self.judged_again = 0
+
+    def at_start(self, loaded: LoadedPolicy, *, is_first: bool) -> float:
+        """Adopt open flows at the first start; later, forget what audit mode let through.
+
+        Returns:
+            Seconds for which mid-stream TCP is to be adopted, because conntrack knew nothing.
+
+        Raises:
+            RefusedByKernel: The connection table cannot be read or changed.
+        """
+        settings = loaded.settings
+        layout = MarkLayout(settings.mark_mask)
+        entries = self._flows.entries()
+        if not is_first:
+            if settings.mode is Mode.ENFORCE:
+                self._judge_again(denied_by_audit(entries, loaded.numbers, layout), layout)
+            return 0.0
+        if settings.existing_flows is ExistingFlows.JUDGE:
+            return 0.0
+        mark = layout.outbound(ADOPTED) | layout.inbound(ADOPTED)
+        found = list(adoptable(entries, managed_addresses(loaded.model), layout))
+        self.adopted = self._flows.set_marks(found, mark, layout.mask) if found else 0
+        if self.adopted:
+            log.info("%d open flows adopted", self.adopted)
+        if entries or time.clock_gettime(time.CLOCK_BOOTTIME) < _BOOT_S:
+            return 0.0
+        if settings.adopt_seconds:
+            log.info(
+                "connection tracking was not active: for %d s, TCP of unknown flows is adopted",
+                settings.adopt_seconds,
+            )
+        return float(settings.adopt_seconds)
+
+    def after_reload(self, old: LoadedPolicy, new: LoadedPolicy, *, everything: bool) -> None:
+        """Have flows judged again where the change or the user asks for it."""
+        layout = MarkLayout(new.settings.mark_mask)
+        ends_audit = old.settings.mode is Mode.AUDIT and new.settings.mode is Mode.ENFORCE
+        groups = groups_to_flush(old.model, old.policy, new.model, new.policy)
+        if not (everything or ends_audit or groups):
+            return
+        entries = list(decided(self._flows.entries(), layout))
+        chosen: dict[bytes, ConntrackEntry] = {}
+        if everything:
+            chosen.update((entry.key, entry) for entry in entries)
+        if ends_audit:
+            found = denied_by_audit(entries, new.numbers, layout)
+            chosen.update((entry.key, entry) for entry in found)
+        if groups:
+            found = under_groups(entries, new.policy, groups)
+            chosen.update((entry.key, entry) for entry in found)
+        self._judge_again(chosen.values(), layout)
+
+    def _judge_again(self, entries: Iterable[ConntrackEntry], layout: MarkLayout) -> None:
+        """Clear decisions and keep the entries: deleted ones could come back reversed."""
+        pending = list(entries)
+        if pending:
+            changed = self._flows.set_marks(pending, 0, layout.mask)
+            self.judged_again += changed
+            log.info("%d open flows are judged again with their next packet", changed)
