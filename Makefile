@@ -51,20 +51,38 @@ system:
 	command -v conntrack >/dev/null || run+=(conntrack)
 	command -v ping >/dev/null || run+=(iputils-ping)
 	command -v unshare >/dev/null || run+=(util-linux)
+	# Judges the units; systemd itself need not run.
+	command -v systemd-analyze >/dev/null || run+=(systemd)
+	# Checks the names of metrics.
+	command -v promtool >/dev/null || run+=(promtool)
 	missing=("$${build[@]}" "$${run[@]}")
 	[ "$${#missing[@]}" -gt 0 ] || exit 0
 	if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-	    echo "missing packages (Debian's names): $${missing[*]}" >&2
+	    echo "missing packages (Debian's names): $${missing[*]/promtool/prometheus}" >&2
 	    if [ "$${#build[@]}" -eq 0 ]; then
-	        echo "going on: only kernel tests and the lab need them" >&2; exit 0
+	        echo "going on: only some tests and the lab need them" >&2; exit 0
 	    fi
 	    echo "install them, or run make install as root where apt-get is" >&2
 	    exit 1
 	fi
 	export DEBIAN_FRONTEND=noninteractive
-	apt=(apt-get install -y -q --no-install-recommends "$${missing[@]}")
+	packages=()
+	for name in "$${missing[@]}"; do
+	    [ "$$name" = promtool ] || packages+=("$$name")
+	done
+	apt=(apt-get install -y -q --no-install-recommends "$${packages[@]}")
 	# The package lists may be absent, or too old to fetch from.
 	"$${apt[@]}" || { apt-get update -q; "$${apt[@]}"; }
+	if [[ " $${missing[*]} " = *" promtool "* ]]; then
+	    # Not by installing its package prometheus, which would start a server.
+	    directory=$$(mktemp -d)
+	    trap 'rm -r "$$directory"' EXIT
+	    cd "$$directory"
+	    download=(apt-get download -q -o APT::Sandbox::User=root prometheus)
+	    "$${download[@]}" || { apt-get update -q; "$${download[@]}"; }
+	    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+	    install -m 755 usr/bin/promtool /usr/local/bin/promtool
+	fi
 
 $(STAMP): pyproject.toml | system
 	$(PYTHON) -m venv $(VENV)

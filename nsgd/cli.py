@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,11 +118,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_runtime_dir(stop)
 
     lab = verb("lab", _lab, "try a policy with real packets in network namespaces")
-    # Its options are in a module that imports the kernel's libraries.
-    if next((word for word in words if not word.startswith("-")), None) == "lab":
-        from nsgd.lab.run import add_arguments
-
-        add_arguments(lab)
+    bench = verb("bench", _bench, "measure nsgd beside other ways to filter, in namespaces")
+    # Their options are in modules that import the kernel's libraries.
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    if chosen in ("lab", "bench"):
+        import_module(f"nsgd.{chosen}.run").add_arguments(lab if chosen == "lab" else bench)
     return parser
 
 
@@ -263,6 +264,12 @@ def _remove_orphaned_rules() -> int:
 
 def _lab(args: argparse.Namespace) -> int:
     from nsgd.lab.run import run
+
+    return run(args)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from nsgd.bench.run import run
 
     return run(args)
 

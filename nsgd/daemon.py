@@ -5,29 +5,27 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nsgd
 from nsgd.config.problem import ConfigRefused
 from nsgd.kernel.conntrack import FlowTable
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.links import LinkMonitor
 from nsgd.kernel.queue import read_queue_counters
 from nsgd.kernel.table import NftTable
-from nsgd.model.decision import Reason
 from nsgd.model.settings import OnStop
 from nsgd.observe.metrics import start_metrics_server
-from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, Snapshot, snapshot_as_json
-from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers
+from nsgd.observe.snapshot import QueueState, snapshot_as_json
+from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.gateway import fail_closed_ruleset, gateway_ruleset
 from nsgd.ruleset.objects import Ruleset
-from nsgd.runtime import counters as cell
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.load import LoadedPolicy, load_policy
+from nsgd.runtime.observer import Observer
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.state import StateError
 from nsgd.runtime.supervisor import Supervisor
@@ -98,114 +96,6 @@ class KernelFlows:
             raise RefusedByKernel(f"flows cannot be marked: {error}") from error
 
 
-class Observer:
-    """Collects what metrics and status show."""
-
-    def __init__(self, supervisor: Supervisor, table: GatewayTable) -> None:
-        self._supervisor = supervisor
-        self._table = table
-        # Reading needs no ownership, and a scrape must not wait for a transaction's answer.
-        self._reader = NftTable()
-        self._started_s = time.time()
-
-    def close(self) -> None:
-        """Close the reading socket."""
-        self._reader.close()
-
-    def collect(self) -> Snapshot:
-        """Everything at about one moment; called from the loop and from scrapes."""
-        supervisor = self._supervisor
-        with supervisor.lock:
-            loaded, counters = supervisor.loaded, supervisor.counters
-            if loaded is None or counters is None:
-                raise RuntimeError("no policy is in force yet")
-            try:
-                kernel = self._reader.read_counters()
-            except KernelError as error:
-                log.warning("counters of the table cannot be read: %s", error)
-                kernel = {}
-            cells = counters.cells
-            settings = loaded.settings
-            rule_hits = tuple(
-                RuleHits(group, direction, rule, access, counters.hits(direction, number))
-                for direction in DIRECTIONS
-                for (group, rule, access), number in loaded.numbers.by_direction[direction].items()
-                if (group, direction, rule, access) in self._rules_in_force(loaded)
-                or counters.hits(direction, number)
-            )
-            unmanaged_dropped = kernel.get("unmanaged_dropped", 0) + cells[cell.UNMANAGED_DROPPED]
-            denied = {
-                reason.value: cells[index]
-                for reason, index in cell.DENIED.items()
-                if reason not in (Reason.UNMANAGED, Reason.NO_NSG)
-            }
-            denied |= {
-                "spoofed": kernel.get("spoofed", 0),
-                "invalid": kernel.get("invalid", 0),
-                "relatedUndecided": kernel.get("related_undecided", 0),
-                "unmanaged": unmanaged_dropped,
-                "internalError": cells[cell.INTERNAL_ERRORS],
-            }
-            queue = read_queue_counters(settings.queue_number)
-            return Snapshot(
-                version=nsgd.__version__,
-                engine="queue",
-                generation=supervisor.generation,
-                policy_hash=loaded.content_hash,
-                loaded_at_s=supervisor.loaded_at_s,
-                start_time_s=self._started_s,
-                reloads_succeeded=supervisor.reloads_succeeded,
-                reloads_refused=supervisor.reloads_refused,
-                last_reload_succeeded=supervisor.last_reload_succeeded,
-                rule_hits=rule_hits,
-                flows=tuple(
-                    FlowCount(direction, access, reason, cells[index])
-                    for (direction, access, reason), index in cell.FLOWS.items()
-                    if cells[index]
-                ),
-                denied_packets=denied,
-                unparsable_packets={
-                    reason.value: cells[index] for reason, index in cell.UNPARSABLE.items()
-                },
-                unmanaged_packets={
-                    "accept": kernel.get("unmanaged_accepted", 0) + cells[cell.UNMANAGED_ACCEPTED],
-                    "drop": unmanaged_dropped,
-                },
-                midstream_packets=cells[cell.MIDSTREAM],
-                queued_packets=kernel.get("queued", 0),
-                verdicts={"accept": cells[cell.ACCEPTED], "drop": cells[cell.DROPPED]},
-                queue=None
-                if queue is None
-                else QueueState(
-                    number=settings.queue_number,
-                    length=queue.waiting,
-                    max_length=settings.queue_length,
-                    dropped_full=queue.dropped_full,
-                    dropped_socket=queue.dropped_socket,
-                    packets_seen=queue.packets_seen,
-                ),
-                worker_up=supervisor.worker_pid is not None,
-                worker_restarts=supervisor.worker_restarts,
-                worker_pid=supervisor.worker_pid,
-                foreign_marks=kernel.get("foreign_mark", 0),
-                table_owned=self._table.is_owned,
-                mark_mask=settings.mark_mask,
-            )
-
-    def _rules_in_force(self, loaded: LoadedPolicy) -> set[tuple[Any, ...]]:
-        if self._cached_for is not loaded:
-            self._cached_for = loaded
-            self._cached = {
-                (table.network_security_group, table.direction, decision.rule, decision.access)
-                for table in loaded.policy.tables
-                for decision in map(table.decision, range(len(table.rule_names)))
-            }
-        return self._cached
-
-    _cached_for: LoadedPolicy | None = None
-    _cached: set[tuple[Any, ...]] = set()  # noqa: RUF012
-
-
 def _configure_logging() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="nsgd: %(levelname)s: %(message)s"
@@ -227,7 +117,11 @@ def run(config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int
 def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int:
     table = GatewayTable(nft)
     supervisor = Supervisor(config_files, state_dir, table, KernelFlows())
-    observer = Observer(supervisor, table)
+    # Reading needs no ownership, and a scrape must not wait for a transaction's answer.
+    reader = NftTable()
+    observer = Observer(
+        supervisor, partial(_read_counters, reader), _queue_state, lambda: table.is_owned
+    )
     links = LinkMonitor()
     control = None
     metrics = None
@@ -272,9 +166,31 @@ def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_d
         if control is not None:
             control.close()
         supervisor.close()
-        observer.close()
+        reader.close()
         links.close()
     return 0
+
+
+def _read_counters(reader: NftTable) -> Mapping[str, int]:
+    try:
+        return reader.read_counters()
+    except KernelError as error:
+        log.warning("counters of the table cannot be read: %s", error)
+        return {}
+
+
+def _queue_state(number: int, max_length: int) -> QueueState | None:
+    counters = read_queue_counters(number)
+    if counters is None:
+        return None
+    return QueueState(
+        number=number,
+        length=counters.waiting,
+        max_length=max_length,
+        dropped_full=counters.dropped_full,
+        dropped_socket=counters.dropped_socket,
+        packets_seen=counters.packets_seen,
+    )
 
 
 def _stop(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Measures nsgd beside other ways to filter, in network namespaces of its own (docs/benchmarks.md)."""
+"""Measures nsgd beside other ways to filter; docs/benchmarks.md says how to read it."""

@@ -43,7 +43,7 @@ _CHECKSUM, _SOURCE, _DESTINATION, SOURCE_PORT_WORD, _DESTINATION_PORT = 12, 13, 
 
 
 def group_start(group: int) -> int:
-    """Where a group begins behind the base; prefix /22 less *group* bits holds it and all before."""
+    """Where a group begins behind the base; a /22 holds the first, a /21 the first two, and on."""
     return 0 if group == 0 else _SMALLEST_GROUP << (group - 1)
 
 

@@ -8,7 +8,7 @@ each new flow asks all four groups and is delivered.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nsgd.bench.flows import (
@@ -43,26 +43,11 @@ _SMALLEST_GROUP_LENGTH = 22
 
 def policy_document(name: str) -> dict[str, Any]:
     """The document of a policy of POLICIES."""
-    rules_of = POLICIES[name]
-    groups = []
-    for side, direction in (("client", "Outbound"), ("server", "Inbound")):
-        rules = list(rules_of(side))
-        for place in ("nic", "subnet"):
-            groups.append(
-                {
-                    "name": f"{side}-{place}",
-                    "securityRules": [
-                        {
-                            **_ANY,
-                            **rule,
-                            "name": f"Rule{index + 1:04}",
-                            "priority": 100 + index,
-                            "direction": direction,
-                        }
-                        for index, rule in enumerate(rules)
-                    ],
-                }
-            )
+    groups = [
+        {"name": f"{side}-{place}", "securityRules": _numbered(POLICIES[name](side), direction)}
+        for side, direction in (("client", "Outbound"), ("server", "Inbound"))
+        for place in ("nic", "subnet")
+    ]
     return {
         "virtualNetworks": [
             {
@@ -87,6 +72,19 @@ def policy_document(name: str) -> dict[str, Any]:
         ],
         "daemon": {"metricsListen": "127.0.0.1:0"},
     }
+
+
+def _numbered(rules: Iterable[Rule], direction: str) -> list[Rule]:
+    return [
+        {
+            **_ANY,
+            **rule,
+            "name": f"Rule{index + 1:04}",
+            "priority": 100 + index,
+            "direction": direction,
+        }
+        for index, rule in enumerate(rules)
+    ]
 
 
 def _interfaces(side: str) -> Iterator[dict[str, Any]]:
@@ -203,13 +201,19 @@ def _lists(side: str) -> Iterator[Rule]:
 
 _NETWORKS = {"source": CLIENT_NETWORK, "destination": SERVER_NETWORK}
 
-# What each policy decides by; the name of a contender is nsgd-NAME.
 POLICIES: dict[str, Callable[[str], Iterator[Rule]]] = {
     "ports": _ports,
     "sources": _sources,
     "destinations": _destinations,
     "mixed": _mixed,
     "lists": _lists,
+}
+DECIDED_BY = {
+    "ports": "overlapping destination port ranges",
+    "sources": "nested source prefixes",
+    "destinations": "nested destination prefixes",
+    "mixed": "protocol, nested prefixes and port ranges together",
+    "lists": "lists of port ranges, application security groups",
 }
 
 assert len(BLOCK_OFFSETS) * BLOCKS_PER_GROUP * GROUPS == RULES

@@ -24,8 +24,8 @@ from nsgd.model.rule import (
 MAXIMUM_GROUPS = 10
 
 
-class _Side(NamedTuple):
-    """The keys of one side of a rule."""
+class Side(NamedTuple):
+    """The keys of one side of a rule, for read_address and read_ports."""
 
     prefix: str
     prefixes: str
@@ -34,8 +34,8 @@ class _Side(NamedTuple):
     ports: str
 
 
-def _side(name: str) -> _Side:
-    return _Side(
+def _side(name: str) -> Side:
+    return Side(
         f"{name}AddressPrefix",
         f"{name}AddressPrefixes",
         f"{name}ApplicationSecurityGroups",
@@ -44,18 +44,18 @@ def _side(name: str) -> _Side:
     )
 
 
-_SOURCE = _side("source")
-_DESTINATION = _side("destination")
+SOURCE = _side("source")
+DESTINATION = _side("destination")
 
 
 def assemble_rule(
     raw: Mapping[str, Any], place: Place, groups: Names[Group], report: Report
 ) -> SecurityRule | None:
     """The rule, or None where a part of it was refused, which has then been reported."""
-    source = _address(raw, _SOURCE, place, groups, report)
-    source_ports = _ports(raw, _SOURCE, place, report)
-    destination = _address(raw, _DESTINATION, place, groups, report)
-    destination_ports = _ports(raw, _DESTINATION, place, report)
+    source = read_address(raw, SOURCE, place, groups, report)
+    source_ports = read_ports(raw, SOURCE, place, report)
+    destination = read_address(raw, DESTINATION, place, groups, report)
+    destination_ports = read_ports(raw, DESTINATION, place, report)
     name = raw.get("name")
     priority = raw.get("priority")
     direction = raw.get("direction")
@@ -87,9 +87,10 @@ def assemble_rule(
     )
 
 
-def _address(
-    raw: Mapping[str, Any], side: _Side, place: Place, groups: Names[Group], report: Report
+def read_address(
+    raw: Mapping[str, Any], side: Side, place: Place, groups: Names[Group], report: Report
 ) -> RuleAddress | None:
+    """One side's addresses, or None where they were refused, which has then been reported."""
     if side.prefix in raw and side.prefixes not in raw and side.groups not in raw:
         entry: RuleEntry | None = raw[side.prefix]
         return PrefixList((entry,)) if isinstance(entry, Prefix) else entry
@@ -165,9 +166,10 @@ def _group_members(
     return GroupMembers(tuple(members.values())) if members else None
 
 
-def _ports(
-    raw: Mapping[str, Any], side: _Side, place: Place, report: Report
+def read_ports(
+    raw: Mapping[str, Any], side: Side, place: Place, report: Report
 ) -> tuple[PortRange, ...] | None:
+    """One side's ports, or None where they were refused, which has then been reported."""
     if side.port in raw:
         if side.ports in raw:
             report.add(

@@ -6,19 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nsgd.config.addresses import parse_prefix
-from nsgd.config.compound import Field, ListOf, ObjectOf
-from nsgd.config.ports import parse_port_range
+from nsgd.config.compound import Field, ListOf
+from nsgd.config.failsafe import FAILSAFE, assemble_failsafe
 from nsgd.config.problem import Refusal
 from nsgd.config.report import Place, Report
 from nsgd.config.shape import Choice, Integer, Parsed
 from nsgd.config.wording import show
-from nsgd.model.address import Address, PortRange, Prefix
-from nsgd.model.rule import Protocol
+from nsgd.model.address import Address
 from nsgd.model.settings import (
     DaemonSettings,
     ExistingFlows,
-    Failsafe,
     FailureMode,
     Mode,
     OnStop,
@@ -83,21 +80,6 @@ def parse_mark_mask(value: object) -> int:
     return mask
 
 
-_PORT = Parsed("a port or a range of ports", parse_port_range)
-_FAILSAFE = ObjectOf(
-    "a failsafe",
-    {
-        "protocol": Field(
-            Choice({p.value: p for p in (Protocol.TCP, Protocol.UDP)}), is_required=True
-        ),
-        "destinationPortRange": Field(_PORT),
-        "destinationPortRanges": Field(ListOf(_PORT)),
-        "sourceAddressPrefix": Field(Parsed("a prefix", parse_prefix)),
-        "sourceAddressPrefixes": Field(ListOf(Parsed("a prefix", parse_prefix))),
-    },
-    frozenset(),
-)
-
 # Settings with one value only are read so that documents can state them; later releases take more.
 SETTINGS: Mapping[str, Field] = {
     "roles": Field(ListOf(Choice({"gateway": "gateway"}, later=("host",))), default=["gateway"]),
@@ -112,7 +94,7 @@ SETTINGS: Mapping[str, Field] = {
         default=_DEFAULTS.existing_flows.value,
     ),
     "adoptSeconds": Field(Integer(0, 3600), default=_DEFAULTS.adopt_seconds),
-    "failsafe": Field(ListOf(_FAILSAFE), default=[]),
+    "failsafe": Field(ListOf(FAILSAFE), default=[]),
     "unmanagedTraffic": Field(
         Choice({traffic.value: traffic for traffic in UnmanagedTraffic}),
         default=_DEFAULTS.unmanaged_traffic.value,
@@ -161,31 +143,10 @@ def assemble_settings(
     if raw.get("metricsListen") is not None:
         values["metrics_host"], values["metrics_port"] = raw["metricsListen"]
     values["failsafe"] = tuple(
-        _assemble_failsafe(entry, first_place.at("failsafe", index), report)
+        failsafe
         for index, entry in enumerate(raw.get("failsafe") or ())
         if entry is not None
+        for failsafe in (assemble_failsafe(entry, first_place.at("failsafe", index), report),)
+        if failsafe is not None
     )
     return DaemonSettings(**values)
-
-
-def _assemble_failsafe(raw: Mapping[str, Any], place: Place, report: Report) -> Failsafe:
-    ports: list[PortRange] = _one_or_more(raw, "destinationPortRange", place, report)
-    if not ports:
-        report.add(place, "it has no port", "add destinationPortRange: nothing opens every port")
-    sources: list[Prefix] = _one_or_more(
-        raw, "sourceAddressPrefix", place, report, plural="sourceAddressPrefixes"
-    )
-    return Failsafe(raw.get("protocol") or Protocol.TCP, tuple(ports), tuple(sources))
-
-
-def _one_or_more(
-    raw: Mapping[str, Any], singular: str, place: Place, report: Report, plural: str = ""
-) -> list[Any]:
-    """The values of a field that has a singular and a plural form."""
-    plural = plural or f"{singular}s"
-    one, several = raw.get(singular), raw.get(plural)
-    if one is not None and several:
-        report.add(place.at(plural), f"{singular} is given too", "keep one of the two")
-    if one is not None:
-        return [one]
-    return [value for value in several or () if value is not None]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nsgd.wire import netlink
+
 # The binding reads into 4096 bytes: a packet copied whole could be larger, would never reach
 # the callback and would wait in the queue for ever. Headers need far less.
 COPY_RANGE_BYTES = 256
 _RECEIVE_BUFFER_BYTES = 8 << 20
+_QUEUE_CONFIG = 3 << 8 | 2  # NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG
+_CONFIG_MASK, _CONFIG_FLAGS, _FAIL_OPEN = 4, 5, 1
 _COUNTERS = Path("/proc/self/net/netfilter/nfnetlink_queue")
 
 
@@ -51,6 +56,7 @@ class PacketQueue:
         # Imported here: reading the counters needs no extension module.
         from netfilterqueue import NetfilterQueue
 
+        self._number = number
         self._judge = judge
         self._failed = failed
         self._names: dict[int, str | None] = {0: None}
@@ -65,6 +71,18 @@ class PacketQueue:
             )
         except OSError as error:
             raise QueueInUseError(f"queue {number} cannot be bound: {error}") from error
+
+    def set_fail_open(self, is_open: bool) -> None:
+        """Accept or drop what does not fit into the queue or its socket buffer.
+
+        The binding cannot say this, so the message goes out on its descriptor; no answer is asked
+        for, since one would have to be read from among the packets.
+        """
+        flags = netlink.be32(_CONFIG_FLAGS, _FAIL_OPEN if is_open else 0)
+        payload = netlink.be32(_CONFIG_MASK, _FAIL_OPEN) + flags
+        request = netlink.message(_QUEUE_CONFIG, 0, 0, 0, payload, resource=self._number)
+        with socket.socket(fileno=os.dup(self._queue.get_fd())) as channel:
+            channel.send(request)
 
     def use_judge(self, judge: Judge) -> None:
         """Decide every later packet with another judge."""

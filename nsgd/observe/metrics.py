@@ -68,6 +68,19 @@ def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
         "Hash of the documents in force, as the log and 'nsgd status' show it; always 1.",
         value={"hash": snapshot.policy_hash},
     )
+    for name, help_text, states, current in (
+        ("nsgd_mode", "1 for the mode that is set.", ("enforce", "audit"), snapshot.mode),
+        (
+            "nsgd_failure_mode",
+            "1 for the failure mode that is set.",
+            ("closed", "open"),
+            snapshot.failure_mode,
+        ),
+    ):
+        family = GaugeMetricFamily(name, help_text, labels=("mode",))
+        for state in states:
+            family.add_metric((state,), state == current)
+        yield family
     yield _gauge(
         "nsgd_start_time_seconds",
         "When the daemon started, in unix time.",
@@ -96,7 +109,7 @@ def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
     )
     yield _gauge(
         "nsgd_worker_up",
-        "Whether the verdict worker runs; while 0, packets of undecided flows are dropped.",
+        "Whether the verdict worker runs; while 0, undecided flows follow the failure mode.",
         snapshot.worker_up,
         worker=_WORKER,
     )
@@ -150,11 +163,25 @@ def _flows(snapshot: Snapshot) -> Iterator[Metric]:
         [((), snapshot.midstream_packets)],
     )
 
+    yield _counter(
+        "nsgd_adopted_flows",
+        "Flows that were open before the first start and go on without a rule's decision.",
+        (),
+        [((), snapshot.adopted_flows)],
+    )
+    yield _counter(
+        "nsgd_reevaluated_flows",
+        "Open flows whose decision was taken back, to be judged again with their next packet.",
+        (),
+        [((), snapshot.reevaluated_flows)],
+    )
+
 
 def _packets(snapshot: Snapshot) -> Iterator[Metric]:
     yield _by(
         "nsgd_denied_packets",
-        "Packets that nsgd dropped, by reason; not those lost from a full queue.",
+        "Packets that nsgd dropped, by reason, or in audit mode would have;"
+        " not those lost from a full queue.",
         "reason",
         snapshot.denied_packets,
     )
@@ -176,6 +203,18 @@ def _packets(snapshot: Snapshot) -> Iterator[Metric]:
         " these are the packets lost there.",
         (),
         [((), snapshot.queued_packets)],
+    )
+    yield _counter(
+        "nsgd_passed_undecided_packets",
+        "Packets let through by failureMode open because nobody was there to decide.",
+        (),
+        [((), snapshot.undecided_packets)],
+    )
+    yield _counter(
+        "nsgd_failsafe_packets",
+        "Packets that passed as failsafe traffic, ahead of every rule.",
+        (),
+        [((), snapshot.failsafe_packets)],
     )
     yield _by(
         "nsgd_verdicts",

@@ -54,6 +54,8 @@ class Snapshot:
 
     version: str
     engine: str
+    mode: str  # enforce or audit
+    failure_mode: str  # closed or open
     generation: int
     policy_hash: str  # of the documents' bytes
     loaded_at_s: float  # unix time
@@ -68,7 +70,11 @@ class Snapshot:
     unmanaged_packets: Mapping[str, int]  # by verdict
     midstream_packets: int
     queued_packets: int  # sent to the queue by our rules
+    undecided_packets: int  # let through by failureMode open, nobody having decided
+    failsafe_packets: int
     verdicts: Mapping[str, int]  # given by the worker
+    adopted_flows: int
+    reevaluated_flows: int
     queue: QueueState | None  # None where nobody reads it or its state cannot be read
     worker_up: bool
     worker_restarts: int
@@ -85,6 +91,8 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         "state": "running",
         "version": snapshot.version,
         "engine": snapshot.engine,
+        "mode": snapshot.mode,
+        "failureMode": snapshot.failure_mode,
         "generation": snapshot.generation,
         "policyHash": snapshot.policy_hash,
         "startedAt": _iso_utc(snapshot.start_time_s),
@@ -110,12 +118,18 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         ],
         "packets": {
             "queued": snapshot.queued_packets,
+            "passedUndecided": snapshot.undecided_packets,
+            "failsafe": snapshot.failsafe_packets,
             "denied": dict(snapshot.denied_packets),
             "unparsable": dict(snapshot.unparsable_packets),
             "unmanaged": dict(snapshot.unmanaged_packets),
             "midstream": snapshot.midstream_packets,
             "verdicts": dict(snapshot.verdicts),
             "foreignMarks": snapshot.foreign_marks,
+        },
+        "openFlows": {
+            "adopted": snapshot.adopted_flows,
+            "judgedAgain": snapshot.reevaluated_flows,
         },
         "queue": None
         if queue is None

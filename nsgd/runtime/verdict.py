@@ -15,7 +15,7 @@ from typing import Any
 from nsgd.model.decision import Decision, Reason
 from nsgd.model.packet import PacketHeader, Unparsable
 from nsgd.model.rule import Access, Direction
-from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
+from nsgd.model.settings import DaemonSettings, FailureMode, Mode, UnmanagedTraffic
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.evaluate import consulted_tables
 from nsgd.policy.numbers import DecisionNumbers
@@ -35,6 +35,7 @@ class WorkerPolicy:
     mark_mask: int
     accept_unmanaged: bool
     is_audit: bool
+    is_fail_open: bool
     rule_numbers: Sequence[Sequence[int]]  # by table and rule
     rule_marks: Sequence[Sequence[int]]  # mark bits of these numbers, on their table's side
 
@@ -64,6 +65,7 @@ class WorkerPolicy:
             settings.mark_mask,
             settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT,
             settings.mode is Mode.AUDIT,
+            settings.failure_mode is FailureMode.OPEN,
             rule_numbers,
             rule_marks,
         )
@@ -76,6 +78,7 @@ class WorkerPolicy:
             self.mark_mask,
             self.accept_unmanaged,
             self.is_audit,
+            self.is_fail_open,
             self.rule_numbers,
             self.rule_marks,
         )

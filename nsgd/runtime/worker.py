@@ -35,6 +35,7 @@ class Worker:
         self._counters = counters
         self._queue: PacketQueue | None = None
         self._path: VerdictPath | None = None
+        self._is_fail_open = False
         self._tracebacks_left = _TRACEBACKS
 
     def run(self, queue_number: int, queue_length: int) -> int:
@@ -52,6 +53,7 @@ class Worker:
         except QueueInUseError as error:
             self._channel.send(Message("failed", text=str(error)))
             return 1
+        self._queue.set_fail_open(self._is_fail_open)
         self._channel.send(Message("ready"))
         signal.signal(signal.SIGALRM, self._wake)
         signal.setitimer(signal.ITIMER_REAL, 0.001, _HEARTBEAT_S)
@@ -78,9 +80,11 @@ class Worker:
     def _install(self, content: bytes) -> None:
         policy = WorkerPolicy.from_bytes(content)
         self._path = VerdictPath(policy, self._counters)
+        self._is_fail_open = policy.is_fail_open
         if self._queue is not None:
             # One reference: a packet is decided by the old policy or by the new one.
             self._queue.use_judge(self._path.judge)
+            self._queue.set_fail_open(policy.is_fail_open)
             self._queue.forget_links()
         self._counters.cells[cell.GENERATION] = policy.generation
         self._channel.send(Message("installed", policy.generation))

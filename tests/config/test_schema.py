@@ -46,15 +46,7 @@ def test_a_default_is_what_its_own_shape_takes() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *(
-            "dialect",
-            "subscription",
-            "serviceTags",
-            "failsafe",
-            "onStop",
-            "mode",
-            "flushConnection",
-        ),
+        *("dialect", "subscription", "serviceTags"),
         *("virtualMachines", "cloudServices", "securityAdminRules", "resources", "$schema"),
     ],
 )

@@ -28,6 +28,10 @@ from tests.observe.snapshots import SNAPSHOT
 EXPECTED = """\
 nsgd_build_info{engine="queue",version="1.2.3"} 1
 nsgd_policy_info{hash="0123456789abcdef"} 1
+nsgd_mode{mode="enforce"} 1
+nsgd_mode{mode="audit"} 0
+nsgd_failure_mode{mode="closed"} 1
+nsgd_failure_mode{mode="open"} 0
 nsgd_start_time_seconds 1600000000
 nsgd_policy_generation 4
 nsgd_config_last_reload_successful 0
@@ -43,6 +47,8 @@ nsgd_rule_hits_total{access="Deny",direction="Outbound",nsg="web",rule="DenyAllO
 nsgd_flows_total{access="Allow",direction="Inbound",reason="rule"} 12
 nsgd_flows_total{access="Deny",direction="Inbound",reason="rule"} 130
 nsgd_midstream_packets_total 1
+nsgd_adopted_flows_total 6
+nsgd_reevaluated_flows_total 9
 nsgd_denied_packets_total{reason="rule"} 130
 nsgd_denied_packets_total{reason="spoofed"} 8
 nsgd_denied_packets_total{reason="invalid"} 0
@@ -51,6 +57,8 @@ nsgd_unparsable_packets_total{reason="empty"} 0
 nsgd_unmanaged_packets_total{verdict="accept"} 20
 nsgd_unmanaged_packets_total{verdict="drop"} 0
 nsgd_queued_packets_total 150
+nsgd_passed_undecided_packets_total 3
+nsgd_failsafe_packets_total 5
 nsgd_verdicts_total{verdict="accept"} 12
 nsgd_verdicts_total{verdict="drop"} 132
 nsgd_foreign_marks_total 0

@@ -15,6 +15,8 @@ def test_json() -> None:
         "state": "running",
         "version": "1.2.3",
         "engine": "queue",
+        "mode": "enforce",
+        "failureMode": "closed",
         "generation": 4,
         "policyHash": "0123456789abcdef",
         "startedAt": "2020-09-13T12:26:40Z",
@@ -39,6 +41,8 @@ def test_json() -> None:
         ],
         "packets": {
             "queued": 150,
+            "passedUndecided": 3,
+            "failsafe": 5,
             "denied": {"rule": 130, "spoofed": 8, "invalid": 0},
             "unparsable": {"fragment": 2, "empty": 0},
             "unmanaged": {"accept": 20, "drop": 0},
@@ -46,6 +50,7 @@ def test_json() -> None:
             "verdicts": {"accept": 12, "drop": 132},
             "foreignMarks": 0,
         },
+        "openFlows": {"adopted": 6, "judgedAgain": 9},
         "queue": {
             "number": 9480,
             "length": 3,

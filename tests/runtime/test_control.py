@@ -30,8 +30,8 @@ from nsgd.runtime.control_client import (
     request,
 )
 from nsgd.runtime.control_wire import Peer, listener_of
-from nsgd.runtime.state import StateError
 from nsgd.runtime.open_flows import RefusedByKernel
+from nsgd.runtime.state import StateError
 
 NOBODY = 65534
 LARGE = {"ruleHits": [{"rule": f"rule-{number}", "hits": number} for number in range(100_000)]}

@@ -36,6 +36,18 @@ def test_bytes_are_kept_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_a_directory_is_its_documents(tmp_path: Path) -> None:
+    """By name, among the other paths; what is hidden or of another kind is left out."""
+    directory = tmp_path / "policy.d"
+    directory.mkdir()
+    for name in ("b.yaml", "a.json", "c.yml", ".d.yaml", "e.txt", "f.yaml~"):
+        (directory / name).write_bytes(name.encode())
+    last = tmp_path / "0.yaml"
+    last.write_bytes(b"0")
+    names = [Path(document.name).name for document in read_documents([directory, last])]
+    assert names == ["a.json", "b.yaml", "c.yml", "0.yaml"]
+
+
 def test_every_unsuitable_file_is_told(tmp_path: Path) -> None:
     """Each with a way out; a pipe without writer and a socket do not block."""
     good, missing, pipe, below = (tmp_path / name for name in ("good", "missing", "pipe", "good/x"))
@@ -46,7 +58,7 @@ def test_every_unsuitable_file_is_told(tmp_path: Path) -> None:
         made.bind(str(listening))
         assert refused(good, missing, tmp_path, pipe, listening, Path("/dev/null"), below) == [
             f"{missing}: cannot be read: no such file or directory; check the path",
-            f"{tmp_path}: is a directory; name the files in it",
+            f"{tmp_path}: has no documents in it; name them .yaml, .yml, .json",
             f"{pipe}: is not a regular file; copy it to one: a reload reads it again",
             f"{listening}: is not a regular file; copy it to one: a reload reads it again",
             "/dev/null: is not a regular file; copy it to one: a reload reads it again",

@@ -1,0 +1,139 @@
+"""Measures one contender once, in a network of its own."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nsgd.bench.contenders import Contender, Running
+from nsgd.bench.machine import ProcessorTime, resident_mib
+from nsgd.bench.network import BenchNetwork
+from nsgd.bench.probes import first_packet_latencies_us, tcp_connects_per_s, tcp_gbit_per_s
+from nsgd.bench.statistics import percentile
+from nsgd.lab.netns import Lab
+
+GENERATOR = "generator"
+_WARM_UP_FLOWS = 200
+_WARM_UP_RATE = 2000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long each part takes."""
+
+    rate: float  # new flows a second while processor time is measured
+    paced_s: float
+    flood_s: float
+    ramp_s: float  # of the flood, not counted
+    probes: int
+    tcp_s: float
+
+
+QUICK = Plan(rate=5_000, paced_s=0.4, flood_s=0.2, ramp_s=0.1, probes=30, tcp_s=0.1)
+FULL = Plan(rate=20_000, paced_s=3.0, flood_s=0.7, ramp_s=0.2, probes=1_000, tcp_s=1.0)
+
+
+@dataclass(slots=True)
+class Measurement:
+    """One contender, once. Keys of *values* are those of nsgd.bench.report.COLUMNS."""
+
+    values: dict[str, float | None] = field(default_factory=dict)
+    rule_hits: dict[str, dict[str, int]] | None = None  # of the paced flows, by group and rule
+    conntrack_dropped: int = 0
+    conntrack_evicted: int = 0
+
+
+def measure(contender: Contender, plan: Plan, frames: Path) -> Measurement:
+    """Start the contender in a fresh gateway and measure everything. Raises ContenderFailed."""
+    result = Measurement()
+    with tempfile.TemporaryDirectory(prefix="nsgd-bench-") as directory, Lab() as lab:
+        network = BenchNetwork(lab, frames)
+        running = contender.start(network.gateway, Path(directory))
+        values = result.values
+        values["applyMs"] = _milliseconds(running.apply_s)
+        network.request_flows(_WARM_UP_RATE, 60.0, _WARM_UP_FLOWS)
+        network.generator_answer()
+        network.wait_until_quiet()
+        latencies = first_packet_latencies_us(network, plan.probes)
+        values["latencyP50Us"] = percentile(latencies, 50) if latencies else None
+        values["latencyP99Us"] = percentile(latencies, 99) if latencies else None
+        values["probesLost"] = plan.probes - len(latencies)
+        values["connectsPerS"] = tcp_connects_per_s(network, plan.tcp_s)
+        values["gbitPerS"] = tcp_gbit_per_s(network, plan.tcp_s)
+        network.forget_flows()
+        _measure_hits(network, running, plan.rate * contender.rate_share, plan, result)
+        network.forget_flows()
+        _measure_flood(network, plan, values)
+        running.check()
+        for what, pid in running.processes.items():
+            values[f"{what}Mib"] = resident_mib(pid)
+        losses = network.conntrack_losses()
+        result.conntrack_dropped = losses.drop
+        result.conntrack_evicted = losses.early_drop
+        values["reloadMs"] = _milliseconds(running.reload_s())
+        running.check()
+    return result
+
+
+def measure_generator(plan: Plan, frames: Path) -> Measurement:
+    """The generator alone: the gateway drops its packets as they arrive."""
+    values: dict[str, float | None] = {}
+    with Lab() as lab:
+        network = BenchNetwork(lab, frames)
+        network.drop_at_gateway()
+        _measure_paced(network, plan.rate, plan, values)
+        network.request_flows(None, plan.flood_s, None)
+        sent, elapsed_s = network.generator_answer()
+        values["offeredPerS"] = sent / elapsed_s
+    return Measurement(values)
+
+
+def _measure_hits(
+    network: BenchNetwork, running: Running, rate: float, plan: Plan, result: Measurement
+) -> None:
+    """Paced flows, and the hits that they made."""
+    before = running.rule_hits()
+    delivered = network.delivered()
+    sent = _measure_paced(network, rate, plan, result.values)
+    network.wait_until_quiet()
+    arrived = network.delivered() - delivered
+    result.values["pacedLostPercent"] = max(0.0, 100 * (1 - arrived / sent))
+    after = running.rule_hits()
+    if before is not None and after is not None:
+        result.rule_hits = {
+            group: {name: hits - before[group].get(name, 0) for name, hits in rules.items()}
+            for group, rules in after.items()
+        }
+
+
+def _measure_paced(
+    network: BenchNetwork, rate: float, plan: Plan, values: dict[str, float | None]
+) -> int:
+    """Processor time for each new flow, at a rate that loses nothing; returns the flows sent."""
+    processor = ProcessorTime()
+    network.request_flows(rate, plan.paced_s, None)
+    sent, elapsed_s = network.generator_answer()
+    processor.stop()
+    values["pacedPerS"] = sent / elapsed_s
+    values["cpuUsPerFlow"] = processor.used_us / sent
+    values["othersLoad"] = processor.others_load
+    return sent
+
+
+def _measure_flood(network: BenchNetwork, plan: Plan, values: dict[str, float | None]) -> None:
+    """Delivered new flows a second, of as many as the generator can offer."""
+    network.request_flows(None, plan.flood_s, None)
+    time.sleep(plan.ramp_s)
+    first = network.arrived_at_gateway(), network.delivered()
+    start = time.perf_counter()
+    network.generator_answer()
+    elapsed_s = time.perf_counter() - start
+    values["offeredPerS"] = (network.arrived_at_gateway() - first[0]) / elapsed_s
+    values["deliveredPerS"] = (network.delivered() - first[1]) / elapsed_s
+    network.wait_until_quiet()
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000

@@ -1,0 +1,132 @@
+"""Collects what metrics and status show, at about one moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import nsgd
+from nsgd.model.decision import Reason
+from nsgd.model.rule import Access, Direction
+from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, Snapshot
+from nsgd.policy.numbers import DIRECTIONS
+from nsgd.runtime import counters as cell
+from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.supervisor import Supervisor
+
+# Reasons that deny nothing.
+_NOT_DENIALS = (Reason.UNMANAGED, Reason.NO_NSG)
+
+
+class Observer:
+    """Reads the worker's counters, the kernel's and the supervisor's state."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        kernel_counters: Callable[[], Mapping[str, int]],
+        queue_state: Callable[[int, int], QueueState | None],
+        is_table_owned: Callable[[], bool],
+    ) -> None:
+        """Observe a supervisor.
+
+        Args:
+            supervisor: The one that runs.
+            kernel_counters: Packets by name of the table's counters; empty where unreadable.
+            queue_state: State of a queue by its number and configured length.
+            is_table_owned: Whether others are kept from changing the table.
+        """
+        self._supervisor = supervisor
+        self._kernel_counters = kernel_counters
+        self._queue_state = queue_state
+        self._is_table_owned = is_table_owned
+        self._started_s = time.time()
+        self._rules_of: LoadedPolicy | None = None
+        self._rules: frozenset[tuple[str, Direction, str, Access]] = frozenset()
+
+    def collect(self) -> Snapshot:
+        """One reading; called from the loop and from scrapes."""
+        supervisor = self._supervisor
+        with supervisor.lock:
+            loaded, counters = supervisor.loaded, supervisor.counters
+            if loaded is None or counters is None:
+                raise RuntimeError("no policy is in force yet")
+            kernel = self._kernel_counters()
+            cells = counters.cells
+            settings = loaded.settings
+            in_force = self._rules_in_force(loaded)
+            unmanaged_dropped = kernel.get("unmanaged_dropped", 0) + cells[cell.UNMANAGED_DROPPED]
+            denied = {
+                reason.value: cells[index]
+                for reason, index in cell.DENIED.items()
+                if reason not in _NOT_DENIALS
+            }
+            denied |= {
+                "spoofed": kernel.get("spoofed", 0),
+                "invalid": kernel.get("invalid", 0),
+                "relatedUndecided": kernel.get("related_undecided", 0),
+                "unmanaged": unmanaged_dropped,
+                "internalError": cells[cell.INTERNAL_ERRORS],
+            }
+            worker_pid = supervisor.worker_pid
+            return Snapshot(
+                version=nsgd.__version__,
+                engine="queue",
+                mode=settings.mode.value,
+                failure_mode=settings.failure_mode.value,
+                generation=supervisor.generation,
+                policy_hash=loaded.content_hash,
+                loaded_at_s=supervisor.loaded_at_s,
+                start_time_s=self._started_s,
+                reloads_succeeded=supervisor.reloads_succeeded,
+                reloads_refused=supervisor.reloads_refused,
+                last_reload_succeeded=supervisor.last_reload_succeeded,
+                rule_hits=tuple(
+                    RuleHits(group, direction, rule, access, hits)
+                    for direction in DIRECTIONS
+                    for (group, rule, access), number in loaded.numbers.by_direction[
+                        direction
+                    ].items()
+                    for hits in (counters.hits(direction, number),)
+                    if hits or (group, direction, rule, access) in in_force
+                ),
+                flows=tuple(
+                    FlowCount(direction, access, reason, cells[index])
+                    for (direction, access, reason), index in cell.FLOWS.items()
+                    if cells[index]
+                ),
+                denied_packets=denied,
+                unparsable_packets={
+                    reason.value: cells[index] for reason, index in cell.UNPARSABLE.items()
+                },
+                unmanaged_packets={
+                    "accept": kernel.get("unmanaged_accepted", 0) + cells[cell.UNMANAGED_ACCEPTED],
+                    "drop": unmanaged_dropped,
+                },
+                midstream_packets=cells[cell.MIDSTREAM],
+                queued_packets=kernel.get("queued", 0),
+                undecided_packets=kernel.get("undecided_passed", 0),
+                failsafe_packets=kernel.get("failsafe", 0),
+                verdicts={"accept": cells[cell.ACCEPTED], "drop": cells[cell.DROPPED]},
+                adopted_flows=supervisor.open_flows.adopted + kernel.get("adopted", 0),
+                reevaluated_flows=supervisor.open_flows.judged_again,
+                queue=self._queue_state(settings.queue_number, settings.queue_length),
+                worker_up=worker_pid is not None,
+                worker_restarts=supervisor.worker_restarts,
+                worker_pid=worker_pid,
+                foreign_marks=kernel.get("foreign_mark", 0),
+                table_owned=self._is_table_owned(),
+                mark_mask=settings.mark_mask,
+            )
+
+    def _rules_in_force(
+        self, loaded: LoadedPolicy
+    ) -> frozenset[tuple[str, Direction, str, Access]]:
+        if self._rules_of is not loaded:
+            self._rules_of = loaded
+            self._rules = frozenset(
+                (table.network_security_group, table.direction, decision.rule, decision.access)
+                for table in loaded.policy.tables
+                for decision in map(table.decision, range(len(table.rule_names)))
+            )
+        return self._rules
