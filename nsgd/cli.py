@@ -117,8 +117,15 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     _add_runtime_dir(stop)
 
-    lab = verb("lab", _lab, "try a policy with real packets in network namespaces")
-    bench = verb("bench", _bench, "measure nsgd beside other ways to filter, in namespaces")
+    doctor = verb("doctor", _doctor, "say what this host offers, what is missing, and the way out")
+    _add_config(doctor, is_required=False)
+    _add_runtime_dir(doctor)
+    doctor.add_argument("-o", "--output", choices=("table", "json"), default="table")
+
+    verb("schema", _schema, "print the JSON Schema of policy documents")
+
+    lab = verb("lab", _in_namespaces, "try a policy with real packets in network namespaces")
+    bench = verb("bench", _in_namespaces, "measure nsgd beside other ways to filter")
     # Their options are in modules that import the kernel's libraries.
     chosen = next((word for word in words if not word.startswith("-")), None)
     if chosen in ("lab", "bench"):
@@ -126,14 +133,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_config(parser: argparse.ArgumentParser) -> None:
+def _add_config(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
     parser.add_argument(
         "--config",
         metavar="PATH",
         type=Path,
         nargs="+",
         action="extend",
-        required=True,
+        required=is_required,
         help="documents and directories of documents, loaded as one",
     )
 
@@ -205,6 +212,23 @@ def _status(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _doctor(args: argparse.Namespace) -> int:
+    from nsgd.doctor.check import State
+    from nsgd.doctor.report import checks_as_json, checks_as_text, worst
+    from nsgd.doctor.run import examine
+
+    checks = examine(args.config or (), args.runtime_dir / SOCKET_NAME)
+    print(checks_as_json(checks) if args.output == "json" else checks_as_text(checks))
+    return EXIT_FAILED if worst(checks) is State.PROBLEM else EXIT_OK
+
+
+def _schema(args: argparse.Namespace) -> int:
+    from nsgd.config.json_schema import document_schema
+
+    print(json.dumps(document_schema(), indent=2))
+    return EXIT_OK
+
+
 def _reload(args: argparse.Namespace) -> int:
     from nsgd.runtime.control_client import ControlError, ControlErrorKind, request
 
@@ -262,16 +286,9 @@ def _remove_orphaned_rules() -> int:
     return EXIT_OK
 
 
-def _lab(args: argparse.Namespace) -> int:
-    from nsgd.lab.run import run
-
-    return run(args)
-
-
-def _bench(args: argparse.Namespace) -> int:
-    from nsgd.bench.run import run
-
-    return run(args)
+def _in_namespaces(args: argparse.Namespace) -> int:
+    code: int = import_module(f"nsgd.{args.verb}.run").run(args)
+    return code
 
 
 def _show_problems(refused: ConfigRefused) -> int:

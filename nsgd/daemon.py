@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -15,6 +16,7 @@ from nsgd.kernel.conntrack import FlowTable
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.links import LinkMonitor
 from nsgd.kernel.queue import read_queue_counters
+from nsgd.kernel.routes import links_towards
 from nsgd.kernel.table import NftTable
 from nsgd.model.settings import OnStop
 from nsgd.observe.metrics import start_metrics_server
@@ -25,8 +27,10 @@ from nsgd.ruleset.gateway import fail_closed_ruleset, gateway_ruleset
 from nsgd.ruleset.objects import Ruleset
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.load import LoadedPolicy, load_policy
+from nsgd.runtime.notify import Notifier
 from nsgd.runtime.observer import Observer
 from nsgd.runtime.open_flows import RefusedByKernel
+from nsgd.runtime.says import rules_that_stay
 from nsgd.runtime.state import StateError
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.worker_process import WorkerError
@@ -60,7 +64,14 @@ class GatewayTable:
             if self._has_queue_statement is None:
                 self._has_queue_statement = self._table.has_queue_statement()
             rule = QueueRule(settings.queue_number, self._has_queue_statement)
-            desired = gateway_ruleset(loaded.model, settings, rule, adopting=adopting)
+            inward = links_towards(
+                prefix
+                for network in loaded.model.virtual_networks
+                for prefix in network.address_space
+            )
+            desired = gateway_ruleset(
+                loaded.model, settings, rule, inward_links=inward, adopting=adopting
+            )
             if desired != self._written:
                 self._table.apply(desired)
                 self._written = desired
@@ -72,7 +83,10 @@ class GatewayTable:
 
     def remove(self) -> bool:
         """Delete the table."""
-        return self._table.remove()
+        try:
+            return self._table.remove()
+        except KernelError as error:
+            raise RefusedByKernel(f"the kernel did not remove the rules: {error}") from error
 
 
 class KernelFlows:
@@ -105,6 +119,8 @@ def _configure_logging() -> None:
 def run(config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int:
     """Run the daemon in the foreground until it is told to stop; returns the exit status."""
     _configure_logging()
+    # A reload that is asked for during the start is this start.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         nft = NftTable()
     except KernelError as error:
@@ -116,7 +132,9 @@ def run(config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int
 
 def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int:
     table = GatewayTable(nft)
-    supervisor = Supervisor(config_files, state_dir, table, KernelFlows())
+    supervisor = Supervisor(
+        config_files, state_dir, table, KernelFlows(), Notifier.from_environment()
+    )
     # Reading needs no ownership, and a scrape must not wait for a transaction's answer.
     reader = NftTable()
     observer = Observer(
@@ -126,7 +144,10 @@ def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_d
     control = None
     metrics = None
     try:
-        runtime_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            runtime_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"--runtime-dir {runtime_dir}: {error.strerror}") from error
         control = ControlServer(
             runtime_dir / SOCKET_NAME,
             {
@@ -138,27 +159,29 @@ def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_d
             },
             write_verbs=frozenset({"reload", "stop"}),
         )
+        # What can fail without touching traffic comes before what touches it.
+        settings = supervisor.prepare()
+        metrics = start_metrics_server(
+            settings.metrics_host, settings.metrics_port, observer.collect
+        )
         supervisor.start()
+        log.info("metrics at http://%s:%d/metrics", settings.metrics_host, metrics.port)
 
         def links_changed() -> None:
             links.drain()
             supervisor.links_changed()
 
         supervisor.loop.watch(links, links_changed)
-        settings = supervisor.settings
-        metrics = start_metrics_server(
-            settings.metrics_host, settings.metrics_port, observer.collect
-        )
-        log.info("metrics at http://%s:%d/metrics", settings.metrics_host, metrics.port)
         supervisor.loop.watch(control, control.handle)
-        supervisor.run(tick=lambda: None)
+        supervisor.run()
     except ConfigRefused as error:
         for problem in error.problems:
             log.error("%s", problem)
-        log.error("not started, %d problems in the documents", len(error.problems))
+        count = len(error.problems)
+        log.error("not started, %d problem%s", count, "" if count == 1 else "s")
         return EXIT_CONFIG
     except (StateError, WorkerError, RefusedByKernel, OSError) as error:
-        log.error("not started: %s", error)
+        log.error("%s: %s", "ended" if supervisor.has_served else "not started", error)
         return EXIT_FAILED
     finally:
         if metrics is not None:
@@ -198,7 +221,7 @@ def _stop(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
     supervisor.request_stop(remove_rules=remove)
     removed = remove or supervisor.settings.on_stop is OnStop.REMOVE
     rules = "rules are removed: traffic passes unfiltered"
-    return {"stopping": True, "rules": rules if removed else supervisor.rules_that_stay()}
+    return {"stopping": True, "rules": rules if removed else rules_that_stay(supervisor.settings)}
 
 
 def boot(config_files: Sequence[Path]) -> int:

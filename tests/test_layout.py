@@ -31,8 +31,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": BELOW_RUNTIME,
     "lab": {"model", "config", "policy"},
     "bench": {"model", "config", "policy", "ruleset", "wire", "kernel", "lab"},
+    "doctor": BELOW_RUNTIME | {"kernel", "runtime"},
     "daemon": BELOW_RUNTIME | {"kernel", "runtime", "lab"},
-    "cli": BELOW_RUNTIME | {"kernel", "runtime", "lab", "bench", "daemon"},
+    "cli": BELOW_RUNTIME | {"kernel", "runtime", "lab", "bench", "doctor", "daemon"},
     "__main__": {"cli"},
 }
 ALSO_MAY_IMPORT = {"nsgd.runtime.worker": ("nsgd.kernel.queue", "nsgd.kernel.process")}
@@ -60,9 +61,7 @@ SCAPY_MODULES = {"nsgd.bench.naive_scapy"}
 
 MAXIMUM_LINES = 300
 # Modules that are longer, each with the reason why it has no seam.
-LONG_MODULES: dict[str, str] = {
-    "nsgd.cli": "every verb's options stand in one place, for --help, man page and completion",
-}
+LONG_MODULES: dict[str, str] = {}
 
 
 def imported_modules(module: str, source: str, is_package: bool = False) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """The bare contender: a netfilterqueue program that accepts everything.
 
-Its binding has the values that nsgd's worker uses, so that only what happens between the packet and
-the verdict differs.
+Its queue is as long as nsgd's and its socket buffer as large; it copies 128 bytes of a packet.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Notices that links of this network namespace came, went or were renamed."""
+"""Notices that links or routes of this network namespace changed."""
 
 from __future__ import annotations
 
 import errno
 import socket
 
-_RTMGRP_LINK = 1
+# Groups of links, IPv4 routes and IPv6 routes.
+_GROUPS = 0x1 | 0x40 | 0x400
 
 
 class LinkMonitor:
@@ -15,7 +16,7 @@ class LinkMonitor:
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
         )
-        self._socket.bind((0, _RTMGRP_LINK))
+        self._socket.bind((0, _GROUPS))
 
     def fileno(self) -> int:
         """For a selector."""

@@ -120,11 +120,14 @@ class PacketQueue:
             packet.accept()
 
     def _name(self, index: int) -> str | None:
+        # A signal may have the names forgotten during the look-up: what was found then must not
+        # be taken into the new dictionary.
+        names = self._names
         try:
             name = socket.if_indextoname(index)
         except OSError:
             return None  # the link is gone; its packets are judged by address
-        self._names[index] = name
+        names[index] = name
         return name
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
-from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP
+from nsgd.model.packet import AH, ICMP, ICMPV6, TCP, UDP
 from nsgd.model.rule import Protocol
 from nsgd.model.settings import DaemonSettings, FailureMode, Mode, UnmanagedTraffic
 from nsgd.ruleset.marks import ADOPTED, MarkLayout
@@ -15,17 +15,19 @@ from nsgd.ruleset.matches import (
     MatchAddress,
     MatchCtReply,
     MatchCtState,
+    MatchFamily,
     MatchLink,
     MatchLinkAddress,
     MatchMark,
     MatchNoReversePath,
     MatchPorts,
     MatchProtocol,
-    MatchTcpWithoutSyn,
+    MatchTcpFlags,
     MatchTransportByte,
     Side,
 )
 from nsgd.ruleset.objects import Chain, NftRule
+from nsgd.ruleset.save import save_chains
 from nsgd.ruleset.statements import (
     Accept,
     Count,
@@ -34,7 +36,6 @@ from nsgd.ruleset.statements import (
     Jump,
     Queue,
     Return,
-    SaveMark,
     SetMark,
     Statement,
 )
@@ -55,6 +56,8 @@ COUNTERS: tuple[str, ...] = (
 _ICMP_REDIRECTS = ((ICMP, 5), (ICMPV6, 137))  # protocol and type
 _SIDES: tuple[Side, Side] = ("source", "destination")
 _ALL_BITS = 0xFFFFFFFF
+_SYN = 0x02
+_FIN_SYN_RST_ACK = 0x17
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,15 @@ class Gateway:
         return ~self.settings.mark_mask & _ALL_BITS
 
     @property
+    def _has_decision(self) -> tuple[Statement, Statement]:
+        """Both halves hold a number: a stray bit of another tool is no decision."""
+        layout = self._layout
+        return (
+            MatchMark("ct", layout.outbound_decided),
+            MatchMark("ct", layout.inbound_decided),
+        )
+
+    @property
     def _deny(self) -> Accept | Drop:
         """Audit mode counts what it would drop, and lets it pass without a decision."""
         return Accept() if self.settings.mode is Mode.AUDIT else Drop()
@@ -107,10 +119,14 @@ class Gateway:
             ("anti_spoofing", self._anti_spoofing()),
             ("icmp_error", self._icmp_error()),
             ("decide", self._decide()),
-            ("save", self._save()),
-            ("save_bits", self._save_bits()),
+            ("decide_each", self._decide_each()),
         ):
             yield Chain(name, tuple(rules))
+        yield from save_chains(
+            self._layout,
+            has_links=self.has_links,
+            is_fail_open=self.settings.failure_mode is FailureMode.OPEN,
+        )
 
     def _gateway(self) -> Iterator[NftRule]:
         """Tell what touches a declared resource from what does not."""
@@ -174,10 +190,21 @@ class Gateway:
                         Goto("decide"),
                         comment="transit of a forwarding NIC",
                     )
+        # conntrack looks through AH on IPv6 and rules do not: the flow that it shows is another
+        # one, whose decision says nothing of this packet, nor this one's of that flow.
+        yield _rule(MatchFamily(6), MatchProtocol(AH), Goto("decide_each"), comment="AH")
+        # An opening segment is a new connection, whatever conntrack holds under its tuple: after a
+        # server's RST, or in an adopted flow, that is an entry with a decision.
+        yield _rule(
+            MatchTcpFlags(_FIN_SYN_RST_ACK, _SYN),
+            MatchCtState(CtState.NEW | CtState.ESTABLISHED),
+            Goto("decide"),
+            comment="SYN",
+        )
         # A related packet carries its master's mark, so the state is part of the question.
         yield _rule(
             MatchCtState(CtState.NEW | CtState.ESTABLISHED),
-            MatchMark("ct", layout.mask),
+            *self._has_decision,
             Accept(),
             comment="decided flow",
         )
@@ -185,7 +212,7 @@ class Gateway:
         if self.is_adopting:
             yield _rule(
                 MatchCtState(CtState.NEW),
-                MatchTcpWithoutSyn(),
+                MatchTcpFlags(_SYN, 0),
                 SetMark("ct", self._others, layout.outbound(ADOPTED) | layout.inbound(ADOPTED)),
                 Count("adopted"),
                 Accept(),
@@ -211,6 +238,22 @@ class Gateway:
         for version in IP_VERSIONS:
             yield _rule(
                 MatchAddress(version, "source", f"declared{version}"),
+                MatchAddress(version, "source", f"managed{version}", inverted=True),
+                Count("spoofed"),
+                self._deny,
+                comment="an address of no subnet",
+            )
+            # A default route leads everywhere, so it proves nothing of an address that no host
+            # has: declared networks come by the links that routes of their own use.
+            yield _rule(
+                MatchAddress(version, "source", f"declared{version}"),
+                MatchLink("source", "inward", inverted=True),
+                Count("spoofed"),
+                self._deny,
+                comment="no route to the network uses the link",
+            )
+            yield _rule(
+                MatchAddress(version, "source", f"declared{version}"),
                 MatchNoReversePath(),
                 Count("spoofed"),
                 self._deny,
@@ -227,7 +270,7 @@ class Gateway:
                 self._deny,
                 comment="a redirect is not an error",
             )
-        yield _rule(MatchMark("ct", self._layout.mask), Accept(), comment="error of a decided flow")
+        yield _rule(*self._has_decision, Accept(), comment="error of a decided flow")
         yield _rule(Count("related_undecided"), self._deny)
 
     def _decide(self) -> Iterator[NftRule]:
@@ -238,41 +281,20 @@ class Gateway:
         yield _rule(MatchCtState(CtState.ESTABLISHED), _request(layout.is_open))
         # A helper's expected flow inherits its master's mark, which decides nothing about it.
         yield _rule(MatchCtState(CtState.RELATED), SetMark("ct", self._others))
-        yield _rule(MatchMark("ct", layout.mask), _request(layout.is_decided))
-        yield _rule(MatchCtState(CtState.UNTRACKED), _request(layout.is_untracked))
+        yield _rule(*self._has_decision, _request(layout.is_decided))
+        yield _rule(MatchCtState(CtState.UNTRACKED), _request(layout.is_each))
+        yield self._queue()
+
+    def _decide_each(self) -> Iterator[NftRule]:
+        """Queue a packet that is judged by itself and leaves no decision."""
+        layout = self._layout
+        yield _rule(SetMark("meta", self._others, layout.is_each))
+        yield _rule(MatchCtReply(), _request(layout.is_reply))
+        yield self._queue()
+
+    def _queue(self) -> NftRule:
         bypass = self.settings.failure_mode is FailureMode.OPEN
-        yield _rule(Count("queued"), Queue(self.queue_rule.number, self.queue_rule.native, bypass))
-
-    def _save(self) -> Iterator[NftRule]:
-        """Move a decision from the packet mark to the conntrack mark."""
-        layout = self._layout
-        clean = SetMark("meta", self._others)
-        if self.settings.failure_mode is FailureMode.OPEN:
-            # Nobody answered: the flow stays undecided, and its next packet is queued again.
-            yield _rule(
-                MatchMark("meta", layout.requests),
-                MatchMark("meta", layout.inbound_decided, is_set=False),
-                Count("undecided_passed"),
-                clean,
-                Return(),
-            )
-        yield _rule(MatchMark("meta", layout.outbound_decided, is_set=False), Return())
-        yield _rule(MatchMark("meta", layout.inbound_decided, is_set=False), Return())
-        # Nobody else's bits to keep: the usual case.
-        yield _rule(
-            MatchMark("ct", self._others, is_set=False), SaveMark(layout.mask), clean, Return()
-        )
-        yield _rule(Jump("save_bits"))
-        yield _rule(clean)
-
-    def _save_bits(self) -> Iterator[NftRule]:
-        """Copy bit by bit: nftables 1.0.6 cannot list an OR of two marks."""
-        layout = self._layout
-        # An untracked packet has no conntrack mark; each rule then ends at its first step.
-        yield _rule(SetMark("ct", self._others))
-        for position in (*layout.outbound_positions, *layout.inbound_positions):
-            bit = 1 << position
-            yield _rule(MatchMark("meta", bit), SetMark("ct", ~bit & _ALL_BITS, bit))
+        return _rule(Count("queued"), Queue(self.queue_rule.number, self.queue_rule.native, bypass))
 
 
 def _rule(*statements: Statement, comment: str = "") -> NftRule:

@@ -5,7 +5,7 @@ docs/packet-path.md follows a packet through these chains.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.network import NetworkModel
@@ -52,6 +52,7 @@ def gateway_ruleset(
     settings: DaemonSettings,
     queue_rule: QueueRule,
     *,
+    inward_links: Collection[str] = (),
     adopting: bool = False,
 ) -> Ruleset:
     """The desired ruleset for the forward hook.
@@ -60,6 +61,7 @@ def gateway_ruleset(
         model: The loaded networks.
         settings: Failure mode, audit, failsafe and marks.
         queue_rule: How packets reach the worker.
+        inward_links: Links that routes to declared networks use, default routes apart.
         adopting: Pass and mark mid-stream TCP, in the learning window of the first start.
     """
     links = LinkSet("links", tuple(i.link for i in model.network_interfaces if i.link))
@@ -76,7 +78,7 @@ def gateway_ruleset(
     declared = AddressSet.of_prefixes(
         prefix for network in model.virtual_networks for prefix in network.address_space
     )
-    sets: list[AnySet] = [links, forwarders]
+    sets: list[AnySet] = [links, forwarders, LinkSet("inward", tuple(sorted(inward_links)))]
     for version in IP_VERSIONS:
         sets += [
             AddressRangeSet(f"managed{version}", version, managed.ranges(version)),

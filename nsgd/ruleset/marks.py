@@ -57,14 +57,14 @@ class MarkLayout:
         return 1 << self.outbound_positions[2]
 
     @property
-    def is_untracked(self) -> int:
-        """Request bit: conntrack does not follow the packet."""
+    def is_each(self) -> int:
+        """Request bit: judge the packet by itself and leave no decision (untracked, IPv6 AH)."""
         return 1 << self.outbound_positions[3]
 
     @property
     def requests(self) -> int:
         """All request bits."""
-        return self.is_reply | self.is_open | self.is_decided | self.is_untracked
+        return self.is_reply | self.is_open | self.is_decided | self.is_each
 
     @property
     def outbound_decided(self) -> int:

@@ -52,34 +52,39 @@ def _address(version: IPVersion, side: Side, register: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class MatchLink:
-    """The incoming (source) or outgoing (destination) link is in a set."""
+    """The incoming (source) or outgoing (destination) link is in a set, or is not."""
 
     side: Side
     set_name: str
+    inverted: bool = False
 
     def text(self) -> str:
-        return f"{_link_text(self.side)} @{self.set_name}"
+        operator = "!= " if self.inverted else ""
+        return f"{_link_text(self.side)} {operator}@{self.set_name}"
 
     def encode(self) -> list[bytes]:
-        return [x.meta_load(_link_key(self.side)), x.lookup(self.set_name)]
+        lookup = x.lookup(self.set_name, inverted=self.inverted)
+        return [x.meta_load(_link_key(self.side)), lookup]
 
 
 @dataclass(frozen=True, slots=True)
 class MatchAddress:
-    """The source or destination address is in a set."""
+    """The source or destination address is in a set, or is not."""
 
     version: IPVersion
     side: Side
     set_name: str
+    inverted: bool = False
 
     def text(self) -> str:
-        return f"{_address_text(self.version, self.side)} @{self.set_name}"
+        operator = "!= " if self.inverted else ""
+        return f"{_address_text(self.version, self.side)} {operator}@{self.set_name}"
 
     def encode(self) -> list[bytes]:
         return [
             *_family(self.version),
             _address(self.version, self.side, x.REGISTER),
-            x.lookup(self.set_name),
+            x.lookup(self.set_name, inverted=self.inverted),
         ]
 
 
@@ -215,17 +220,33 @@ class MatchPorts:
 
 
 @dataclass(frozen=True, slots=True)
-class MatchTcpWithoutSyn:
-    """A TCP segment whose SYN flag is not set."""
+class MatchTcpFlags:
+    """Of the TCP flags in *mask*, exactly those in *flags* are set; FIN 1, SYN 2, RST 4, ACK 16."""
+
+    mask: int
+    flags: int
 
     def text(self) -> str:
-        return "tcp flags & syn == 0x0"
+        return f"tcp flags & {self.mask:#04x} == {self.flags:#04x}"
 
     def encode(self) -> list[bytes]:
         return [
             x.meta_load(x.META_L4PROTO),
             x.compare(x.CMP_EQUAL, b"\x06"),
             x.transport_payload(13, 1),
-            x.bitwise8(0x02),
-            x.compare(x.CMP_EQUAL, b"\0"),
+            x.bitwise8(self.mask),
+            x.compare(x.CMP_EQUAL, bytes([self.flags])),
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchFamily:
+    """The packet's IP version."""
+
+    version: IPVersion
+
+    def text(self) -> str:
+        return f"meta nfproto ipv{self.version}"
+
+    def encode(self) -> list[bytes]:
+        return _family(self.version)

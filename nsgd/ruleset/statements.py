@@ -9,13 +9,14 @@ from nsgd.ruleset.matches import (
     MatchAddress,
     MatchCtReply,
     MatchCtState,
+    MatchFamily,
     MatchLink,
     MatchLinkAddress,
     MatchMark,
     MatchNoReversePath,
     MatchPorts,
     MatchProtocol,
-    MatchTcpWithoutSyn,
+    MatchTcpFlags,
     MatchTransportByte,
 )
 from nsgd.wire import expressions as x
@@ -156,10 +157,11 @@ Statement = (
     | MatchNoReversePath
     | MatchCtState
     | MatchCtReply
+    | MatchFamily
     | MatchMark
     | MatchProtocol
     | MatchPorts
-    | MatchTcpWithoutSyn
+    | MatchTcpFlags
     | MatchTransportByte
     | SetMark
     | SaveMark

@@ -47,17 +47,17 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, message: Message) -> None:
-        """Send one message. Raises OSError where the other end is gone."""
+        """Send one message. Raises OSError where the other end is gone, or does not read."""
         header = json.dumps([message.kind, message.number, message.text[:1024]]).encode()
         if message.content is None:
-            self._socket.send(header)
+            self._socket.send(header, socket.MSG_DONTWAIT)
             return
         descriptor = os.memfd_create("nsgd-policy", os.MFD_CLOEXEC)
         try:
             view = memoryview(message.content)
             while view:
                 view = view[os.write(descriptor, view) :]
-            socket.send_fds(self._socket, [header], [descriptor])
+            socket.send_fds(self._socket, [header], [descriptor], socket.MSG_DONTWAIT)
         finally:
             os.close(descriptor)
 

@@ -25,6 +25,7 @@ class Loop:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._stopping = False
+        self._pause_s = _TICK_S
 
     @property
     def is_stopping(self) -> bool:
@@ -43,6 +44,10 @@ class Loop:
         """Leave run() after what is under way."""
         self._stopping = True
 
+    def soon(self, pause_s: float) -> None:
+        """Have the next tick come after *pause_s* at the latest."""
+        self._pause_s = min(self._pause_s, pause_s)
+
     def run(self, signals: Mapping[int, Callable[[], None]], tick: Callable[[], None]) -> None:
         """Serve until stop(); *tick* is called at least once a second."""
         wake_read, wake_write = socket.socketpair()
@@ -60,7 +65,8 @@ class Loop:
         self.watch(wake_read, on_signal)
         try:
             while not self._stopping:
-                for key, _ in self._selector.select(_TICK_S):
+                pause_s, self._pause_s = self._pause_s, _TICK_S
+                for key, _ in self._selector.select(pause_s):
                     key.data()
                 tick()
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers, RuleIdentity
+from nsgd.ruleset.marks import FIRST_RULE_NUMBER
 
 _FILE = "decision-numbers.json"
 _VERSION = 1
@@ -30,10 +31,12 @@ def load_numbers(directory: Path) -> DecisionNumbers:
     """
     path = directory / _FILE
     try:
+        if path.exists() and not path.is_file():
+            raise StateError(f"{path} is not a regular file")
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
         return DecisionNumbers()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StateError(f"{path} cannot be read: {error}") from error
     try:
         if document["version"] != _VERSION:
@@ -42,14 +45,19 @@ def load_numbers(directory: Path) -> DecisionNumbers:
             {direction: _read_side(document[direction.value]) for direction in DIRECTIONS}
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise StateError(f"{path} is damaged: {error!r}") from error
+        raise StateError(
+            f"{path} is damaged ({error}); restore it, or remove it and the marks of open flows"
+            " ('conntrack -F')"
+        ) from error
 
 
 def _read_side(entries: list[list[object]]) -> dict[RuleIdentity, int]:
     side: dict[RuleIdentity, int] = {}
     for group, rule, access, number in entries:
-        if not isinstance(group, str) or not isinstance(rule, str) or not isinstance(number, int):
+        if not isinstance(group, str) or not isinstance(rule, str) or type(number) is not int:
             raise TypeError(f"not a numbered rule: {[group, rule, access, number]!r}")
+        if not FIRST_RULE_NUMBER <= number < 1 << 16:
+            raise ValueError(f"{number} is not a rule's number")
         side[group, rule, Access(access)] = number
     if len(set(side.values())) != len(entries):
         raise ValueError("a number or a rule stands twice")

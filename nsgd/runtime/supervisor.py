@@ -10,27 +10,29 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from nsgd.config.problem import ConfigRefused
-from nsgd.model.settings import DaemonSettings, FailureMode, OnStop
+from nsgd.model.settings import DaemonSettings, OnStop
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.audit_log import AuditLog
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flows import Flows
 from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.loop import Loop
+from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
+from nsgd.runtime.says import rules_that_stay, state_line
 from nsgd.runtime.state import StateError, has_numbers, load_numbers, save_numbers
 from nsgd.runtime.verdict import WorkerPolicy
-from nsgd.runtime.worker_process import WorkerError, WorkerProcess
+from nsgd.runtime.worker_keeper import WorkerKeeper
 
 log = logging.getLogger("nsgd")
 
-_RESTART_PAUSES_S = (0.0, 0.1, 0.5, 1.0)
-_HEALTHY_AFTER_S = 10.0
+# A link, its address and its routes come one after the other.
+_LINKS_SETTLE_S = 0.05
 
 
 class PolicyTable(Protocol):
@@ -47,8 +49,15 @@ class Supervisor:
     """Owns the policy in force and the worker."""
 
     def __init__(
-        self, paths: Sequence[Path], state_directory: Path, table: PolicyTable, flows: Flows
+        self,
+        paths: Sequence[Path],
+        state_directory: Path,
+        table: PolicyTable,
+        flows: Flows,
+        notifier: Notifier,
     ) -> None:
+        self._notifier = notifier
+        self._next_watchdog_s = 0.0
         self.open_flows = OpenFlows(flows)
         self._adopting_until_s: float | None = None
         self._audit_log: AuditLog | None = None
@@ -56,12 +65,11 @@ class Supervisor:
         self._state_directory = state_directory
         self._table = table
         self.loop = Loop()
-        self._worker: WorkerProcess | None = None
-        self._worker_bytes = b""
-        self._worker_started_s = 0.0
-        self._quick_deaths = 0
+        self._keeper = WorkerKeeper(self.loop)
+        self._links_changed_s: float | None = None
+        self._prepared: tuple[LoadedPolicy, bool] | None = None
         self._remove_rules = False
-        self._has_served = False
+        self.has_served = False
         self.lock = threading.Lock()  # a scrape reads while the loop changes
         self.loaded: LoadedPolicy | None = None
         self.counters: SharedCounters | None = None
@@ -70,7 +78,6 @@ class Supervisor:
         self.reloads_succeeded = 0
         self.reloads_refused = 0
         self.last_reload_succeeded = True
-        self.worker_restarts = 0
 
     @property
     def settings(self) -> DaemonSettings:
@@ -82,39 +89,56 @@ class Supervisor:
     @property
     def worker_pid(self) -> int | None:
         """Process id of the worker; None while there is none."""
-        worker = self._worker
-        return worker.pid if worker is not None and worker.is_running else None
+        return self._keeper.pid
+
+    @property
+    def is_worker_alive(self) -> bool:
+        """Tell whether the worker's heart beats."""
+        return self._keeper.is_alive
+
+    @property
+    def worker_restarts(self) -> int:
+        """Workers started in place of others."""
+        return self._keeper.restarts
+
+    def prepare(self) -> DaemonSettings:
+        """Load the first policy; nothing is started or changed.
+
+        Raises:
+            ConfigRefused, StateError: The documents or the state directory are at fault.
+        """
+        is_first = not has_numbers(self._state_directory)
+        loaded = load_policy(self._paths, load_numbers(self._state_directory), None)
+        self._prepared = loaded, is_first
+        return loaded.settings
 
     def start(self) -> None:
-        """Bring the first policy into force.
+        """Bring the prepared policy into force.
 
         The worker comes before the rules: from the first queued packet on somebody answers.
 
         Raises:
-            ConfigRefused, StateError, WorkerError, RefusedByKernel: Nothing was changed, except
-                that a table left by an earlier daemon may be in place.
+            StateError, WorkerError, RefusedByKernel: The rules in the kernel are what they were.
         """
-        is_first = not has_numbers(self._state_directory)
-        loaded = load_policy(self._paths, load_numbers(self._state_directory), None)
+        if self._prepared is None:
+            raise RuntimeError("no policy was prepared")
+        loaded, is_first = self._prepared
         self.counters = SharedCounters.create(MarkLayout(loaded.settings.mark_mask).capacity)
         self._audit_log = AuditLog(self.counters)
         self.loaded = loaded
         self.generation = 1
-        self._worker_bytes = self._for_worker(loaded)
-        self._start_worker()
-        try:
-            # Marks before rules: from the first packet on, an adopted flow is a decided one.
-            window_s = self.open_flows.at_start(loaded, is_first=is_first)
-            self._table.install(loaded, adopting=window_s > 0)
-            save_numbers(self._state_directory, loaded.numbers)
-        except RefusedByKernel:
-            self._stop_worker()
-            raise
+        self._keeper.start(loaded.settings, self.counters, self._for_worker(loaded))
+        # Numbers before the rules that use them; marks before the rules that read them: from the
+        # first packet on, an adopted flow is a decided one.
+        save_numbers(self._state_directory, loaded.numbers)
+        window_s = self.open_flows.at_start(loaded, is_first=is_first)
+        self._table.install(loaded, adopting=window_s > 0)
         if window_s:
             self._adopting_until_s = time.monotonic() + window_s
-        self._has_served = True
+        self.has_served = True
         self.loaded_at_s = time.time()
         log.info("policy 1 in force: %s", loaded.summary)
+        self._notifier.ready(state_line(self.settings, self.generation, self.last_reload_succeeded))
 
     def reload(self, *, reevaluate: bool = False) -> int:
         """Read all documents again and bring them into force.
@@ -126,11 +150,12 @@ class Supervisor:
             The new generation.
 
         Raises:
-            ConfigRefused, StateError, RefusedByKernel, WorkerError: The old policy stays.
+            ConfigRefused, StateError, RefusedByKernel: The old policy stays.
         """
+        self._notifier.reloading()
         try:
-            generation = self._reload(reevaluate=reevaluate)
-        except (ConfigRefused, StateError, RefusedByKernel, WorkerError) as error:
+            return self._reload(reevaluate=reevaluate)
+        except (ConfigRefused, StateError, RefusedByKernel) as error:
             with self.lock:
                 self.reloads_refused += 1
                 self.last_reload_succeeded = False
@@ -144,7 +169,10 @@ class Supervisor:
                 self.generation,
             )
             raise
-        return generation
+        finally:
+            self._notifier.ready(
+                state_line(self.settings, self.generation, self.last_reload_succeeded)
+            )
 
     def _reload(self, *, reevaluate: bool) -> int:
         previous = self.loaded
@@ -160,14 +188,7 @@ class Supervisor:
             self.loaded_at_s = time.time()
             self.reloads_succeeded += 1
             self.last_reload_succeeded = True
-        self._worker_bytes = self._for_worker(loaded)
-        if self._worker is not None:
-            try:
-                self._worker.install(self._worker_bytes)
-            except WorkerError as error:
-                # A worker that cannot take a policy is replaced by one that starts with it.
-                log.error("worker %d took no policy (%s), replacing it", self._worker.pid, error)
-                self._replace_worker()
+        self._keeper.hand_over(self._for_worker(loaded))
         # After the worker: what it decided by the old policy is in the table by now.
         try:
             self.open_flows.after_reload(previous, loaded, everything=reevaluate)
@@ -181,35 +202,30 @@ class Supervisor:
             self.generation, loaded.policy, loaded.numbers, loaded.settings
         ).to_bytes()
 
-    def rules_that_stay(self) -> str:
-        """What a stop leaves behind, and the way out."""
-        is_open = self.settings.failure_mode is FailureMode.OPEN
-        return (
-            "rules stay in place: decided flows go on, new ones"
-            f" {'pass undecided' if is_open else 'are dropped'};"
-            " 'nsgd stop --remove-rules' removes them"
-        )
-
     # The loop
 
     def links_changed(self) -> None:
-        """Tell the worker that link names may have changed."""
-        if self._worker is not None:
-            self._worker.links_changed()
+        """Links or routes changed: names and the way inwards are looked up again."""
+        self._keeper.links_changed()
+        if self._links_changed_s is None:
+            self._links_changed_s = time.monotonic()
+        self.loop.soon(_LINKS_SETTLE_S)
 
     def request_stop(self, *, remove_rules: bool) -> None:
         """Leave the loop after what is under way."""
         self._remove_rules = remove_rules
         self.loop.stop()
 
-    def run(self, tick: Callable[[], None]) -> None:
-        """Serve until asked to stop; *tick* is called at least once a second."""
+    def run(self) -> None:
+        """Serve until asked to stop."""
 
         def look_around() -> None:
+            self._keeper.tend()
+            self._follow_links()
             self._end_adoption()
             if self._audit_log is not None and self.loaded is not None:
                 self._audit_log.tick(self.loaded.numbers)
-            tick()
+            self._feed_watchdog()
 
         self.loop.run(
             {
@@ -220,18 +236,29 @@ class Supervisor:
             look_around,
         )
 
+    def _feed_watchdog(self) -> None:
+        """Tell systemd that all is well, which takes a worker whose heart beats."""
+        interval_s, now_s = self._notifier.watchdog_interval_s, time.monotonic()
+        if interval_s is None or now_s < self._next_watchdog_s or not self.is_worker_alive:
+            return
+        self._next_watchdog_s = now_s + min(interval_s, 1.0)
+        self._notifier.watchdog()
+
     def close(self) -> None:
         """End the worker; remove the rules where that was asked for, else leave them in force."""
-        if self._has_served and self.settings.on_stop is OnStop.REMOVE:
+        if self.has_served and self.settings.on_stop is OnStop.REMOVE:
             self._remove_rules = True
         if self._remove_rules:
             # First the rules: packets that still wait in the queue may yet be decided, and none
             # comes after them.
-            self._table.remove()
-            log.info("rules removed: traffic passes unfiltered")
-        self._stop_worker()
-        if self._has_served and not self._remove_rules:
-            log.info("%s", self.rules_that_stay())
+            try:
+                self._table.remove()
+                log.info("rules removed: traffic passes unfiltered")
+            except RefusedByKernel as error:
+                log.error("%s; the rules stay in place", error)
+        self._keeper.stop()
+        if self.has_served and not self._remove_rules:
+            log.info("%s", rules_that_stay(self.settings))
         self.loop.close()
         if self.counters is not None:
             self.counters.close()
@@ -239,56 +266,36 @@ class Supervisor:
     def _reload_on_signal(self) -> None:
         try:
             self.reload()
-        except (ConfigRefused, StateError, RefusedByKernel, WorkerError):
+        except (ConfigRefused, StateError, RefusedByKernel):
             return  # logged and counted
+
+    def _follow_links(self) -> None:
+        """Write the links that lead inwards, once a burst of changes has gone by."""
+        changed_s = self._links_changed_s
+        if changed_s is None or self.loaded is None:
+            return
+        if time.monotonic() < changed_s + _LINKS_SETTLE_S:
+            self.loop.soon(_LINKS_SETTLE_S)
+            return
+        self._links_changed_s = None
+        self._install_again()
 
     def _end_adoption(self) -> None:
         if self._adopting_until_s is None or time.monotonic() < self._adopting_until_s:
             return
         self._adopting_until_s = None
-        if self.loaded is not None:
-            self._table.install(self.loaded)
+        if self._install_again():
             log.info("adoption has ended: TCP of unknown flows is judged from now on")
+        else:
+            self._adopting_until_s = time.monotonic() + 1
 
-    # The worker
-
-    def _start_worker(self) -> None:
-        if self.counters is None:
-            raise RuntimeError("no counters yet")
-        capacity = MarkLayout(self.settings.mark_mask).capacity
-        worker = WorkerProcess(self.settings, capacity, self.counters, self._worker_bytes)
-        self._worker = worker
-        self._worker_started_s = time.monotonic()
-        self.loop.watch(worker.exit_descriptor, self._worker_died)
-
-    def _stop_worker(self) -> None:
-        if self._worker is not None:
-            self.loop.unwatch(self._worker.exit_descriptor)
-            self._worker.stop()
-            self._worker = None
-
-    def _worker_died(self) -> None:
-        if self._worker is None:
-            return
-        lived_s = time.monotonic() - self._worker_started_s
-        self._quick_deaths = 0 if lived_s > _HEALTHY_AFTER_S else self._quick_deaths + 1
-        log.error("worker %d died, starting another", self._worker.pid)
-        self._replace_worker()
-
-    def _replace_worker(self) -> None:
-        """Start workers until one serves; meanwhile new flows follow the failure mode."""
-        self._stop_worker()
-        with self.lock:
-            self.worker_restarts += 1
-        attempt = self._quick_deaths
-        while not self.loop.is_stopping:
-            time.sleep(_RESTART_PAUSES_S[min(attempt, len(_RESTART_PAUSES_S) - 1)])
-            try:
-                self._start_worker()
-            except WorkerError as error:
-                attempt += 1
-                log.error("%s", error)
-                if attempt > 2 * len(_RESTART_PAUSES_S):
-                    raise
-            else:
-                return
+    def _install_again(self) -> bool:
+        """Write what the kernel should hold of the policy in force."""
+        if self.loaded is None:
+            return False
+        try:
+            self._table.install(self.loaded, adopting=self._adopting_until_s is not None)
+        except RefusedByKernel as error:
+            log.error("%s; the rules in the kernel stay as they were", error)
+            return False
+        return True

@@ -105,6 +105,7 @@ class VerdictPath:
         self._others = ~worker_policy.mark_mask & 0xFFFFFFFF
         self._is_reply = layout.is_reply
         self._is_open = layout.is_open
+        self._is_each = layout.is_each
         self._known = layout.is_open | layout.is_decided
         self._no_outbound = layout.outbound(NO_TABLE)
         self._no_inbound = layout.inbound(NO_TABLE)
@@ -177,7 +178,11 @@ class VerdictPath:
         if counted and midstream and not mark & self._is_open:
             cells[cell.MIDSTREAM] += 1
         cells[cell.ACCEPTED] += 1
-        return mark & self._others | outbound | inbound
+        return self._accepting(mark, outbound | inbound)
+
+    def _accepting(self, mark: int, decision: int) -> int:
+        """The packet mark to accept with; a packet judged by itself leaves no decision."""
+        return mark & self._others | (0 if mark & self._is_each else decision)
 
     def _without_table(self, decision: Decision, packet: PacketHeader, mark: int) -> int | None:
         cells = self._cells
@@ -196,9 +201,9 @@ class VerdictPath:
                 return None
             self._audit_log.write(packet, Direction.INBOUND, AUDIT_DENIED)
             cells[cell.ACCEPTED] += 1
-            return mark & self._others | self._no_outbound | self._audit_denied
+            return self._accepting(mark, self._no_outbound | self._audit_denied)
         cells[cell.ACCEPTED] += 1
-        return mark & self._others | self._no_outbound | self._no_inbound
+        return self._accepting(mark, self._no_outbound | self._no_inbound)
 
     def _deny_unparsable(self, reason: Unparsable, mark: int) -> int | None:
         cells = self._cells
@@ -209,4 +214,4 @@ class VerdictPath:
             cells[cell.DROPPED] += 1
             return None
         cells[cell.ACCEPTED] += 1
-        return mark & self._others | self._no_outbound | self._audit_denied
+        return self._accepting(mark, self._no_outbound | self._audit_denied)

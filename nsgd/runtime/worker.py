@@ -62,7 +62,13 @@ class Worker:
 
     def _wake(self, signal_number: int, frame: FrameType | None) -> None:
         self._counters.cells[cell.HEARTBEAT_NS] = time.monotonic_ns()
-        self._read_channel()
+        try:
+            self._read_channel()
+        except Exception:
+            # Inside a packet's verdict it would be taken for that packet's fault. A worker that
+            # cannot take a policy must be replaced.
+            traceback.print_exc()
+            raise SystemExit(1) from None
 
     def _read_channel(self) -> None:
         while True:

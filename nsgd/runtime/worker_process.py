@@ -17,7 +17,7 @@ from nsgd.runtime.counters import SharedCounters
 # Known without importing the worker, which would import the queue's extension module.
 _WAKE_SIGNAL = signal.SIGUSR1
 _START_TIMEOUT_S = 20.0
-_HAND_OVER_TIMEOUT_S = 20.0
+_HAND_OVER_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 5.0
 
 
@@ -33,7 +33,11 @@ class WorkerProcess:
     ) -> None:
         """Start a worker and wait until it serves the queue. Raises WorkerError."""
         self._counters = counters
-        self._channel, theirs = Channel.pair()
+        self.exit_descriptor = -1
+        try:
+            self._channel, theirs = Channel.pair()
+        except OSError as error:
+            raise WorkerError(f"worker did not start: {error}") from error
         inherited = (theirs.fileno(), counters.descriptor)
         argv = [
             sys.executable,
@@ -47,17 +51,24 @@ class WorkerProcess:
             f"--queue={settings.queue_number}",
             f"--queue-length={settings.queue_length}",
         ]
-        self._process = subprocess.Popen(argv, pass_fds=inherited, stdin=subprocess.DEVNULL)  # noqa: S603
-        theirs.close()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603
+                argv, pass_fds=inherited, stdin=subprocess.DEVNULL
+            )
+        except OSError as error:
+            self._channel.close()
+            raise WorkerError(f"worker did not start: {error}") from error
+        finally:
+            theirs.close()
         try:
             # No wake-up: a signal would kill it before its handler is there. It waits for its
             # first policy by itself.
             self._channel.send(Message("policy", content=policy))
             self._await("ready", _START_TIMEOUT_S)
+            self.exit_descriptor = os.pidfd_open(self._process.pid)
         except (WorkerError, OSError) as error:
             self.stop()
             raise WorkerError(f"worker did not start: {error}") from error
-        self.exit_descriptor = os.pidfd_open(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -84,24 +95,30 @@ class WorkerProcess:
         self._await("installed", _HAND_OVER_TIMEOUT_S)
 
     def links_changed(self) -> None:
-        """Have the worker look link names up again; a dying worker need not."""
+        """Have the worker look link names up again.
+
+        One that is dying need not, and one that does not read has such a message waiting.
+        """
         try:
             self._channel.send(Message("links"))
         except OSError:
             return
         self._wake()
 
-    def stop(self) -> None:
-        """End the process and wait for it."""
+    def stop(self, *, is_hung: bool = False) -> None:
+        """End the process and wait for it; one that hangs is not asked first."""
         if self.is_running:
-            self._process.terminate()
+            if is_hung:
+                self._process.kill()
+            else:
+                self._process.terminate()
             try:
                 self._process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
         self._process.wait()
         self._channel.close()
-        if hasattr(self, "exit_descriptor"):
+        if self.exit_descriptor >= 0:
             os.close(self.exit_descriptor)
 
     def _wake(self) -> None:
@@ -118,7 +135,8 @@ class WorkerProcess:
             try:
                 message = self._channel.receive()
             except EOFError:
-                self._process.wait(_STOP_TIMEOUT_S)
+                self._process.kill()
+                self._process.wait()
                 raise WorkerError(f"exit status {self._process.returncode}") from None
             if message is None:
                 continue

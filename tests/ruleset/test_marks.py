@@ -38,7 +38,7 @@ def test_decisions_and_requests_are_told_apart(mask: int, data: st.DataObject) -
     number = data.draw(st.integers(NO_TABLE, layout.capacity - 1))
     assert layout.outbound(number) & layout.outbound_decided
     assert layout.inbound(number) & layout.inbound_decided
-    requests = (layout.is_reply, layout.is_open, layout.is_decided, layout.is_untracked)
+    requests = (layout.is_reply, layout.is_open, layout.is_decided, layout.is_each)
     assert len(set(requests)) == 4
     assert not sum(requests) & (layout.outbound_decided | layout.inbound_decided)
     assert sum(requests) & ~mask == 0

@@ -145,7 +145,7 @@ def test_no_group_at_all_is_allowed(path: VerdictPath, counters: SharedCounters)
 def test_unmanaged_leaves_no_decision(path: VerdictPath, counters: SharedCounters) -> None:
     """A packet that a policy change left in the queue passes without a mark."""
     packet = bytes(IP(src=OUTSIDE, dst="192.0.2.1") / UDP())
-    assert path.judge(packet, LAYOUT.is_untracked | 0x8000, "eth0", "eth1") == 0x8000
+    assert path.judge(packet, LAYOUT.is_each | 0x8000, "eth0", "eth1") == 0x8000
     assert counters.cells[cell.UNMANAGED_ACCEPTED] == 1
 
 

@@ -1,0 +1,1 @@
+"""What this host offers, what is missing, and the way out."""

@@ -1,0 +1,78 @@
+"""Judges facts: all checks, in the order in which one would repair what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nsgd.doctor.check import Check, ok, problem, unknown
+from nsgd.doctor.conntrack_checks import conntrack_checks
+from nsgd.doctor.facts import Facts
+from nsgd.doctor.kernel_checks import kernel_checks
+from nsgd.doctor.neighbour_checks import neighbour_checks
+from nsgd.doctor.network_checks import network_checks
+from nsgd.ruleset.objects import TABLE
+
+
+def judge(facts: Facts) -> tuple[Check, ...]:
+    """Every check, whatever was found: a consumer can rely on the names."""
+    return tuple(_judge(facts))
+
+
+def _judge(facts: Facts) -> Iterator[Check]:
+    yield from kernel_checks(facts)
+    yield from conntrack_checks(facts)
+    yield from neighbour_checks(facts)
+    yield from network_checks(facts)
+    yield _policy(facts)
+    yield _queue_number(facts)
+    yield _daemon(facts)
+
+
+def _policy(facts: Facts) -> Check:
+    name = "policy documents"
+    if facts.policy_problems:
+        first, *others = facts.policy_problems
+        more = f", and {len(others)} more" if others else ""
+        return problem(name, f"refused: {first}{more}", "run 'nsgd check' on them")
+    if facts.policy is None:
+        return unknown(name, "none named", "name them with --config to have them looked at too")
+    return ok(name, f"{len(facts.policy.model.network_interfaces)} network interfaces declared")
+
+
+def _queue_number(facts: Facts) -> Check:
+    name = "queue number"
+    number = facts.settings.queue_number
+    if not facts.is_queue_readable:
+        return unknown(name, f"the kernel shows the reader of queue {number} to root alone")
+    reader = facts.queue_reader
+    if reader is None:
+        return ok(name, f"nobody reads queue {number}")
+    who = "another process" if reader.pid is None else f"process {reader.pid} ({reader.command})"
+    worker = facts.status["worker"]["pid"] if facts.status else None
+    if worker is not None and reader.pid in (worker, None):
+        return ok(name, f"the daemon's worker reads queue {number}")
+    return problem(
+        name,
+        f"queue {number} is read by {who}, which is not the worker of a daemon seen here",
+        "end it, or set daemon.queueNumber to a free number",
+    )
+
+
+def _daemon(facts: Facts) -> Check:
+    name = "daemon"
+    status = facts.status
+    if status is not None:
+        found = f"{status['version']} runs, policy {status['generation']} in force"
+        if status["worker"]["up"]:
+            return ok(name, found)
+        return problem(name, f"{found}, but its worker is down", "look at the daemon's log")
+    if not facts.is_daemon_absent:
+        return unknown(name, facts.status_error, "run this as root or as the daemon's user")
+    chains = facts.nftables.chains if facts.nftables else ()
+    if any((chain.family, chain.table) == ("inet", TABLE) for chain in chains):
+        return problem(
+            name,
+            "none runs, and the rules of one are in place: new flows are not decided",
+            "start it; 'nsgd stop --remove-rules' lets all traffic pass",
+        )
+    return ok(name, "none runs, and none has left rules")

@@ -1,0 +1,62 @@
+"""Finds the process that reads a queue: from its number to a socket, and to who has it open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from nsgd.doctor.facts import QueueReader
+
+_NETLINK_NETFILTER = "12"
+_NET = Path("/proc/thread-self/net")
+
+
+def read_queue_reader(number: int) -> tuple[bool, QueueReader | None]:
+    """Whether the kernel shows its queues to this user, and who reads this one."""
+    try:
+        lines = (_NET / "netfilter/nfnetlink_queue").read_text().splitlines()
+    except OSError:
+        return False, None
+    for line in lines:
+        queue, port_id, *_ = line.split()
+        if queue == str(number):
+            return True, _reader(port_id)
+    return True, None
+
+
+def _reader(port_id: str) -> QueueReader:
+    pid = next(_holders(_inodes(port_id)), None)
+    if pid is None:
+        return QueueReader(None)
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return QueueReader(pid)
+    command = b" ".join(words).decode(errors="replace").strip()
+    return QueueReader(pid, "".join(c if c.isprintable() else "?" for c in command))
+
+
+def _inodes(port_id: str) -> frozenset[str]:
+    """Socket files of netfilter's netlink sockets that have the port id."""
+    try:
+        lines = (_NET / "netlink").read_text().splitlines()[1:]
+    except OSError:
+        return frozenset()
+    rows = (line.split() for line in lines)
+    # The columns are: address, protocol, port id, ..., inode.
+    return frozenset(
+        f"socket:[{row[-1]}]"
+        for row in rows
+        if len(row) > 3 and row[1] == _NETLINK_NETFILTER and row[2] == port_id
+    )
+
+
+def _holders(sockets: frozenset[str]) -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            for descriptor in os.scandir(process / "fd"):
+                if os.readlink(descriptor.path) in sockets:
+                    yield int(process.name)
+        except OSError:
+            continue  # another user's, or gone

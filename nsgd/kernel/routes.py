@@ -1,0 +1,89 @@
+"""Which links the kernel's routes to some prefixes use."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+
+from nsgd.kernel.error import KernelError
+from nsgd.model.address import Prefix
+from nsgd.wire import netlink
+
+_RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
+_TABLE_LOCAL = 255
+_RTA_DST, _RTA_OIF, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 9, 15
+_ROUTE_MESSAGE = struct.Struct("=BBBBBBBBI")
+_NEXT_HOP = struct.Struct("=HBBi")
+_RECEIVE_BYTES = 1 << 18
+_TIMEOUT_S = 10.0
+
+
+def links_towards(prefixes: Iterable[Prefix]) -> frozenset[str]:
+    """Names of links that a route to some address of *prefixes* uses, default routes apart.
+
+    Raises:
+        KernelError: The routes cannot be read.
+    """
+    wanted = list(prefixes)
+    links: set[int] = set()
+    for family, version in ((socket.AF_INET, 4), (socket.AF_INET6, 6)):
+        ranges = [(prefix.first, prefix.last) for prefix in wanted if prefix.version == version]
+        for first, last, link_indexes in _routes(family):
+            if any(start <= last and first <= end for start, end in ranges):
+                links |= link_indexes
+    return frozenset(name for index in links if (name := _name(index)))
+
+
+def _name(index: int) -> str | None:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return None  # gone since
+
+
+def _routes(family: int) -> Iterator[tuple[int, int, set[int]]]:
+    """First and last address and the links of every route that is not a default route."""
+    bits = 32 if family == socket.AF_INET else 128
+    for header, attributes in _dump(family):
+        _, length, _, _, table, *_ = header
+        if _RTA_TABLE in attributes:
+            table = int(struct.unpack("=I", attributes[_RTA_TABLE])[0])
+        if length == 0 or table == _TABLE_LOCAL or length > bits:
+            continue
+        first = int.from_bytes(attributes.get(_RTA_DST, bytes(bits // 8)), "big")
+        links: set[int] = set()
+        if _RTA_OIF in attributes:
+            links.add(int(struct.unpack("=I", attributes[_RTA_OIF])[0]))
+        hops = attributes.get(_RTA_MULTIPATH, b"")
+        while len(hops) >= _NEXT_HOP.size:
+            size, _, _, index = _NEXT_HOP.unpack_from(hops)
+            links.add(index)
+            hops = hops[max(size, _NEXT_HOP.size) :]
+        yield first, first | (1 << (bits - length)) - 1, links
+
+
+def _dump(family: int) -> Iterator[tuple[tuple[int, ...], dict[int, bytes]]]:
+    body = _ROUTE_MESSAGE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+    length = netlink.HEADER_BYTES + len(body)
+    flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as channel:
+            channel.settimeout(_TIMEOUT_S)
+            channel.bind((0, 0))
+            channel.send(struct.pack("=IHHII", length, _RTM_GETROUTE, flags, 1, 0) + body)
+            while True:
+                for kind, _, payload in netlink.split_messages(channel.recv(_RECEIVE_BYTES)):
+                    if kind == netlink.NLMSG_DONE:
+                        return
+                    if kind == netlink.NLMSG_ERROR:
+                        number = netlink.error_number(payload)
+                        raise KernelError("read", "routes", number or errno.EIO)
+                    if kind == _RTM_NEWROUTE and len(payload) >= _ROUTE_MESSAGE.size:
+                        yield (
+                            _ROUTE_MESSAGE.unpack_from(payload),
+                            netlink.split_attributes(payload[_ROUTE_MESSAGE.size :]),
+                        )
+    except OSError as error:
+        raise KernelError("read", "routes", error.errno or errno.ETIMEDOUT) from error

@@ -1,0 +1,83 @@
+"""The chains that move the worker's decision from the packet mark to the conntrack mark.
+
+They run in a base chain of their own: an accept verdict from the queue continues there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nsgd.model.address import IP_VERSIONS
+from nsgd.ruleset.marks import MarkLayout
+from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchMark, Side
+from nsgd.ruleset.objects import Chain, NftRule
+from nsgd.ruleset.statements import (
+    Count,
+    Goto,
+    Jump,
+    Return,
+    SaveMark,
+    SetMark,
+    Statement,
+)
+
+_SIDES: tuple[Side, Side] = ("source", "destination")
+_ALL_BITS = 0xFFFFFFFF
+
+
+def save_chains(layout: MarkLayout, *, has_links: bool, is_fail_open: bool) -> Iterator[Chain]:
+    """All of them, the entry first."""
+    yield Chain("save", tuple(_save(layout, has_links, is_fail_open)))
+    yield Chain("save_decision", tuple(_save_decision(layout)))
+    yield Chain("save_bits", tuple(_save_bits(layout)))
+
+
+def _save(layout: MarkLayout, has_links: bool, is_fail_open: bool) -> Iterator[NftRule]:
+    """Tell a decision from other marks."""
+    if is_fail_open:
+        # Nobody answered: the flow stays undecided, and its next packet is queued again.
+        yield _rule(
+            MatchMark("meta", layout.requests),
+            MatchMark("meta", layout.inbound_decided, is_set=False),
+            Count("undecided_passed"),
+            _clean(layout),
+            Return(),
+        )
+    yield _rule(MatchMark("meta", layout.outbound_decided, is_set=False), Return())
+    yield _rule(MatchMark("meta", layout.inbound_decided, is_set=False), Return())
+    # Unmanaged traffic comes by here too, with whatever marks others gave it.
+    for side in _SIDES:
+        if has_links:
+            yield _rule(MatchLink(side, "links"), Goto("save_decision"))
+    for version in IP_VERSIONS:
+        for side in _SIDES:
+            managed = MatchAddress(version, side, f"managed{version}")
+            yield _rule(managed, Goto("save_decision"))
+
+
+def _save_decision(layout: MarkLayout) -> Iterator[NftRule]:
+    """Other tools' bits of the conntrack mark stay."""
+    others = ~layout.mask & _ALL_BITS
+    # Nobody else's bits to keep: the usual case.
+    yield _rule(
+        MatchMark("ct", others, is_set=False), SaveMark(layout.mask), _clean(layout), Return()
+    )
+    yield _rule(Jump("save_bits"))
+    yield _rule(_clean(layout))
+
+
+def _save_bits(layout: MarkLayout) -> Iterator[NftRule]:
+    """Copy bit by bit: nftables 1.0.6 cannot list an OR of two marks."""
+    # An untracked packet has no conntrack mark; each rule then ends at its first step.
+    yield _rule(SetMark("ct", ~layout.mask & _ALL_BITS))
+    for position in (*layout.outbound_positions, *layout.inbound_positions):
+        bit = 1 << position
+        yield _rule(MatchMark("meta", bit), SetMark("ct", ~bit & _ALL_BITS, bit))
+
+
+def _clean(layout: MarkLayout) -> SetMark:
+    return SetMark("meta", ~layout.mask & _ALL_BITS)
+
+
+def _rule(*statements: Statement) -> NftRule:
+    return NftRule(statements)

@@ -1,0 +1,22 @@
+"""Sentences that log, status and commands share."""
+
+from __future__ import annotations
+
+from nsgd.model.settings import DaemonSettings, FailureMode, Mode
+
+
+def rules_that_stay(settings: DaemonSettings) -> str:
+    """What a stop leaves behind, and the way out."""
+    is_open = settings.failure_mode is FailureMode.OPEN
+    return (
+        "rules stay in place: decided flows go on, new ones"
+        f" {'pass undecided' if is_open else 'are dropped'};"
+        " 'nsgd stop --remove-rules' removes them"
+    )
+
+
+def state_line(settings: DaemonSettings, generation: int, last_reload_succeeded: bool) -> str:
+    """One line for systemctl status."""
+    mode = "audit, nothing is dropped; " if settings.mode is Mode.AUDIT else ""
+    fresh = "" if last_reload_succeeded else "; the last reload was refused"
+    return f"{mode}policy {generation} in force{fresh}"
