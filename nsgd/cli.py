@@ -175,14 +175,14 @@ def _boot(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from nsgd.config.load import load_documents
     from nsgd.config.problem import ConfigRefused
-    from nsgd.policy.endpoints import unbound_overlaps
+    from nsgd.policy.runnable import what_cannot_run
     from nsgd.runtime.documents import read_documents
 
     try:
         model = load_documents(read_documents(args.files)).model
     except ConfigRefused as refused:
         return _show_problems(refused)
-    for warning in unbound_overlaps(model):
+    for warning in what_cannot_run(model):
         print(f"warning: {warning}; 'nsgd run' refuses this", file=sys.stderr)
     rules = sum(len(group.security_rules) for group in model.network_security_groups)
     counts = (

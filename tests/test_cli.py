@@ -218,8 +218,8 @@ def test_check_warns_of_networks_that_only_links_tell_apart(
     assert main(["check", str(path)]) == 0
     shown = capsys.readouterr()
     assert shown.err == (
-        "warning: network interface nic of one has an address that two uses too; bind it to its"
-        " link; 'nsgd run' refuses this\n"
+        "warning: virtual networks one and two overlap, and one gateway cannot tell their flows"
+        " apart; give each a gateway or network namespace of its own; 'nsgd run' refuses this\n"
     )
     assert shown.out.startswith("1 document: 2 virtual networks, 1 network interface, ")
 

@@ -54,9 +54,17 @@ def _inodes(port_id: str) -> frozenset[str]:
 
 def _holders(sockets: frozenset[str]) -> Iterator[int]:
     for process in Path("/proc").glob("[0-9]*"):
+        descriptors = process / "fd"
         try:
-            for descriptor in os.scandir(process / "fd"):
-                if os.readlink(descriptor.path) in sockets:
-                    yield int(process.name)
+            names = os.listdir(descriptors)
         except OSError:
             continue  # another user's, or gone
+        if any(_target(descriptors / name) in sockets for name in names):
+            yield int(process.name)
+
+
+def _target(descriptor: Path) -> str:
+    try:
+        return os.readlink(descriptor)
+    except OSError:
+        return ""  # closed meanwhile

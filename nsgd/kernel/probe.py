@@ -10,7 +10,7 @@ import errno
 import os
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.table import NftTable
@@ -44,6 +44,9 @@ class BaseChainSeen(NamedTuple):
 
 class NftProbe(NftTable):
     """A socket that is never used for the table of a policy."""
+
+    def __enter__(self) -> Self:
+        return self
 
     def has_queue_target(self) -> bool:
         """Tell whether xtables' NFQUEUE target can be used from nftables."""

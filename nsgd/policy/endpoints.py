@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
-from nsgd.model.network import NetworkModel, VirtualNetwork
+from nsgd.model.network import NetworkModel
 from nsgd.policy.service_tags import mutual_peers
 
 NOT_DECLARED = -1
@@ -225,33 +225,3 @@ def _sweep(
             starts.append(start)
             values.append(value)
     return starts, values
-
-
-def unbound_overlaps(model: NetworkModel) -> list[str]:
-    """Say which NICs stand in the way of running a policy whose virtual networks overlap.
-
-    Offline questions accept such a policy. A gateway can only tell overlapping networks apart
-    by links, so each NIC in an overlapping subnet must be bound to one.
-    """
-    problems = []
-    networks = model.virtual_networks
-    for interface in model.network_interfaces:
-        if interface.link is not None:
-            continue
-        for network in networks:
-            if network.name != interface.virtual_network and _covers_any(network, interface):
-                problems.append(
-                    f"network interface {interface.name} of {interface.virtual_network} has an"
-                    f" address that {network.name} uses too; bind it to its link"
-                )
-                break
-    return problems
-
-
-def _covers_any(network: VirtualNetwork, interface: Any) -> bool:
-    return any(
-        prefix.contains(address)
-        for subnet in network.subnets
-        for prefix in subnet.address_prefixes
-        for address in interface.private_ip_addresses
-    )

@@ -101,10 +101,7 @@ class Gateway:
     def _has_decision(self) -> tuple[Statement, Statement]:
         """Both halves hold a number: a stray bit of another tool is no decision."""
         layout = self._layout
-        return (
-            MatchMark("ct", layout.outbound_decided),
-            MatchMark("ct", layout.inbound_decided),
-        )
+        return MatchMark("ct", layout.outbound_decided), MatchMark("ct", layout.inbound_decided)
 
     @property
     def _deny(self) -> Accept | Drop:

@@ -12,8 +12,8 @@ from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonSettings
 from nsgd.policy.compile import CompiledPolicy, compile_policy
-from nsgd.policy.endpoints import unbound_overlaps
 from nsgd.policy.numbers import DecisionNumbers, NumbersExhaustedError
+from nsgd.policy.runnable import what_cannot_run
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
 from nsgd.runtime.documents import read_documents
 
@@ -67,8 +67,7 @@ def load_policy(
     loaded = load_documents(documents)
     names = ", ".join(document.name for document in documents)
     problems = [
-        _problem(names, "networkInterfaces", message, "or load the networks on separate gateways")
-        for message in unbound_overlaps(loaded.model)
+        _problem(names, "", *sentence.split("; ", 1)) for sentence in what_cannot_run(loaded.model)
     ]
     if running is not None:
         changed = dict.fromkeys(

@@ -128,8 +128,7 @@ class Supervisor:
         self.loaded = loaded
         self.generation = 1
         self._keeper.start(loaded.settings, self.counters, self._for_worker(loaded))
-        # Numbers before the rules that use them; marks before the rules that read them: from the
-        # first packet on, an adopted flow is a decided one.
+        # Numbers before the rules that use them, marks before the rules that read them.
         save_numbers(self._state_directory, loaded.numbers)
         window_s = self.open_flows.at_start(loaded, is_first=is_first)
         self._table.install(loaded, adopting=window_s > 0)
@@ -138,7 +137,7 @@ class Supervisor:
         self.has_served = True
         self.loaded_at_s = time.time()
         log.info("policy 1 in force: %s", loaded.summary)
-        self._notifier.ready(state_line(self.settings, self.generation, self.last_reload_succeeded))
+        self._notifier.ready(self._state())
 
     def reload(self, *, reevaluate: bool = False) -> int:
         """Read all documents again and bring them into force.
@@ -170,9 +169,10 @@ class Supervisor:
             )
             raise
         finally:
-            self._notifier.ready(
-                state_line(self.settings, self.generation, self.last_reload_succeeded)
-            )
+            self._notifier.ready(self._state())
+
+    def _state(self) -> str:
+        return state_line(self.settings, self.generation, self.last_reload_succeeded)
 
     def _reload(self, *, reevaluate: bool) -> int:
         previous = self.loaded

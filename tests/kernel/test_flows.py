@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -356,3 +357,114 @@ def test_the_ruleset_can_be_listed_and_not_flushed(net: Network) -> None:
     assert "queued" in net.gateway.run(["nft", "list", "table", "inet", "nsgd"]).stdout
     assert net.udp("internet", "server", 53)
     assert not net.udp("internet", "server", 54)
+
+
+def ah(inner: Packet, source: str, destination: str) -> Packet:
+    """*inner* behind an IPv6 authentication header."""
+    from scapy.layers.ipsec import AH
+
+    header = AH(nh=inner.overload_fields[IPv6]["nh"], spi=1, seq=1, icv=bytes(12))
+    return IPv6(src=source, dst=destination, nh=51) / header / inner
+
+
+def test_ah_decides_nothing_about_the_flow_inside(net: Network) -> None:
+    """conntrack looks through AH: its decision must not open the port behind it."""
+    source, destination = net["peer"].address(6), net["server"].address(6)
+    allow_ah = document(
+        [subnet("one", 1, "strict"), subnet("two", 2)],
+        [nic("server", "one", 4, 1), nic("peer", "two", 4, 2)],
+        {"strict": [rule("AllowAh", 150, "Inbound", "Allow", "Ah"), *RULES]},
+    )
+    net.reload(allow_ah)
+    plain = IPv6(src=source, dst=destination) / UDP(sport=4001, dport=54) / Raw(b"MARKER-AH")
+    behind = ah(UDP(sport=4001, dport=54) / Raw(b"MARKER-AH"), source, destination)
+    for _ in range(2):
+        assert arrives(net, "server", b"MARKER-AH", [bytes(behind)], "peer")
+        assert not arrives(net, "server", b"MARKER-AH", [bytes(plain)], "peer")
+    net.reload(
+        document(
+            [subnet("one", 1, "strict"), subnet("two", 2)],
+            [nic("server", "one", 4, 1), nic("peer", "two", 4, 2)],
+            {"strict": RULES},
+        )
+    )
+    # The other way round: AH is denied, and an allowed flow under the same tuple changes nothing.
+    plain = IPv6(src=source, dst=destination) / UDP(sport=4002, dport=53) / Raw(b"MARKER-AH")
+    behind = ah(UDP(sport=4002, dport=53) / Raw(b"MARKER-AH"), source, destination)
+    for _ in range(2):
+        assert arrives(net, "server", b"MARKER-AH", [bytes(plain)], "peer")
+        assert not arrives(net, "server", b"MARKER-AH", [bytes(behind)], "peer")
+
+
+@pytest.mark.parametrize("bits", ["0x1", "0x80", "0x40000", "0x80000000"])
+def test_a_bit_of_another_tool_is_no_decision(net: Network, bits: str) -> None:
+    """Whatever stands in the conntrack mark, a denied port stays denied."""
+    table = "table inet others {\n chain pre {\n type filter hook prerouting priority -150;\n"
+    table += f" ct mark set {bits}\n }}\n}}\n"
+    net.gateway.run(["nft", "-f", "-"], text_input=table)
+    try:
+        assert not net.udp("internet", "server", 54)
+        assert net.udp("internet", "server", 53)
+    finally:
+        net.gateway.run(["nft", "flush", "chain", "inet", "others", "pre"])
+
+
+def test_marks_of_unmanaged_traffic_stay_what_they_were(net: Network) -> None:
+    """Even where they look like a decision of ours."""
+    table = "table inet others {\n chain pre {\n type filter hook prerouting priority -150;\n"
+    table += " udp dport 5355 meta mark set 0xffff3fff\n }\n"
+    table += " chain seen {\n type filter hook postrouting priority 100;\n"
+    table += " udp dport 5355 meta mark 0xffff3fff counter\n }\n}\n"
+    net.gateway.run(["nft", "-f", "-"], text_input=table)
+    assert net.udp("internet", "other", 5355)
+    assert "packets 1" in net.gateway.run(["nft", "list", "chain", "inet", "others", "seen"]).stdout
+    line = next(text for text in net.conntrack().splitlines() if "dport=5355" in text)
+    assert "mark=0 " in line
+    net.gateway.run(["nft", "flush", "chain", "inet", "others", "pre"])
+
+
+@VERSIONS
+def test_a_default_route_does_not_make_an_inside_address_honest(net: Network, version: int) -> None:
+    """From the link of the default route, an address of the network that no host has."""
+    gateway = net["internet"].address(version)
+    command = ["ip", f"-{version}", "route", "replace", "default", "via", gateway]
+    net.gateway.run([*command, "dev", "veth-internet", "onlink"])
+    free = "10.0.1.200" if version == 4 else "fd00:10:0:1::200"
+    no_subnet = "10.0.99.9" if version == 4 else "fd00:10:0:99::9"
+    for source in (free, no_subnet):
+        before = net.denied("spoofed")
+        packet = ip(source, net["server"].address(version)) / UDP(sport=9, dport=53)
+        packet /= Raw(b"MARKER-FREE")
+        assert not arrives(net, "server", b"MARKER-FREE", [bytes(packet)], "internet")
+        assert net.denied("spoofed") == before + 1
+    assert net.udp("internet", "server", 53, version)
+
+
+@VERSIONS
+def test_a_new_connection_is_judged_though_its_tuple_was_decided(
+    net: Network, version: int
+) -> None:
+    """After the server's reset conntrack still holds the old entry, decision and all."""
+    allowed = document(
+        [subnet("one", 1, "strict"), subnet("two", 2)],
+        [nic("server", "one", 4, 1), nic("peer", "two", 4, 2)],
+        {"strict": [rule("Allow90", 150, "Inbound", "Allow", "Tcp", "90"), *RULES]},
+    )
+    net.reload(allowed)
+    listener = net["server"].listen(90, version)
+    port = 7100 + version
+    client = net["internet"].bound(socket.SOCK_STREAM, port, version)
+    client.connect((net["server"].address(version), 90))
+    accepted, _ = listener.accept()
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    accepted.close()
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    client.close()
+    allowed["networkSecurityGroups"][0]["securityRules"] = RULES
+    net.reload(allowed)
+    again = net["internet"].bound(socket.SOCK_STREAM, port, version)
+    with pytest.raises(TimeoutError):
+        again.connect((net["server"].address(version), 90))
+    again.close()
+    listener.close()

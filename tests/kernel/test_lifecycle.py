@@ -288,3 +288,56 @@ def test_transit_through_a_forwarding_nic_is_judged_at_each_crossing(net: Networ
     hits = net.hits()
     assert hits[("server", "Inbound", "AllowHttp")] >= 1
     assert hits[("server", "Inbound", "DenyVnet")] == 1
+
+
+def test_a_worker_that_hangs_is_replaced(net: Network) -> None:
+    """No heartbeat for some seconds: killed and replaced; meanwhile the daemon answers."""
+    with_hosts(net).start(web(ALLOW_80))
+    pid = net.status()["worker"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    for _ in range(50):
+        net.gateway.set_down("veth-internet")
+        net.gateway.set_up("veth-internet")
+    net.wait(lambda: net.status()["worker"]["pid"] not in (pid, None), "not replaced", 10)
+    assert "hangs" in net.log.read_text()
+    for text in net["internet"].addresses:
+        route = f"{text}/{32 if '.' in text else 128}"
+        net.gateway.run(["ip", "route", "replace", route, "dev", "veth-internet"])
+    assert net.tcp("internet", "server", 80)
+    assert not net.tcp("internet", "server", 81)
+
+
+def test_a_failed_start_changes_nothing(net: Network) -> None:
+    """A metrics port in use, a state directory that cannot be written: traffic as before."""
+    with_hosts(net)
+    busy = net.gateway.call(lambda: socket.create_server(("127.0.0.1", 9555)))
+    (net.directory / "file").write_text("")
+    for daemon, state, complaint in (
+        ({"metricsListen": "127.0.0.1:9555"}, "state", "9555"),
+        ({}, "file", "cannot be"),
+    ):
+        net.write(web(ALLOW_80, **daemon))
+        arguments = ["--runtime-dir", str(net.directory / "run")]
+        arguments += ["--state-dir", str(net.directory / state)]
+        ended = net.gateway.run(
+            net._nsgd("run", "--config", str(net.config), *arguments), check=False
+        )
+        assert ended.returncode == 1
+        assert "not started" in ended.stderr
+        assert complaint in ended.stderr
+        assert net.tcp("internet", "server", 81)
+    busy.close()
+
+
+def test_a_reload_asked_for_during_the_start_does_no_harm(net: Network) -> None:
+    """SIGHUP before the daemon is ready."""
+    with_hosts(net).write(web(ALLOW_80))
+    with net.log.open("a") as log:
+        net.daemon = net.gateway.popen(
+            net._nsgd("run", "--config", str(net.config), *net._directories(state=True)),
+            stderr=log,
+        )
+    net.wait(lambda: (net.directory / "run" / "nsgd.sock").exists(), "no socket", 10)
+    net.daemon.send_signal(signal.SIGHUP)
+    net.wait(net._is_ready, "the daemon does not serve", 15)
+    assert net.tcp("internet", "server", 80)

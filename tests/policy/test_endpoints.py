@@ -13,7 +13,6 @@ from nsgd.policy.endpoints import (
     NOT_DECLARED,
     EndpointMap,
     build_endpoint_map,
-    unbound_overlaps,
 )
 from tests.policy.builders import nic, prefixes, subnet
 
@@ -225,16 +224,3 @@ def test_two_peers_with_the_same_address_settle_nothing() -> None:
 def test_hand_over(found: EndpointMap) -> None:
     """The map survives the way to a worker."""
     assert EndpointMap.from_plain(marshal.loads(marshal.dumps(found.to_plain()))) == found
-
-
-def test_unbound_overlaps() -> None:
-    """Only NICs without a link at an address of another network stand in the way."""
-    networks = (vnet("a"), vnet("b"))
-    linked = nic("linked", "10.0.1.4", "s", network="a", link="veth-a")
-    unlinked = nic("unlinked", "10.0.1.5", "s", network="a")
-    assert unbound_overlaps(NetworkModel(networks, (linked,))) == []
-    (problem,) = unbound_overlaps(NetworkModel(networks, (linked, unlinked)))
-    assert problem == (
-        "network interface unlinked of a has an address that b uses too; bind it to its link"
-    )
-    assert unbound_overlaps(NetworkModel((networks[0],), (unlinked,))) == []
