@@ -105,6 +105,36 @@ def groups_to_flush(
     )
 
 
+def of_other_machines(
+    entries: Iterable[ConntrackEntry], old: NetworkModel, new: NetworkModel
+) -> Iterator[ConntrackEntry]:
+    """Flows of addresses that are another NIC's now: its rules never allowed them.
+
+    Azure keeps open flows when rules change; a flow does not outlive the machine at its end.
+    """
+    before, after = _holders(old), _holders(new)
+    moved = {key for key, holder in before.items() if after.get(key) != holder}
+    if not moved:
+        return
+    for entry in entries:
+        header = entry.header
+        ends = ((header.version, header.source), (header.version, header.destination))
+        if not moved.isdisjoint(ends):
+            yield entry
+
+
+def _holders(model: NetworkModel) -> dict[tuple[int, int], tuple[str, str, str | None]]:
+    return {
+        (address.version, address.value): (
+            interface.virtual_network,
+            interface.name,
+            interface.link,
+        )
+        for interface in model.network_interfaces
+        for address in interface.private_ip_addresses
+    }
+
+
 def _tables(policy: CompiledPolicy, group: str) -> list[object]:
     return [table for table in policy.tables if table.network_security_group == group]
 

@@ -15,6 +15,7 @@ from nsgd.runtime.flows import (
     denied_by_audit,
     groups_to_flush,
     managed_addresses,
+    of_other_machines,
     under_groups,
 )
 from nsgd.runtime.load import LoadedPolicy
@@ -75,7 +76,8 @@ class OpenFlows:
         layout = MarkLayout(new.settings.mark_mask)
         ends_audit = old.settings.mode is Mode.AUDIT and new.settings.mode is Mode.ENFORCE
         groups = groups_to_flush(old.model, old.policy, new.model, new.policy)
-        if not (everything or ends_audit or groups):
+        moved = old.model.network_interfaces != new.model.network_interfaces
+        if not (everything or ends_audit or groups or moved):
             return
         entries = list(decided(self._flows.entries(), layout))
         chosen: dict[bytes, ConntrackEntry] = {}
@@ -83,6 +85,9 @@ class OpenFlows:
             chosen.update((entry.key, entry) for entry in entries)
         if ends_audit:
             found = denied_by_audit(entries, new.numbers, layout)
+            chosen.update((entry.key, entry) for entry in found)
+        if moved:
+            found = of_other_machines(entries, old.model, new.model)
             chosen.update((entry.key, entry) for entry in found)
         if groups:
             found = under_groups(entries, new.policy, groups)

@@ -285,3 +285,15 @@ def test_a_directory_of_documents(net: Network) -> None:
     (directory / "notes.txt").write_text("{")
     assert net.nsgd("reload").returncode == 0
     assert net.status()["generation"] == 2
+
+
+def test_a_flow_does_not_outlive_its_machine(net: Network) -> None:
+    """Another NIC at the old address: what the first one's rules allowed is judged again."""
+    with_hosts(net).start(web(ALLOW_80))
+    session = Session(net, "internet", "server", 80)
+    other = web()
+    other["networkInterfaces"][0]["name"] = "other"
+    net.reload(other)
+    with pytest.raises(TimeoutError):
+        session.works()
+    session.close()
