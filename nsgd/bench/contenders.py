@@ -40,8 +40,12 @@ class Running:
         """Hits by rule by network security group; None for what has none."""
         return None
 
+    def last_words(self) -> str:
+        """The end of its log, on lines of their own."""
+        return ""
+
     def check(self) -> None:
-        """Raise ContenderFailed where a process has ended or has lost packets unseen."""
+        """Raise ContenderFailed where a process has ended."""
 
 
 Start = Callable[[NetworkNamespace, Path], Running]

@@ -40,7 +40,7 @@ class RunningDaemon(Running):
             argv, check=False, capture_output=True, text=True, env=module_environment()
         )
         if completed.returncode != 0:
-            raise ContenderFailed(f"nsgd {verb}: {completed.stderr.strip()}{self._log_end()}")
+            raise ContenderFailed(f"nsgd {verb}: {completed.stderr.strip()}{self.last_words()}")
         return completed.stdout
 
     def status(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class RunningDaemon(Running):
 
     def check(self) -> None:
         if self.process is not None and self.process.poll() is not None:
-            raise ContenderFailed(f"it has ended{self._log_end()}")
+            raise ContenderFailed(f"it has ended{self.last_words()}")
 
     def wait_until_ready(self, started: float) -> None:
         """Wait for the log's word that the policy is in force. Raises ContenderFailed."""
@@ -76,11 +76,13 @@ class RunningDaemon(Running):
         while "in force" not in log.read_text(errors="replace"):
             self.check()
             if time.perf_counter() > deadline:
-                raise ContenderFailed(f"not ready after {_READY_TIMEOUT_S:.0f} s{self._log_end()}")
+                raise ContenderFailed(
+                    f"not ready after {_READY_TIMEOUT_S:.0f} s{self.last_words()}"
+                )
             time.sleep(_POLL_S)
         self.apply_s = time.perf_counter() - started
 
-    def _log_end(self) -> str:
+    def last_words(self) -> str:
         lines = (self.directory / "nsgd.log").read_text(errors="replace").splitlines()
         return "".join(f"\n  {line}" for line in lines[-_LOG_LINES:])
 

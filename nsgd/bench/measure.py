@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nsgd.bench.contenders import Contender, Running
+from nsgd.bench.contenders import Contender, ContenderFailed, Running
 from nsgd.bench.machine import ProcessorTime, resident_mib
 from nsgd.bench.network import BenchNetwork
 from nsgd.bench.probes import first_packet_latencies_us, tcp_connects_per_s, tcp_gbit_per_s
@@ -60,8 +60,11 @@ def measure(contender: Contender, plan: Plan, frames: Path) -> Measurement:
         values["latencyP50Us"] = percentile(latencies, 50) if latencies else None
         values["latencyP99Us"] = percentile(latencies, 99) if latencies else None
         values["probesLost"] = plan.probes - len(latencies)
-        values["connectsPerS"] = tcp_connects_per_s(network, plan.tcp_s)
-        values["gbitPerS"] = tcp_gbit_per_s(network, plan.tcp_s)
+        try:
+            values["connectsPerS"] = tcp_connects_per_s(network, plan.tcp_s)
+            values["gbitPerS"] = tcp_gbit_per_s(network, plan.tcp_s)
+        except TimeoutError as error:
+            raise ContenderFailed(f"a TCP connection hangs{running.last_words()}") from error
         network.forget_flows()
         _measure_hits(network, running, plan.rate * contender.rate_share, plan, result)
         network.forget_flows()

@@ -70,7 +70,7 @@ def add_derived(results: Results) -> None:
             values["cpuNetUsPerFlow"] = None
             gross = values.get("cpuUsPerFlow")
             if index < len(baseline) and name not in (GENERATOR, "none") and gross is not None:
-                none = baseline[index].values["cpuUsPerFlow"]
+                none = baseline[index].values.get("cpuUsPerFlow")
                 values["cpuNetUsPerFlow"] = None if none is None else gross - none
 
 
@@ -94,10 +94,11 @@ class Spread:
     hits: int
 
 
-def spreads(measurement: Measurement) -> list[Spread]:
-    """Of each network security group that was asked, in its direction."""
+def spreads(measurements: Sequence[Measurement]) -> list[Spread]:
+    """Of each network security group that was asked, in its direction, in the first round."""
     found = []
-    for group, rules in sorted((measurement.rule_hits or {}).items()):
+    first = next((m.rule_hits for m in measurements if m.rule_hits), {})
+    for group, rules in sorted(first.items()):
         counts = [hits for hits in rules.values() if hits]
         if counts:
             found.append(
@@ -128,7 +129,7 @@ def format_report(results: Results, descriptions: Mapping[str, str]) -> str:
         ["Contender", "Group and direction", "Rules", "Hit", "Min", "Median", "Max", "Hits"]
     ]
     for name, measurements in results.items():
-        for spread in spreads(measurements[0]) if measurements else ():
+        for spread in spreads(measurements):
             _, *numbers = dataclasses.astuple(spread)
             hit_rows.append([name, spread.group, *(f"{number:.10g}" for number in numbers)])
     if len(hit_rows) > 1:
@@ -187,7 +188,7 @@ def as_json(
                         "max": spread.maximum,
                         "hits": spread.hits,
                     }
-                    for spread in (spreads(measurements[0]) if measurements else ())
+                    for spread in spreads(measurements)
                     for group, _, direction in (spread.group.partition(" "),)
                 ],
                 "conntrack": {

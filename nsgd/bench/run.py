@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nsgd.bench.contenders import PLAIN_CONTENDERS, Contender, ContenderFailed, is_installed
 from nsgd.bench.daemon_contender import DAEMON_CONTENDERS
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         return _fail("interrupted; everything is removed", EXIT_INTERRUPTED)
     except PermissionError as error:
         return _fail(f"root is needed: {error}", EXIT_PERMISSION)
-    except (ContenderFailed, KernelError) as error:
+    except KernelError as error:
         return _fail(str(error), EXIT_FAILED)
 
 
@@ -94,7 +96,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.rate is not None:
         plan = dataclasses.replace(plan, rate=args.rate)
     repeat = args.repeat if args.repeat is not None else 1 if args.quick else 3
-    if repeat < 1 or plan.rate < 1:
+    if repeat < 1 or not 1 <= plan.rate < math.inf:
         return _fail("--repeat and --rate are at least 1", EXIT_USAGE)
     default = list(_QUICK_NAMES) if args.quick else []
     chosen = [c for c in ALL_CONTENDERS if _is_named(c.name, words or default)]
@@ -104,43 +106,48 @@ def _run(args: argparse.Namespace) -> int:
         return _print_rulesets(chosen)
     for contender in [c for c in chosen if not is_installed(c)]:
         chosen.remove(contender)
-        print(
-            f"nsgd bench: {contender.name} is left out: its library is missing"
-            " (pip install 'nsgd[test]')",
-            file=sys.stderr,
-        )
+        _say(f"{contender.name} is left out: its library is missing (pip install scapy)")
     with_generator = not words or _is_named(GENERATOR, words)
     remove_leftovers()
     started = time.perf_counter()
-    results = measure_all(chosen, plan, repeat, with_generator=with_generator)
+    results, failures = measure_all(chosen, plan, repeat, with_generator=with_generator)
     add_derived(results)
     descriptions = {GENERATOR: _GENERATOR_DESCRIPTION} | {c.name: c.description for c in chosen}
     descriptions = {name: text for name, text in descriptions.items() if name in results}
-    context = {
+    context: dict[str, Any] = {
         "machine": describe(),
         "plan": {**dataclasses.asdict(plan), "repeat": repeat, "order": list(results)},
         "durationS": round(time.perf_counter() - started, 1),
+        "failures": failures,
     }
+    for failure in failures:
+        _say(failure)
     if args.output == "json":
         print(json.dumps(as_json(results, descriptions, context), indent=2))
-        return EXIT_OK
-    machine = describe()
-    print(
+    else:
+        print(f"{_heading(context)}\n\n{format_report(results, descriptions)}")
+    return EXIT_FAILED if failures else EXIT_OK
+
+
+def _heading(context: dict[str, Any]) -> str:
+    machine, plan = context["machine"], context["plan"]
+    return (
         f"{machine['processors']} x {machine['cpu']}, Linux {machine['kernel']},"
-        f" Python {machine['python']}"
+        f" Python {machine['python']}\n"
+        f"{_plural(plan['repeat'], 'round')} in {context['durationS']} s; median (least..most);"
+        f" processor time at {plan['rate']:.0f} new flows/s"
     )
-    print(
-        f"{_plural(repeat, 'round')} in {context['durationS']} s; median (least..most);"
-        f" processor time at {plan.rate:.0f} new flows/s\n"
-    )
-    print(format_report(results, descriptions))
-    return EXIT_OK
 
 
 def measure_all(
     contenders: Sequence[Contender], plan: Plan, repeat: int, *, with_generator: bool
-) -> dict[str, list[Measurement]]:
-    """Every contender once in each round, so that what changes with time meets all alike."""
+) -> tuple[dict[str, list[Measurement]], list[str]]:
+    """Every contender once in each round, so that what changes with time meets all alike.
+
+    Returns:
+        Measurements by contender, and what failed; the others are measured all the same.
+    """
+    failures: list[str] = []
     results: dict[str, list[Measurement]] = {GENERATOR: []} if with_generator else {}
     results |= {contender.name: [] for contender in contenders}
     with tempfile.TemporaryDirectory(prefix="nsgd-bench-") as directory:
@@ -155,9 +162,11 @@ def measure_all(
                 try:
                     results[contender.name].append(measure(contender, plan, frames))
                 except ContenderFailed as failed:
-                    raise ContenderFailed(f"{contender.name}: {failed}") from failed
+                    # An empty one, so that rounds stay side by side.
+                    results[contender.name].append(Measurement())
+                    failures.append(f"{contender.name}, round {number}: {failed}")
     _progress("")
-    return results
+    return results, failures
 
 
 def _progress(text: str) -> None:
@@ -195,5 +204,9 @@ def _plural(number: int, noun: str) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"nsgd bench: {message}", file=sys.stderr)
+    _say(message)
     return code
+
+
+def _say(message: str) -> None:
+    print(f"nsgd bench: {message}", file=sys.stderr)

@@ -8,9 +8,10 @@ the hand-over of a policy instead of names.
 from __future__ import annotations
 
 import marshal
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nsgd.model.decision import Decision, Reason
 from nsgd.model.packet import PacketHeader, Unparsable
@@ -24,6 +25,8 @@ from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
 from nsgd.wire.packet import parse_packet
+
+_MOST_REMEMBERED = 16384  # about 6 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,20 @@ class WorkerPolicy:
         return cls(generation, CompiledPolicy.from_plain(policy), *rest)
 
 
+class _Outcome(NamedTuple):
+    """What follows from a packet's header, links and request bits."""
+
+    decision: int | None  # mark bits to accept with, None to drop
+    counted: tuple[int, ...]  # cells to add one to
+    denial: tuple[Direction, int] | None  # for the audit log: the denying rule's side and number
+
+
 class VerdictPath:
-    """Decides packets by one policy and counts into shared memory."""
+    """Decides packets by one policy and counts into shared memory.
+
+    What was decided for a header is remembered, up to a bound: flows of one client to one port
+    differ in their source port only, which few policies ask for.
+    """
 
     def __init__(self, worker_policy: WorkerPolicy, counters: SharedCounters) -> None:
         self._policy = worker_policy.policy
@@ -103,18 +118,23 @@ class VerdictPath:
         self._marks = worker_policy.rule_marks
         layout = MarkLayout(worker_policy.mark_mask)
         self._others = ~worker_policy.mark_mask & 0xFFFFFFFF
+        self._requests = layout.requests
         self._is_reply = layout.is_reply
         self._is_open = layout.is_open
         self._is_each = layout.is_each
         self._known = layout.is_open | layout.is_decided
         self._no_outbound = layout.outbound(NO_TABLE)
         self._no_inbound = layout.inbound(NO_TABLE)
-        self._cells = counters.cells
         # Audit mode lets through what it denies, with a mark that says so: a flow that carries a
         # denying rule's number can come from nowhere else.
         self._audit_log = DenialWriter(counters) if worker_policy.is_audit else None
         self._audit_denied = layout.inbound(AUDIT_DENIED)
+        self._cells = counters.cells
         self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
+        # Few rules ask for the source port: what they tell apart is all that is remembered of it.
+        starts = {start for table in self._tables for start in table.source_ports.starts}
+        self._source_port_starts = sorted(starts)
+        self._remembered: dict[tuple[object, ...], _Outcome] = {}
 
     def judge(
         self, payload: bytes, mark: int, in_link: str | None, out_link: str | None
@@ -133,85 +153,125 @@ class VerdictPath:
         packet = parse_packet(payload)
         if not isinstance(packet, PacketHeader):
             return self._deny_unparsable(packet, mark)
-        if mark & self._is_reply:
+        request = mark & self._requests
+        version, protocol, source, destination, source_port, destination_port, midstream = packet
+        # For an answer the ports change places, so both must be told apart.
+        asked_port = source_port if request else bisect_right(self._source_port_starts, source_port)
+        key = (
+            source,
+            destination,
+            destination_port,
+            asked_port,
+            protocol,
+            version,
+            in_link,
+            out_link,
+            request,
+            midstream,
+        )
+        outcome = self._remembered.get(key)
+        if outcome is None:
+            outcome = self._decide(packet, request, in_link, out_link)
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = outcome
+        cells = self._cells
+        for index in outcome.counted:
+            cells[index] += 1
+        if outcome.denial is not None and self._audit_log is not None:
+            self._audit_log.write(packet, *outcome.denial)
+        if outcome.decision is None:
+            return None
+        return mark & self._others | outcome.decision
+
+    def _decide(
+        self, packet: PacketHeader, request: int, in_link: str | None, out_link: str | None
+    ) -> _Outcome:
+        if request & self._is_reply:
             # A flow is judged by its original direction, whichever side speaks first.
             packet = packet.reversed()
             in_link, out_link = out_link, in_link
-        tables = consulted_tables(self._policy, packet, in_link, out_link)
-        if isinstance(tables, Decision):
-            return self._without_table(tables, packet, mark)
         # In transit of a forwarding NIC every packet is judged; a flow counts once a crossing,
         # and as long as it is denied.
-        counted = mark & self._known != self._known
-        cells = self._cells
-        outbound, inbound = self._no_outbound, self._no_inbound
+        is_counted = request & self._known != self._known
+        tables = consulted_tables(self._policy, packet, in_link, out_link)
+        if isinstance(tables, Decision):
+            return self._without_table(tables, request, is_counted)
+        counted: list[int] = []
+        marks = {Direction.OUTBOUND: self._no_outbound, Direction.INBOUND: self._no_inbound}
         direction = Direction.INBOUND
-        version, protocol, source, destination, source_port, destination_port, midstream = packet
         for index in tables:
             table = self._tables[index]
-            rule = table.match(
-                version, protocol, source, destination, source_port, destination_port
-            )
+            rule = table.match(*packet[:6])
             direction = table.direction
-            allowed = table.allows >> rule & 1
-            if counted or not allowed:
-                cells[self._first_hit[index] + self._numbers[index][rule]] += 1
-            if not allowed:
-                cells[cell.FLOWS[direction, Access.DENY, Reason.RULE]] += 1
-                cells[cell.DENIED[Reason.RULE]] += 1
-                if self._audit_log is None:
-                    cells[cell.DROPPED] += 1
-                    return None
-                self._audit_log.write(packet, direction, self._numbers[index][rule])
-                if direction is Direction.OUTBOUND:
-                    outbound = self._marks[index][rule]
-                else:
-                    inbound = self._marks[index][rule]
-                break
-            if direction is Direction.OUTBOUND:
-                outbound = self._marks[index][rule]
-            else:
-                inbound = self._marks[index][rule]
-        else:
-            if counted:
-                cells[cell.FLOWS[direction, Access.ALLOW, Reason.RULE]] += 1
-        if counted and midstream and not mark & self._is_open:
-            cells[cell.MIDSTREAM] += 1
-        cells[cell.ACCEPTED] += 1
-        return self._accepting(mark, outbound | inbound)
+            number = self._numbers[index][rule]
+            marks[direction] = self._marks[index][rule]
+            is_allowed = table.is_allowed(rule)
+            if is_counted or not is_allowed:
+                counted.append(self._first_hit[index] + number)
+            if not is_allowed:
+                counted += (
+                    cell.FLOWS[direction, Access.DENY, Reason.RULE],
+                    cell.DENIED[Reason.RULE],
+                )
+                decision = marks[Direction.OUTBOUND] | marks[Direction.INBOUND]
+                return self._denied(decision, request, counted, (direction, number))
+        if is_counted:
+            counted.append(cell.FLOWS[direction, Access.ALLOW, Reason.RULE])
+            if packet.is_midstream and not request & self._is_open:
+                counted.append(cell.MIDSTREAM)
+        return self._accepted(
+            marks[Direction.OUTBOUND] | marks[Direction.INBOUND], request, counted
+        )
 
-    def _accepting(self, mark: int, decision: int) -> int:
-        """The packet mark to accept with; a packet judged by itself leaves no decision."""
-        return mark & self._others | (0 if mark & self._is_each else decision)
-
-    def _without_table(self, decision: Decision, packet: PacketHeader, mark: int) -> int | None:
-        cells = self._cells
+    def _without_table(self, decision: Decision, request: int, is_counted: bool) -> _Outcome:
         if decision.access is None:
             # The kernel's sets were of another policy than ours for a moment.
-            accept = self._accept_unmanaged or self._audit_log is not None
-            cells[cell.UNMANAGED_ACCEPTED if accept else cell.UNMANAGED_DROPPED] += 1
-            cells[cell.ACCEPTED if accept else cell.DROPPED] += 1
-            return mark & self._others if accept else None
-        if decision.access is Access.DENY or mark & self._known != self._known:
-            cells[cell.FLOWS[Direction.INBOUND, decision.access, decision.reason]] += 1
+            if self._accept_unmanaged or self._audit_log is not None:
+                return _Outcome(0, (cell.UNMANAGED_ACCEPTED, cell.ACCEPTED), None)
+            return _Outcome(None, (cell.UNMANAGED_DROPPED, cell.DROPPED), None)
+        flow = cell.FLOWS[Direction.INBOUND, decision.access, decision.reason]
         if decision.access is Access.DENY:
-            cells[cell.DENIED[decision.reason]] += 1
-            if self._audit_log is None:
-                cells[cell.DROPPED] += 1
-                return None
-            self._audit_log.write(packet, Direction.INBOUND, AUDIT_DENIED)
-            cells[cell.ACCEPTED] += 1
-            return self._accepting(mark, self._no_outbound | self._audit_denied)
-        cells[cell.ACCEPTED] += 1
-        return self._accepting(mark, self._no_outbound | self._no_inbound)
+            return self._denied(
+                self._no_outbound | self._audit_denied,
+                request,
+                [flow, cell.DENIED[decision.reason]],
+                (Direction.INBOUND, AUDIT_DENIED),
+            )
+        return self._accepted(
+            self._no_outbound | self._no_inbound, request, [flow] if is_counted else []
+        )
+
+    def _accepted(
+        self,
+        decision: int,
+        request: int,
+        counted: list[int],
+        denial: tuple[Direction, int] | None = None,
+    ) -> _Outcome:
+        # A packet judged by itself leaves no decision.
+        kept = 0 if request & self._is_each else decision
+        return _Outcome(kept, (*counted, cell.ACCEPTED), denial)
+
+    def _denied(
+        self, decision: int, request: int, counted: list[int], denial: tuple[Direction, int]
+    ) -> _Outcome:
+        if self._audit_log is not None:
+            return self._accepted(decision, request, counted, denial)
+        return _Outcome(None, (*counted, cell.DROPPED), denial)
 
     def _deny_unparsable(self, reason: Unparsable, mark: int) -> int | None:
-        cells = self._cells
-        cells[cell.UNPARSABLE[reason]] += 1
-        cells[cell.FLOWS[Direction.INBOUND, Access.DENY, Reason.UNPARSABLE]] += 1
-        cells[cell.DENIED[Reason.UNPARSABLE]] += 1
-        if self._audit_log is None:
-            cells[cell.DROPPED] += 1
-            return None
-        cells[cell.ACCEPTED] += 1
-        return self._accepting(mark, self._no_outbound | self._audit_denied)
+        counted = [
+            cell.UNPARSABLE[reason],
+            cell.FLOWS[Direction.INBOUND, Access.DENY, Reason.UNPARSABLE],
+            cell.DENIED[Reason.UNPARSABLE],
+        ]
+        outcome = self._denied(
+            self._no_outbound | self._audit_denied,
+            mark & self._requests,
+            counted,
+            (Direction.INBOUND, AUDIT_DENIED),
+        )
+        for index in outcome.counted:
+            self._cells[index] += 1
+        return None if outcome.decision is None else mark & self._others | outcome.decision
