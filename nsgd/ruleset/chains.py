@@ -151,11 +151,8 @@ class Gateway:
                 for is_reply in (False, True):
                     side: Side = "source" if is_reply else "destination"
                     peer: Side = "destination" if is_reply else "source"
-                    matches = (
-                        protocol,
-                        MatchPorts(side, ports.first, ports.last),
-                        MatchCtReply(is_reply),
-                    )
+                    port_match = MatchPorts(side, ports.first, ports.last)
+                    matches = (protocol, port_match, MatchCtReply(is_reply))
                     action = (Count("failsafe"), Accept())
                     if not failsafe.sources:
                         yield _rule(*matches, *action, comment="failsafe")

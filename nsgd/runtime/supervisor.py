@@ -92,11 +92,6 @@ class Supervisor:
         return self._keeper.pid
 
     @property
-    def is_worker_alive(self) -> bool:
-        """Tell whether the worker's heart beats."""
-        return self._keeper.is_alive
-
-    @property
     def worker_restarts(self) -> int:
         """Workers started in place of others."""
         return self._keeper.restarts
@@ -239,7 +234,7 @@ class Supervisor:
     def _feed_watchdog(self) -> None:
         """Tell systemd that all is well, which takes a worker whose heart beats."""
         interval_s, now_s = self._notifier.watchdog_interval_s, time.monotonic()
-        if interval_s is None or now_s < self._next_watchdog_s or not self.is_worker_alive:
+        if interval_s is None or now_s < self._next_watchdog_s or not self._keeper.is_alive:
             return
         self._next_watchdog_s = now_s + min(interval_s, 1.0)
         self._notifier.watchdog()
