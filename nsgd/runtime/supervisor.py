@@ -26,8 +26,8 @@ from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
 from nsgd.runtime.says import rules_that_stay, state_line
 from nsgd.runtime.state import StateError, has_numbers, load_numbers, save_numbers
-from nsgd.runtime.verdict import WorkerPolicy
 from nsgd.runtime.worker_keeper import WorkerKeeper
+from nsgd.runtime.worker_policy import WorkerPolicy
 
 log = logging.getLogger("nsgd")
 

@@ -7,92 +7,21 @@ the hand-over of a policy instead of names.
 
 from __future__ import annotations
 
-import marshal
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nsgd.model.decision import Decision, Reason
 from nsgd.model.packet import PacketHeader, Unparsable
 from nsgd.model.rule import Access, Direction
-from nsgd.model.settings import DaemonSettings, FailureMode, Mode, UnmanagedTraffic
-from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.evaluate import consulted_tables
-from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
+from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import parse_packet
 
 _MOST_REMEMBERED = 16384  # about 6 MB
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerPolicy:
-    """A compiled policy with the marks and numbers of its rules, as a worker uses it."""
-
-    generation: int
-    policy: CompiledPolicy
-    mark_mask: int
-    accept_unmanaged: bool
-    is_audit: bool
-    is_fail_open: bool
-    rule_numbers: Sequence[Sequence[int]]  # by table and rule
-    rule_marks: Sequence[Sequence[int]]  # mark bits of these numbers, on their table's side
-
-    @classmethod
-    def build(
-        cls,
-        generation: int,
-        policy: CompiledPolicy,
-        numbers: DecisionNumbers,
-        settings: DaemonSettings,
-    ) -> WorkerPolicy:
-        """Prepare everything that need not be computed for each packet."""
-        layout = MarkLayout(settings.mark_mask)
-        rule_numbers = [numbers.of_table(policy, index) for index in range(len(policy.tables))]
-        rule_marks = [
-            [
-                layout.outbound(number)
-                if table.direction is Direction.OUTBOUND
-                else layout.inbound(number)
-                for number in table_numbers
-            ]
-            for table, table_numbers in zip(policy.tables, rule_numbers, strict=True)
-        ]
-        return cls(
-            generation,
-            policy,
-            settings.mark_mask,
-            settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT,
-            settings.mode is Mode.AUDIT,
-            settings.failure_mode is FailureMode.OPEN,
-            rule_numbers,
-            rule_marks,
-        )
-
-    def to_bytes(self) -> bytes:
-        """For the hand-over between processes of this same Python; never for a file."""
-        plain: tuple[Any, ...] = (
-            self.generation,
-            self.policy.to_plain(),
-            self.mark_mask,
-            self.accept_unmanaged,
-            self.is_audit,
-            self.is_fail_open,
-            self.rule_numbers,
-            self.rule_marks,
-        )
-        return marshal.dumps(plain)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> WorkerPolicy:
-        """The inverse of to_bytes."""
-        # Written by the supervisor, over a descriptor that nobody else holds.
-        generation, policy, *rest = marshal.loads(data)  # noqa: S302
-        return cls(generation, CompiledPolicy.from_plain(policy), *rest)
 
 
 class _Outcome(NamedTuple):
@@ -106,8 +35,8 @@ class _Outcome(NamedTuple):
 class VerdictPath:
     """Decides packets by one policy and counts into shared memory.
 
-    What was decided for a header is remembered, up to a bound: flows of one client to one port
-    differ in their source port only, which few policies ask for.
+    What was decided is remembered, up to a bound, by the classes of addresses and ports that some
+    rule or endpoint tells apart: packets of equal classes, links and protocol are decided alike.
     """
 
     def __init__(self, worker_policy: WorkerPolicy, counters: SharedCounters) -> None:
@@ -131,9 +60,9 @@ class VerdictPath:
         self._audit_denied = layout.inbound(AUDIT_DENIED)
         self._cells = counters.cells
         self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
-        # Few rules ask for the source port: what they tell apart is all that is remembered of it.
-        starts = {start for table in self._tables for start in table.source_ports.starts}
-        self._source_port_starts = sorted(starts)
+        self._starts_v4 = worker_policy.address_starts[4]
+        self._starts_v6 = worker_policy.address_starts[6]
+        self._port_classes = memoryview(worker_policy.port_classes).cast("H")
         self._remembered: dict[tuple[object, ...], _Outcome] = {}
 
     def judge(
@@ -155,13 +84,13 @@ class VerdictPath:
             return self._deny_unparsable(packet, mark)
         request = mark & self._requests
         version, protocol, source, destination, source_port, destination_port, midstream = packet
-        # For an answer the ports change places, so both must be told apart.
-        asked_port = source_port if request else bisect_right(self._source_port_starts, source_port)
+        starts = self._starts_v4 if version == 4 else self._starts_v6
+        ports = self._port_classes
         key = (
-            source,
-            destination,
-            destination_port,
-            asked_port,
+            bisect_right(starts, source),
+            bisect_right(starts, destination),
+            ports[destination_port],
+            ports[source_port],
             protocol,
             version,
             in_link,

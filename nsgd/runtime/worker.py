@@ -19,7 +19,8 @@ from nsgd.kernel.queue import PacketQueue, QueueInUseError
 from nsgd.runtime import counters as cell
 from nsgd.runtime.channel import Channel, Message
 from nsgd.runtime.counters import SharedCounters
-from nsgd.runtime.verdict import VerdictPath, WorkerPolicy
+from nsgd.runtime.verdict import VerdictPath
+from nsgd.runtime.worker_policy import WorkerPolicy
 
 WAKE_SIGNAL = signal.SIGUSR1
 # Also catches a wake-up that came between the check for signals and the wait for packets.

@@ -18,7 +18,8 @@ from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
-from nsgd.runtime.verdict import VerdictPath, WorkerPolicy
+from nsgd.runtime.verdict import VerdictPath
+from nsgd.runtime.worker_policy import WorkerPolicy
 from tests.models import SMALL
 
 SETTINGS = DaemonSettings()
