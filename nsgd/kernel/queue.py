@@ -70,7 +70,9 @@ class PacketQueue:
                 sock_len=_RECEIVE_BUFFER_BYTES,
             )
         except OSError as error:
-            raise QueueInUseError(f"queue {number} cannot be bound: {error}") from error
+            raise QueueInUseError(
+                f"queue {number} cannot be bound: {error}{_owner(number)}"
+            ) from error
 
     def set_fail_open(self, is_open: bool) -> None:
         """Accept or drop what does not fit into the queue or its socket buffer.
@@ -142,3 +144,16 @@ def read_queue_counters(number: int) -> QueueCounters | None:
         if len(fields) >= 8 and fields[0] == number:
             return QueueCounters(fields[1], fields[2], fields[5], fields[6], fields[7])
     return None
+
+
+def _owner(number: int) -> str:
+    """Who reads a queue, for a message. A socket's port id is its process id as a rule."""
+    counters = read_queue_counters(number)
+    if counters is None:
+        return ""
+    port_id = counters.reader_port_id
+    try:
+        name = Path(f"/proc/{port_id}/comm").read_text().strip()
+    except OSError:
+        return f"; it is read by netlink port {port_id}"
+    return f"; it is read by process {port_id} ({name})"

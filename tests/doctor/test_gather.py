@@ -60,29 +60,26 @@ def test_an_empty_namespace(namespace: NetworkNamespace) -> None:
     assert not [c for c in judge(facts) if c.state is State.PROBLEM]
 
 
-def test_looking_leaves_nothing_behind(namespace: NetworkNamespace) -> None:
+def test_looking_leaves_nothing_behind(namespace: NetworkNamespace, tmp_path: Path) -> None:
     """Others' tables and nsgd's own are as before, and no base chain was made or deleted."""
-    namespace.run(
-        ["nft", "-f", "-"], text_input=OTHERS + "table inet nsgd {\n chain kept {\n }\n}\n"
-    )
+    own = "table inet nsgd {\n chain kept {\n }\n}\n"
+    namespace.run(["nft", "-f", "-"], text_input=OTHERS + own)
     before = namespace.run(["nft", "list", "ruleset"]).stdout
-    monitor = namespace.popen(["nft", "monitor"], stdout=-1, text=True)
-    assert monitor.stdout is not None
-    # Until it listens, events are lost: it listens when it has told of one.
-    seen = ""
-    while "awaited" not in seen:
-        namespace.run(["nft", "add table ip awaited; delete table ip awaited"])
-        seen = monitor.stdout.readline()
+    log = tmp_path / "monitor"
+    with log.open("w") as file:
+        namespace.popen(["nft", "monitor"], stdout=file)
+
+    def is_told(table: str) -> bool:
+        namespace.run(["nft", f"add table ip {table}; delete table ip {table}"])
+        return table in log.read_text()
+
+    Network.wait(lambda: is_told("first"), "the monitor does not listen")
     namespace.call(gather)
+    Network.wait(lambda: is_told("last"), "the monitor has stopped")
     assert namespace.run(["nft", "list", "ruleset"]).stdout == before
-    namespace.run(["nft", "add", "table", "ip", "done"])
-    changed = []
-    for line in monitor.stdout:
-        if line.split() == ["add", "table", "ip", "done"]:
-            break
-        # Such as "add chain inet TABLE ..."; a transaction ends with "# new generation".
-        if not line.startswith("#") and "awaited" not in line:
-            changed.append(line.split())
+    # Such as "add chain inet TABLE ..."; a transaction ends with "# new generation".
+    lines = [line.split() for line in log.read_text().splitlines() if not line.startswith("#")]
+    changed = [words for words in lines if words[2:] not in (["ip", "first"], ["ip", "last"])]
     assert changed
     for words in changed:
         assert words[2] == "inet"

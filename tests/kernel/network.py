@@ -154,6 +154,12 @@ class Network:
         socket_path = self.directory / "run" / "nsgd.sock"
         return socket_path.exists() and self.nsgd("status", "-o", "json").returncode == 0
 
+    @property
+    def daemon_pid(self) -> int:
+        """Process id of the supervisor."""
+        assert self.daemon is not None
+        return self.daemon.pid
+
     def stop(self, *, remove_rules: bool = False) -> None:
         """Stop the daemon by its command and wait for its end."""
         assert self.daemon is not None

@@ -162,6 +162,8 @@ def test_a_second_daemon_is_refused(net: Network) -> None:
         )
         assert again.returncode == 1
         assert "not started" in again.stderr
+        owner = net.status()["worker"]["pid"] if directory == "run2" else net.daemon_pid
+        assert str(owner) in again.stderr
     assert net.tcp("internet", "server", 80)
     assert not net.tcp("internet", "server", 81)
 
