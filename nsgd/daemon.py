@@ -239,8 +239,12 @@ def boot(config_files: Sequence[Path]) -> int:
         except (ConfigRefused, RefusedByKernel) as error:
             for problem in error.problems if isinstance(error, ConfigRefused) else (error,):
                 log.error("%s", problem)
+            try:
+                nft.apply(fail_closed_ruleset())
+            except KernelError as refusal:
+                log.error("nor is anything closed: %s", refusal)
+                return EXIT_FAILED
             log.error("the policy is not loaded: nothing is forwarded until nsgd runs")
-            nft.apply(fail_closed_ruleset())
             status = EXIT_CONFIG if isinstance(error, ConfigRefused) else EXIT_FAILED
         else:
             log.info("rules loaded, no daemon yet: %s", loaded.summary)

@@ -68,8 +68,9 @@ def _daemon(facts: Facts) -> Check:
         return problem(name, f"{found}, but its worker is down", "look at the daemon's log")
     if not facts.is_daemon_absent:
         return unknown(name, facts.status_error, "run this as root or as the daemon's user")
-    chains = facts.nftables.chains if facts.nftables else ()
-    if any((chain.family, chain.table) == ("inet", TABLE) for chain in chains):
+    if facts.nftables is None:
+        return unknown(name, "none runs; whether one has left its rules is not seen")
+    if any((chain.family, chain.table) == ("inet", TABLE) for chain in facts.nftables.chains):
         return problem(
             name,
             "none runs, and the rules of one are in place: new flows are not decided",

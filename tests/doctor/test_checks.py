@@ -102,6 +102,12 @@ def chains(*changed: tuple[str, str, int, bool]) -> dict[str, Any]:
         ("daemon", {"status": None, "is_daemon_absent": True}, PROBLEM, "not decided"),
         (
             "daemon",
+            {"status": None, "is_daemon_absent": True, "nftables": None},
+            UNKNOWN,
+            "not seen",
+        ),
+        (
+            "daemon",
             {"status": None, "is_daemon_absent": True, "nftables": nftables(chains=())},
             OK,
             "none runs",

@@ -43,7 +43,7 @@ class UnprivilegedNetwork(Network):
 
     def _nsgd(self, verb: str, *arguments: str) -> list[str]:
         command = super()._nsgd(verb, *arguments)
-        if verb != "run":
+        if verb not in ("run", "boot"):
             return command
         needed = [Path(sys.prefix), Path(sys.base_prefix), Path(nsgd.__file__).parent]
         return [*opened(needed, self.directory / "copies"), *SETPRIV, *DENY_WRITE_EXECUTE, *command]
@@ -131,6 +131,19 @@ def test_first_packets_are_decided_with_one_capability(net: UnprivilegedNetwork)
     net.wait(lambda: net.status()["worker"]["pid"] not in (worker, None), "no new worker")
     net.reload(policy(allow))
     assert net.tcp("internet", "server", 80)
+
+
+def test_boot_closes_with_one_capability(net: UnprivilegedNetwork) -> None:
+    """The boot unit's rights suffice: new flows are dropped, and the daemon takes over."""
+    net.host("server", *nic_addresses(1, 4))
+    net.host("internet", INTERNET_V4, INTERNET_V6)
+    groups = {"web": [rule("AllowHttp", 100, "Inbound", "Allow", "Tcp", "80")]}
+    net.write(document([make_subnet("one", 1, "web")], [nic("server", "one", 4, 1)], groups))
+    net.gateway.run(net._nsgd("boot", "--config", str(net.config)))
+    assert not net.tcp("internet", "server", 80)
+    net.restart()
+    assert net.tcp("internet", "server", 80)
+    assert not net.tcp("internet", "server", 81)
 
 
 def test_queue_counters_need_the_group_of_their_file(net: UnprivilegedNetwork) -> None:
