@@ -60,9 +60,10 @@ class VerdictPath:
         self._audit_denied = layout.inbound(AUDIT_DENIED)
         self._cells = counters.cells
         self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
-        self._starts_v4 = worker_policy.address_starts[4]
-        self._starts_v6 = worker_policy.address_starts[6]
-        self._port_classes = memoryview(worker_policy.port_classes).cast("H")
+        self._starts_v4, self._classes_v4 = worker_policy.address_classes[4]
+        self._starts_v6, self._classes_v6 = worker_policy.address_classes[6]
+        self._source_ports = memoryview(worker_policy.source_port_classes).cast("H")
+        self._destination_ports = memoryview(worker_policy.destination_port_classes).cast("H")
         self._remembered: dict[tuple[object, ...], _Outcome] = {}
 
     def judge(
@@ -84,13 +85,19 @@ class VerdictPath:
             return self._deny_unparsable(packet, mark)
         request = mark & self._requests
         version, protocol, source, destination, source_port, destination_port, midstream = packet
-        starts = self._starts_v4 if version == 4 else self._starts_v6
-        ports = self._port_classes
+        if version == 4:
+            starts, classes = self._starts_v4, self._classes_v4
+        else:
+            starts, classes = self._starts_v6, self._classes_v6
+        if request & self._is_reply:
+            # The ports of an answer are those of its flow the other way round.
+            ports = self._destination_ports[source_port], self._source_ports[destination_port]
+        else:
+            ports = self._source_ports[source_port], self._destination_ports[destination_port]
         key = (
-            bisect_right(starts, source),
-            bisect_right(starts, destination),
-            ports[destination_port],
-            ports[source_port],
+            classes[bisect_right(starts, source) - 1],
+            classes[bisect_right(starts, destination) - 1],
+            ports,
             protocol,
             version,
             in_link,

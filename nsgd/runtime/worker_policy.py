@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import marshal
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.rule import Direction
 from nsgd.model.settings import DaemonSettings, FailureMode, Mode, UnmanagedTraffic
+from nsgd.policy.classes import StepMap, join_classes
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
+from nsgd.policy.table import Classifier
 from nsgd.ruleset.marks import MarkLayout
 
 
@@ -29,8 +30,10 @@ class WorkerPolicy:
     is_fail_open: bool
     rule_numbers: Sequence[Sequence[int]]  # by table and rule
     rule_marks: Sequence[Sequence[int]]  # mark bits of these numbers, on their table's side
-    address_starts: Mapping[IPVersion, Sequence[int]]  # where classes of addresses begin
-    port_classes: bytes  # the class of each port, as native 16-bit numbers
+    # Classes of addresses that no rule and no endpoint tells apart, on either side: starts, class.
+    address_classes: Mapping[IPVersion, tuple[Sequence[int], Sequence[int]]]
+    source_port_classes: bytes  # the class of each port, as native 16-bit numbers
+    destination_port_classes: bytes
 
     @classmethod
     def build(
@@ -61,8 +64,9 @@ class WorkerPolicy:
             settings.failure_mode is FailureMode.OPEN,
             rule_numbers,
             rule_marks,
-            {version: _address_starts(policy, version) for version in IP_VERSIONS},
-            _port_classes(policy),
+            {version: _address_classes(policy, version) for version in IP_VERSIONS},
+            _port_classes(table.source_ports for table in policy.tables),
+            _port_classes(table.destination_ports for table in policy.tables),
         )
 
     def to_bytes(self) -> bytes:
@@ -76,8 +80,9 @@ class WorkerPolicy:
             self.is_fail_open,
             self.rule_numbers,
             self.rule_marks,
-            self.address_starts,
-            self.port_classes,
+            self.address_classes,
+            self.source_port_classes,
+            self.destination_port_classes,
         )
         return marshal.dumps(plain)
 
@@ -89,21 +94,19 @@ class WorkerPolicy:
         return cls(generation, CompiledPolicy.from_plain(policy), *rest)
 
 
-def _address_starts(policy: CompiledPolicy, version: IPVersion) -> list[int]:
-    """Where anything that a decision looks up by address may change, on either side."""
-    starts = set(policy.endpoint_map.starts[version])
+def _address_classes(policy: CompiledPolicy, version: IPVersion) -> tuple[list[int], list[int]]:
+    endpoints = policy.endpoint_map
+    maps: list[StepMap] = [(endpoints.starts[version], endpoints.values[version])]
     for table in policy.tables:
         family = table.family_v4 if version == 4 else table.family_v6
-        starts.update(family.sources.starts, family.destinations.starts)
-    return sorted(starts)
+        maps += [(c.starts, c.rule_sets) for c in (family.sources, family.destinations)]
+    return join_classes(maps)
 
 
-def _port_classes(policy: CompiledPolicy) -> bytes:
-    """The same for ports, one entry a port."""
-    starts = {0}
-    for table in policy.tables:
-        starts.update(table.source_ports.starts, table.destination_ports.starts)
-    classes = array("H")
-    for number, (first, after) in enumerate(pairwise((*sorted(starts - {65536}), 65536))):
-        classes.extend([number] * (after - first))
-    return classes.tobytes()
+def _port_classes(classifiers: Iterable[Classifier]) -> bytes:
+    starts, classes = join_classes((c.starts, c.rule_sets) for c in classifiers)
+    table = array("H")
+    for first, after, number in zip(starts, (*starts[1:], 65536), classes, strict=True):
+        # No port is behind 65535, though a range that ends there says what would be.
+        table.extend([number] * (min(after, 65536) - min(first, 65536)))
+    return table.tobytes()
