@@ -62,6 +62,7 @@ class VerdictPath:
         self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
         self._starts_v4, self._classes_v4 = worker_policy.address_classes[4]
         self._starts_v6, self._classes_v6 = worker_policy.address_classes[6]
+        self._link_class = worker_policy.link_classes.get
         self._source_ports = memoryview(worker_policy.source_port_classes).cast("H")
         self._destination_ports = memoryview(worker_policy.destination_port_classes).cast("H")
         self._remembered: dict[tuple[object, ...], _Outcome] = {}
@@ -100,8 +101,8 @@ class VerdictPath:
             ports,
             protocol,
             version,
-            in_link,
-            out_link,
+            self._link_class(in_link) if in_link else None,
+            self._link_class(out_link) if out_link else None,
             request,
             midstream,
         )

@@ -32,6 +32,7 @@ class WorkerPolicy:
     rule_marks: Sequence[Sequence[int]]  # mark bits of these numbers, on their table's side
     # Classes of addresses that no rule and no endpoint tells apart, on either side: starts, class.
     address_classes: Mapping[IPVersion, tuple[Sequence[int], Sequence[int]]]
+    link_classes: Mapping[str, int]  # the same for links that bind a NIC
     source_port_classes: bytes  # the class of each port, as native 16-bit numbers
     destination_port_classes: bytes
 
@@ -65,6 +66,7 @@ class WorkerPolicy:
             rule_numbers,
             rule_marks,
             {version: _address_classes(policy, version) for version in IP_VERSIONS},
+            _link_classes(policy),
             _port_classes(table.source_ports for table in policy.tables),
             _port_classes(table.destination_ports for table in policy.tables),
         )
@@ -81,6 +83,7 @@ class WorkerPolicy:
             self.rule_numbers,
             self.rule_marks,
             self.address_classes,
+            self.link_classes,
             self.source_port_classes,
             self.destination_port_classes,
         )
@@ -94,9 +97,25 @@ class WorkerPolicy:
         return cls(generation, CompiledPolicy.from_plain(policy), *rest)
 
 
+def _alike(policy: CompiledPolicy) -> list[int]:
+    """For each endpoint the first one that is judged by the same tables in the same network."""
+    first: dict[tuple[object, ...], int] = {}
+    return [
+        first.setdefault((endpoint.virtual_network, endpoint.outbound, endpoint.inbound), index)
+        for index, endpoint in enumerate(policy.endpoint_map.endpoints)
+    ]
+
+
+def _link_classes(policy: CompiledPolicy) -> dict[str, int]:
+    alike = _alike(policy)
+    return {link: alike[endpoint] for link, endpoint in policy.endpoint_map.by_link.items()}
+
+
 def _address_classes(policy: CompiledPolicy, version: IPVersion) -> tuple[list[int], list[int]]:
     endpoints = policy.endpoint_map
-    maps: list[StepMap] = [(endpoints.starts[version], endpoints.values[version])]
+    alike = _alike(policy)
+    values = [value if value < 0 else alike[value] for value in endpoints.values[version]]
+    maps: list[StepMap] = [(endpoints.starts[version], values)]
     for table in policy.tables:
         family = table.family_v4 if version == 4 else table.family_v6
         maps += [(c.starts, c.rule_sets) for c in (family.sources, family.destinations)]
