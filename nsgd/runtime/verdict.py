@@ -19,7 +19,7 @@ from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
 from nsgd.runtime.worker_policy import WorkerPolicy
-from nsgd.wire.packet import parse_packet
+from nsgd.wire.packet import parse_fields
 
 _MOST_REMEMBERED = 16384  # about 6 MB
 
@@ -81,8 +81,8 @@ class VerdictPath:
         Returns:
             The packet mark to accept it with, None to drop it.
         """
-        packet = parse_packet(payload)
-        if not isinstance(packet, PacketHeader):
+        packet = parse_fields(payload)
+        if isinstance(packet, Unparsable):
             return self._deny_unparsable(packet, mark)
         request = mark & self._requests
         version, protocol, source, destination, source_port, destination_port, midstream = packet
@@ -108,7 +108,7 @@ class VerdictPath:
         )
         outcome = self._remembered.get(key)
         if outcome is None:
-            outcome = self._decide(packet, request, in_link, out_link)
+            outcome = self._decide(PacketHeader(*packet), request, in_link, out_link)
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[key] = outcome
@@ -116,7 +116,7 @@ class VerdictPath:
         for index in outcome.counted:
             cells[index] += 1
         if outcome.denial is not None and self._audit_log is not None:
-            self._audit_log.write(packet, *outcome.denial)
+            self._audit_log.write(PacketHeader(*packet), *outcome.denial)
         if outcome.decision is None:
             return None
         return mark & self._others | outcome.decision
