@@ -6,8 +6,9 @@ at once and the caller keeps what it had.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from nsgd.config.declared import declare_networks
@@ -46,8 +47,36 @@ class LoadedConfig:
     settings: DaemonSettings
 
 
-def load_documents(documents: Sequence[Document]) -> LoadedConfig:
+class ReadDocuments:
+    """Documents as they were read last time: one whose bytes are the same is not read again."""
+
+    def __init__(self) -> None:
+        self._by_content: dict[bytes, tuple[ParsedDocument, Mapping[str, Any]]] = {}
+
+    def get(self, content: bytes) -> tuple[ParsedDocument, Mapping[str, Any]] | None:
+        """What a document was read as, if it was without a mistake."""
+        return self._by_content.get(sha256(content).digest())
+
+    def keep(
+        self, read: Iterable[tuple[bytes, ParsedDocument | Unreadable, Mapping[str, Any]]]
+    ) -> None:
+        """Remember these documents, which had no mistake, and no others."""
+        self._by_content = {
+            sha256(content).digest(): (parsed, fields)
+            for content, parsed, fields in read
+            if not isinstance(parsed, Unreadable)
+        }
+
+
+def load_documents(
+    documents: Sequence[Document], read_before: ReadDocuments | None = None
+) -> LoadedConfig:
     """Load YAML or JSON documents as one: their lists are joined in the order given.
+
+    Args:
+        documents: At least one.
+        read_before: What an earlier call read; this call's documents take its place if all of
+            them are right.
 
     Raises:
         ConfigRefused: with every problem of all documents, by document and line. No document at
@@ -57,8 +86,13 @@ def load_documents(documents: Sequence[Document]) -> LoadedConfig:
         raise ConfigRefused(
             (Problem("documents", "", None, "there is none", "name at least one document"),)
         )
+    before = read_before or ReadDocuments()
+    known = [before.get(document.content) for document in documents]
     parsed: list[ParsedDocument | Unreadable] = []
-    for document in documents:
+    for document, known_document in zip(documents, known, strict=True):
+        if known_document is not None:
+            parsed.append(known_document[0])
+            continue
         try:
             parsed.append(parse_document(document.content))
         except Unreadable as unreadable:
@@ -70,11 +104,16 @@ def load_documents(documents: Sequence[Document]) -> LoadedConfig:
         for document, result in zip(documents, parsed, strict=True)
     ]
     report = Report(sources, not any(isinstance(result, Unreadable) for result in parsed))
-    fields = [_read(Place(index), result, report) for index, result in enumerate(parsed)]
+    fields = [
+        _read(Place(index), result, report) if known_document is None else known_document[1]
+        for index, (result, known_document) in enumerate(zip(parsed, known, strict=True))
+    ]
     loaded = _assemble(fields, report)
     problems = report.problems()
     if problems:
         raise ConfigRefused(problems)
+    contents = (document.content for document in documents)
+    before.keep(zip(contents, parsed, fields, strict=True))
     return loaded
 
 

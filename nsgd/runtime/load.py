@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nsgd.config.load import load_documents
+from nsgd.config.load import ReadDocuments, load_documents
 from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonSettings
@@ -51,7 +51,10 @@ class LoadedPolicy:
 
 
 def load_policy(
-    paths: Sequence[Path], numbers: DecisionNumbers, running: DaemonSettings | None
+    paths: Sequence[Path],
+    numbers: DecisionNumbers,
+    running: DaemonSettings | None,
+    read_before: ReadDocuments | None = None,
 ) -> LoadedPolicy:
     """Read, validate and compile.
 
@@ -59,12 +62,13 @@ def load_policy(
         paths: The documents.
         numbers: Decision numbers given so far.
         running: Settings in force; those fixed while running must not differ.
+        read_before: Documents that need not be read again where they are the same.
 
     Raises:
         ConfigRefused: With every problem found.
     """
     documents = read_documents(paths)
-    loaded = load_documents(documents)
+    loaded = load_documents(documents, read_before)
     names = ", ".join(document.name for document in documents)
     problems = [
         _problem(names, "", *sentence.split("; ", 1)) for sentence in what_cannot_run(loaded.model)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from nsgd.config.load import ReadDocuments
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
 from nsgd.ruleset.marks import MarkLayout
@@ -62,6 +63,7 @@ class Supervisor:
         self._adopting_until_s: float | None = None
         self._audit_log: AuditLog | None = None
         self._paths = paths
+        self._read_documents = ReadDocuments()
         self._state_directory = state_directory
         self._table = table
         self.loop = Loop()
@@ -103,7 +105,9 @@ class Supervisor:
             ConfigRefused, StateError: The documents or the state directory are at fault.
         """
         is_first = not has_numbers(self._state_directory)
-        loaded = load_policy(self._paths, load_numbers(self._state_directory), None)
+        loaded = load_policy(
+            self._paths, load_numbers(self._state_directory), None, self._read_documents
+        )
         self._prepared = loaded, is_first
         return loaded.settings
 
@@ -173,7 +177,7 @@ class Supervisor:
         previous = self.loaded
         if previous is None:
             raise RuntimeError("no policy is in force yet")
-        loaded = load_policy(self._paths, previous.numbers, previous.settings)
+        loaded = load_policy(self._paths, previous.numbers, previous.settings, self._read_documents)
         if loaded.numbers != previous.numbers:
             save_numbers(self._state_directory, loaded.numbers)
         self._table.install(loaded, adopting=self._adopting_until_s is not None)
