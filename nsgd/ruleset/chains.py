@@ -114,6 +114,7 @@ class Gateway:
             ("gateway", self._gateway()),
             ("managed", self._managed()),
             ("anti_spoofing", self._anti_spoofing()),
+            *((f"inside{version}", self._inside(version)) for version in IP_VERSIONS),
             ("icmp_error", self._icmp_error()),
             ("decide", self._decide()),
             ("decide_each", self._decide_each()),
@@ -230,29 +231,25 @@ class Gateway:
                 comment="not an address of the link's NIC",
             )
         for version in IP_VERSIONS:
-            yield _rule(
-                MatchAddress(version, "source", f"declared{version}"),
+            declared = MatchAddress(version, "source", f"declared{version}")
+            yield _rule(declared, Goto(f"inside{version}"))
+
+    def _inside(self, version: IPVersion) -> Iterator[NftRule]:
+        """A source in a declared network: it must be one of its subnets' and come from there."""
+        for match, comment in (
+            (
                 MatchAddress(version, "source", f"managed{version}", inverted=True),
-                Count("spoofed"),
-                self._deny,
-                comment="an address of no subnet",
-            )
+                "an address of no subnet",
+            ),
             # A default route leads everywhere, so it proves nothing of an address that no host
             # has: declared networks come by the links that routes of their own use.
-            yield _rule(
-                MatchAddress(version, "source", f"declared{version}"),
+            (
                 MatchLink("source", "inward", inverted=True),
-                Count("spoofed"),
-                self._deny,
-                comment="no route to the network uses the link",
-            )
-            yield _rule(
-                MatchAddress(version, "source", f"declared{version}"),
-                MatchNoReversePath(),
-                Count("spoofed"),
-                self._deny,
-                comment="the route to the source uses another link",
-            )
+                "no route to the network uses the link",
+            ),
+            (MatchNoReversePath(), "the route to the source uses another link"),
+        ):
+            yield _rule(match, Count("spoofed"), self._deny, comment=comment)
 
     def _icmp_error(self) -> Iterator[NftRule]:
         """Pass an ICMP error about a decided flow; conntrack shows that flow's mark."""
