@@ -57,18 +57,22 @@ class GatewayTable:
         """Tell whether others are kept from changing the table."""
         return self._table.is_owned
 
-    def install(self, loaded: LoadedPolicy, *, adopting: bool = False) -> None:
+    def install(
+        self, loaded: LoadedPolicy, *, adopting: bool = False, is_served: bool = True
+    ) -> None:
         """Write the ruleset of a policy, unless the kernel holds it already."""
         settings = loaded.settings
         try:
             if self._has_queue_statement is None:
                 self._has_queue_statement = self._table.has_queue_statement()
             rule = QueueRule(settings.queue_number, self._has_queue_statement)
-            inward = links_towards(
-                prefix
-                for network in loaded.model.virtual_networks
-                for prefix in network.address_space
-            )
+            inward = None
+            if is_served:
+                inward = links_towards(
+                    prefix
+                    for network in loaded.model.virtual_networks
+                    for prefix in network.address_space
+                )
             desired = gateway_ruleset(
                 loaded.model, settings, rule, inward_links=inward, adopting=adopting
             )
@@ -235,7 +239,7 @@ def boot(config_files: Sequence[Path]) -> int:
         table = GatewayTable(nft)
         try:
             loaded = load_policy(config_files, DecisionNumbers(), None)
-            table.install(loaded)
+            table.install(loaded, is_served=False)
         except (ConfigRefused, RefusedByKernel) as error:
             for problem in error.problems if isinstance(error, ConfigRefused) else (error,):
                 log.error("%s", problem)

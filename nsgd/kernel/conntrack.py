@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 from nsgd.kernel.error import KernelError
 from nsgd.model.address import IP_VERSIONS
@@ -74,9 +75,15 @@ def _open() -> socket.socket:
         channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
     except OSError as error:
         raise KernelError("open", "conntrack", error.errno or errno.EIO) from error
-    channel.settimeout(_TIMEOUT_S)
-    channel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
-    channel.bind((0, 0))
+    try:
+        channel.settimeout(_TIMEOUT_S)
+        # Not to be had in a user namespace; the buffer is then as large as it is.
+        with suppress(PermissionError):
+            channel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
+        channel.bind((0, 0))
+    except OSError as error:
+        channel.close()
+        raise KernelError("open", "conntrack", error.errno or errno.EIO) from error
     return channel
 
 

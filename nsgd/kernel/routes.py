@@ -18,6 +18,8 @@ _ROUTE_MESSAGE = struct.Struct("=BBBBBBBBI")
 _NEXT_HOP = struct.Struct("=HBBi")
 _RECEIVE_BYTES = 1 << 18
 _TIMEOUT_S = 10.0
+# 10.0.0.0/8 may lead to 10.1.0.0/16, and fd00::/8 to a /48 of it.
+_WIDER_BITS = {socket.AF_INET: 8, socket.AF_INET6: 40}
 
 
 def links_towards(prefixes: Iterable[Prefix]) -> frozenset[str]:
@@ -31,7 +33,13 @@ def links_towards(prefixes: Iterable[Prefix]) -> frozenset[str]:
     for family, version in ((socket.AF_INET, 4), (socket.AF_INET6, 6)):
         ranges = [(prefix.first, prefix.last) for prefix in wanted if prefix.version == version]
         for first, last, link_indexes in _routes(family):
-            if any(start <= last and first <= end for start, end in ranges):
+            # A route much wider than the network, such as half of everything, is a default route
+            # by another name.
+            widest = _WIDER_BITS[family]
+            if any(
+                start <= last and first <= end and last - first <= (end - start + 1) << widest
+                for start, end in ranges
+            ):
                 links |= link_indexes
     return frozenset(name for index in links if (name := _name(index)))
 

@@ -74,3 +74,8 @@ class DaemonSettings:
     queue_number: int = 9480
     queue_length: int = 4096
     mark_mask: int = DEFAULT_MARK_MASK
+
+    @property
+    def lets_undecided_pass(self) -> bool:
+        """Whether flows that nobody decides pass; audit mode drops nothing, that included."""
+        return self.failure_mode is FailureMode.OPEN or self.mode is Mode.AUDIT

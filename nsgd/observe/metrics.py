@@ -206,7 +206,8 @@ def _packets(snapshot: Snapshot) -> Iterator[Metric]:
     )
     yield _counter(
         "nsgd_passed_undecided_packets",
-        "Packets let through by failureMode open because nobody was there to decide.",
+        "Later packets of open flows that passed because nobody was there to decide; first packets"
+        " are the queued less the verdicts and the waiting.",
         (),
         [((), snapshot.undecided_packets)],
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.packet import AH, ICMP, ICMPV6, TCP, UDP
 from nsgd.model.rule import Protocol
-from nsgd.model.settings import DaemonSettings, FailureMode, Mode, UnmanagedTraffic
+from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
 from nsgd.ruleset.marks import ADOPTED, MarkLayout
 from nsgd.ruleset.matches import (
     CtState,
@@ -87,6 +87,7 @@ class Gateway:
     queue_rule: QueueRule
     has_links: bool
     has_forwarders: bool
+    knows_inward: bool
     is_adopting: bool
 
     @property
@@ -123,7 +124,7 @@ class Gateway:
         yield from save_chains(
             self._layout,
             has_links=self.has_links,
-            is_fail_open=self.settings.failure_mode is FailureMode.OPEN,
+            is_fail_open=self.settings.lets_undecided_pass,
         )
 
     def _gateway(self) -> Iterator[NftRule]:
@@ -236,20 +237,17 @@ class Gateway:
 
     def _inside(self, version: IPVersion) -> Iterator[NftRule]:
         """A source in a declared network: it must be one of its subnets' and come from there."""
-        for match, comment in (
-            (
-                MatchAddress(version, "source", f"managed{version}", inverted=True),
-                "an address of no subnet",
-            ),
+        no_subnet = MatchAddress(version, "source", f"managed{version}", inverted=True)
+        yield self._spoofed(no_subnet, "an address of no subnet")
+        if self.knows_inward:
             # A default route leads everywhere, so it proves nothing of an address that no host
             # has: declared networks come by the links that routes of their own use.
-            (
-                MatchLink("source", "inward", inverted=True),
-                "no route to the network uses the link",
-            ),
-            (MatchNoReversePath(), "the route to the source uses another link"),
-        ):
-            yield _rule(match, Count("spoofed"), self._deny, comment=comment)
+            inward = MatchLink("source", "inward", inverted=True)
+            yield self._spoofed(inward, "no route to the network uses the link")
+        yield self._spoofed(MatchNoReversePath(), "the route to the source uses another link")
+
+    def _spoofed(self, match: Statement, comment: str) -> NftRule:
+        return _rule(match, Count("spoofed"), self._deny, comment=comment)
 
     def _icmp_error(self) -> Iterator[NftRule]:
         """Pass an ICMP error about a decided flow; conntrack shows that flow's mark."""
@@ -284,7 +282,7 @@ class Gateway:
         yield self._queue()
 
     def _queue(self) -> NftRule:
-        bypass = self.settings.failure_mode is FailureMode.OPEN
+        bypass = self.settings.lets_undecided_pass
         return _rule(Count("queued"), Queue(self.queue_rule.number, self.queue_rule.native, bypass))
 
 

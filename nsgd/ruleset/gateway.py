@@ -52,7 +52,7 @@ def gateway_ruleset(
     settings: DaemonSettings,
     queue_rule: QueueRule,
     *,
-    inward_links: Collection[str] = (),
+    inward_links: Collection[str] | None = None,
     adopting: bool = False,
 ) -> Ruleset:
     """The desired ruleset for the forward hook.
@@ -61,7 +61,8 @@ def gateway_ruleset(
         model: The loaded networks.
         settings: Failure mode, audit, failsafe and marks.
         queue_rule: How packets reach the worker.
-        inward_links: Links that routes to declared networks use, default routes apart.
+        inward_links: Links that routes to declared networks use, default routes apart; None while
+            nobody follows the routes.
         adopting: Pass and mark mid-stream TCP, in the learning window of the first start.
     """
     links = LinkSet("links", tuple(i.link for i in model.network_interfaces if i.link))
@@ -78,7 +79,7 @@ def gateway_ruleset(
     declared = AddressSet.of_prefixes(
         prefix for network in model.virtual_networks for prefix in network.address_space
     )
-    sets: list[AnySet] = [links, forwarders, LinkSet("inward", tuple(sorted(inward_links)))]
+    sets: list[AnySet] = [links, forwarders, LinkSet("inward", tuple(sorted(inward_links or ())))]
     for version in IP_VERSIONS:
         sets += [
             AddressRangeSet(f"managed{version}", version, managed.ranges(version)),
@@ -93,7 +94,12 @@ def gateway_ruleset(
             if sources.ranges(version)
         ]
     gateway = Gateway(
-        settings, queue_rule, bool(links.links), bool(forwarders.links), is_adopting=adopting
+        settings,
+        queue_rule,
+        has_links=bool(links.links),
+        has_forwarders=bool(forwarders.links),
+        knows_inward=inward_links is not None,
+        is_adopting=adopting,
     )
     return Ruleset(
         chains.COUNTERS,

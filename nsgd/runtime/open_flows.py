@@ -38,6 +38,8 @@ class OpenFlows:
         self._flows = flows
         self.adopted = 0
         self.judged_again = 0
+        self._unfinished: tuple[LoadedPolicy, LoadedPolicy, bool] | None = None
+        self._next_attempt_s = 0.0
 
     def at_start(self, loaded: LoadedPolicy, *, is_first: bool) -> float:
         """Adopt open flows at the first start; later, forget what audit mode let through.
@@ -72,7 +74,34 @@ class OpenFlows:
         return float(settings.adopt_seconds)
 
     def after_reload(self, old: LoadedPolicy, new: LoadedPolicy, *, everything: bool) -> None:
-        """Have flows judged again where the change or the user asks for it."""
+        """Have flows judged again where the change or the user asks for it.
+
+        What the kernel refuses is tried again by tend().
+        """
+        if self._unfinished is not None:
+            # From the policy by which the flows were decided, over all changes since.
+            old, everything = self._unfinished[0], everything or self._unfinished[2]
+        self._unfinished = old, new, everything
+        self._try()
+
+    def tend(self) -> None:
+        """Finish what could not be done before, a second later."""
+        if self._unfinished is not None and time.monotonic() >= self._next_attempt_s:
+            self._try()
+
+    def _try(self) -> None:
+        if self._unfinished is None:
+            return
+        old, new, everything = self._unfinished
+        try:
+            self._after_reload(old, new, everything)
+        except RefusedByKernel as error:
+            self._next_attempt_s = time.monotonic() + 1
+            log.error("open flows not judged again: %s; trying again", error)
+        else:
+            self._unfinished = None
+
+    def _after_reload(self, old: LoadedPolicy, new: LoadedPolicy, everything: bool) -> None:
         layout = MarkLayout(new.settings.mark_mask)
         ends_audit = old.settings.mode is Mode.AUDIT and new.settings.mode is Mode.ENFORCE
         groups = groups_to_flush(old.model, old.policy, new.model, new.policy)

@@ -11,6 +11,7 @@ from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers, RuleIdentity
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER
 
 _FILE = "decision-numbers.json"
+_STARTED = "started"  # empty; open flows are adopted only while it is absent
 _VERSION = 1
 
 
@@ -18,9 +19,17 @@ class StateError(Exception):
     """The state directory cannot be read or written."""
 
 
-def has_numbers(directory: Path) -> bool:
-    """Tell whether a daemon has run with this state directory before."""
-    return (directory / _FILE).exists()
+def has_started(directory: Path) -> bool:
+    """Tell whether a daemon has come into force with this state directory before."""
+    return (directory / _STARTED).exists()
+
+
+def note_start(directory: Path) -> None:
+    """Remember that a policy came into force. Raises StateError."""
+    try:
+        (directory / _STARTED).touch()
+    except OSError as error:
+        raise StateError(f"{directory / _STARTED} cannot be written: {error}") from error
 
 
 def load_numbers(directory: Path) -> DecisionNumbers:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from nsgd.config.load import ReadDocuments
 from nsgd.config.problem import ConfigRefused
@@ -25,8 +24,15 @@ from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.loop import Loop
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
+from nsgd.runtime.policy_table import PolicyTable
 from nsgd.runtime.says import rules_that_stay, state_line
-from nsgd.runtime.state import StateError, has_numbers, load_numbers, save_numbers
+from nsgd.runtime.state import (
+    StateError,
+    has_started,
+    load_numbers,
+    note_start,
+    save_numbers,
+)
 from nsgd.runtime.worker_keeper import WorkerKeeper
 from nsgd.runtime.worker_policy import WorkerPolicy
 
@@ -34,16 +40,6 @@ log = logging.getLogger("nsgd")
 
 # A link, its address and its routes come one after the other.
 _LINKS_SETTLE_S = 0.05
-
-
-class PolicyTable(Protocol):
-    """What the supervisor needs of the kernel's table."""
-
-    def install(self, loaded: LoadedPolicy, *, adopting: bool = False) -> None:
-        """Write the ruleset of a policy. Raises RefusedByKernel; the old one then stays."""
-
-    def remove(self) -> bool:
-        """Delete the table. Returns False where there was none."""
 
 
 class Supervisor:
@@ -104,7 +100,7 @@ class Supervisor:
         Raises:
             ConfigRefused, StateError: The documents or the state directory are at fault.
         """
-        is_first = not has_numbers(self._state_directory)
+        is_first = not has_started(self._state_directory)
         loaded = load_policy(
             self._paths, load_numbers(self._state_directory), None, self._read_documents
         )
@@ -131,6 +127,7 @@ class Supervisor:
         save_numbers(self._state_directory, loaded.numbers)
         window_s = self.open_flows.at_start(loaded, is_first=is_first)
         self._table.install(loaded, adopting=window_s > 0)
+        note_start(self._state_directory)
         if window_s:
             self._adopting_until_s = time.monotonic() + window_s
         self.has_served = True
@@ -189,10 +186,7 @@ class Supervisor:
             self.last_reload_succeeded = True
         self._keeper.hand_over(self._for_worker(loaded))
         # After the worker: what it decided by the old policy is in the table by now.
-        try:
-            self.open_flows.after_reload(previous, loaded, everything=reevaluate)
-        except RefusedByKernel as error:
-            log.error("policy %d in force, open flows not judged again: %s", self.generation, error)
+        self.open_flows.after_reload(previous, loaded, everything=reevaluate)
         log.info("policy %d in force: %s", self.generation, loaded.summary)
         return self.generation
 
@@ -222,6 +216,7 @@ class Supervisor:
             self._keeper.tend()
             self._follow_links()
             self._end_adoption()
+            self.open_flows.tend()
             if self._audit_log is not None and self.loaded is not None:
                 self._audit_log.tick(self.loaded.numbers)
             self._feed_watchdog()
@@ -255,6 +250,12 @@ class Supervisor:
                 log.info("rules removed: traffic passes unfiltered")
             except RefusedByKernel as error:
                 log.error("%s; the rules stay in place", error)
+        elif self.has_served and self.loaded is not None:
+            # Nobody will end the adoption or follow the routes any more.
+            try:
+                self._table.install(self.loaded, is_served=False)
+            except RefusedByKernel as error:
+                log.error("%s; the rules stay as they were", error)
         self._keeper.stop()
         if self.has_served and not self._remove_rules:
             log.info("%s", rules_that_stay(self.settings))
@@ -276,8 +277,7 @@ class Supervisor:
         if time.monotonic() < changed_s + _LINKS_SETTLE_S:
             self.loop.soon(_LINKS_SETTLE_S)
             return
-        self._links_changed_s = None
-        self._install_again()
+        self._links_changed_s = None if self._install_again() else time.monotonic() + 1
 
     def _end_adoption(self) -> None:
         if self._adopting_until_s is None or time.monotonic() < self._adopting_until_s:

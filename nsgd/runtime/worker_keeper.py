@@ -22,7 +22,7 @@ _PAUSES_S = (0.0, 0.1, 0.5, 1.0)
 _HEALTHY_AFTER_S = 10.0
 # The worker beats four times a second, whatever the traffic.
 HUNG_AFTER_S = 3.0
-_STALE_LOOKS = 2  # this process may have been the one that stood still
+_SECOND_LOOK_S = 0.5  # this process may have been the one that stood still
 
 
 class WorkerKeeper:
@@ -37,7 +37,7 @@ class WorkerKeeper:
         self._started_s = 0.0
         self._failures = 0
         self._next_attempt_s = 0.0
-        self._stale_looks = 0
+        self._stale_since_s: float | None = None
         self.restarts = 0
 
     @property
@@ -77,8 +77,13 @@ class WorkerKeeper:
         """Look after the worker; called at least once a second."""
         worker = self._worker
         if worker is not None:
-            self._stale_looks = self._stale_looks + 1 if self._is_stale(worker) else 0
-            if self._stale_looks >= _STALE_LOOKS:
+            now_s = time.monotonic()
+            if not self._is_stale(worker):
+                self._stale_since_s = None
+            elif self._stale_since_s is None:
+                self._stale_since_s = now_s
+                self._loop.soon(_SECOND_LOOK_S)
+            elif now_s - self._stale_since_s >= _SECOND_LOOK_S:
                 log.error("worker %d hangs, replacing it", worker.pid)
                 self._replace(is_hung=True)
         elif self._settings is not None and time.monotonic() >= self._next_attempt_s:
@@ -102,7 +107,7 @@ class WorkerKeeper:
         worker = WorkerProcess(self._settings, capacity, self._counters, self._policy)
         self._worker = worker
         self._started_s = time.monotonic()
-        self._stale_looks = 0
+        self._stale_since_s = None
         self._loop.watch(worker.exit_descriptor, partial(self._died, worker))
 
     def _try_to_start(self) -> None:

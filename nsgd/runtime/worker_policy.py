@@ -10,7 +10,7 @@ from typing import Any
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.rule import Direction
-from nsgd.model.settings import DaemonSettings, FailureMode, Mode, UnmanagedTraffic
+from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
 from nsgd.policy.classes import StepMap, join_classes
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
@@ -62,7 +62,7 @@ class WorkerPolicy:
             settings.mark_mask,
             settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT,
             settings.mode is Mode.AUDIT,
-            settings.failure_mode is FailureMode.OPEN,
+            settings.lets_undecided_pass,
             rule_numbers,
             rule_marks,
             {version: _address_classes(policy, version) for version in IP_VERSIONS},

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from nsgd.model.settings import DaemonSettings
 from nsgd.runtime import counters as cell
@@ -116,7 +117,9 @@ class WorkerProcess:
                 self._process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-        self._process.wait()
+        # One that the kernel cannot end yet, it will end later.
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_STOP_TIMEOUT_S)
         self._channel.close()
         if self.exit_descriptor >= 0:
             os.close(self.exit_descriptor)

@@ -297,3 +297,51 @@ def test_a_flow_does_not_outlive_its_machine(net: Network) -> None:
     with pytest.raises(TimeoutError):
         session.works()
     session.close()
+
+
+def test_audit_mode_drops_nothing_without_a_daemon_either(net: Network) -> None:
+    """A first week of audit must not end in an outage."""
+    with_hosts(net).start(web(ALLOW_80, mode="audit"))
+    assert net.daemon is not None
+    net.daemon.kill()
+    net.daemon.wait(10)
+    assert net.tcp("internet", "server", 80)
+    assert net.tcp("internet", "server", 81)
+
+
+def test_adoption_ends_with_the_daemon(net: Network) -> None:
+    """What is open at a stop is not adopted for ever after."""
+    with_hosts(net)
+    session = Session(net, "internet", "server", 7000)
+    net.start(web(adoptSeconds=600))
+    net.stop()
+    with pytest.raises(TimeoutError):
+        session.works()
+    assert "first start" not in net.gateway.run(["nft", "list", "table", "inet", "nsgd"]).stdout
+    session.close()
+
+
+def test_a_failed_first_start_does_not_use_up_adoption(net: Network) -> None:
+    """The table is another's: nothing came into force, so the next start is the first."""
+    with_hosts(net)
+    net.gateway.run(["nft", "-f", "-"], text_input=TRACKING)
+    session = Session(net, "internet", "server", 7000)
+    net.write(web(adoptSeconds=30, queueNumber=7))
+    from nsgd.kernel.table import NftTable
+    from nsgd.ruleset.gateway import fail_closed_ruleset
+
+    def hold() -> NftTable:
+        table = NftTable()
+        table.apply(fail_closed_ruleset())
+        return table
+
+    holder = net.gateway.call(hold)
+    ended = net.gateway.run(
+        net._nsgd("run", "--config", str(net.config), *net._directories(state=True)), check=False
+    )
+    assert ended.returncode == 1, ended.stderr
+    holder.remove()
+    holder.close()
+    net.restart()
+    assert session.works()
+    session.close()
