@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+_MODES = {"enforce": "enforce", "audit": "audit: nothing is dropped"}
+
 
 def format_status(status: Mapping[str, Any], *, show_all: bool = False) -> str:
     """Write what ``nsgd status`` shows.
@@ -96,6 +98,7 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("nsgd", f"{status['version']}, {status['state']} since {status['startedAt']}"),
         ("engine", status["engine"]),
+        ("mode", f"{_MODES[status['mode']]}; failure mode {status['failureMode']}"),
         (
             "policy",
             f"{status['generation']}, loaded {status['loadedAt']}, documents"
@@ -104,7 +107,7 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("reloads", f"{reloads['succeeded']} succeeded, {reloads['refused']} refused{last}"),
         (
             "worker",
-            (f"up, process {worker['pid']}" if worker["up"] else "DOWN: new flows are dropped")
+            (f"up, process {worker['pid']}" if worker["up"] else "DOWN: new flows follow the failure mode")
             + f", {_plural(worker['restarts'], 'restart')}",
         ),
         (

@@ -11,6 +11,7 @@ from tests.observe.snapshots import SNAPSHOT
 EXPECTED = """\
 nsgd     1.2.3, running since 2020-09-13T12:26:40Z
 engine   queue
+mode     enforce; failure mode closed
 policy   4, loaded 2023-11-14T22:13:20Z, documents 0123456789abcdef
 reloads  3 succeeded, 1 refused; the last one was refused, the policy before stays
 worker   up, process 4321, 1 restart
@@ -68,7 +69,7 @@ def test_status_of_an_idle_and_troubled_daemon() -> None:
         last_reload_succeeded=True,
     )
     text = format_status(snapshot_as_json(snapshot))
-    assert "worker   DOWN: new flows are dropped, 0 restarts\n" in text
+    assert "worker   DOWN: new flows follow the failure mode, 0 restarts\n" in text
     assert "queue    state not readable\n" in text
     assert "table    not owned: others may change it, mark mask 0xffff3fff\n" in text
     assert "reloads  3 succeeded, 1 refused\n" in text
