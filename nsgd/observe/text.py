@@ -107,7 +107,11 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("reloads", f"{reloads['succeeded']} succeeded, {reloads['refused']} refused{last}"),
         (
             "worker",
-            (f"up, process {worker['pid']}" if worker["up"] else "DOWN: new flows follow the failure mode")
+            (
+                f"up, process {worker['pid']}"
+                if worker["up"]
+                else "DOWN: new flows follow the failure mode"
+            )
             + f", {_plural(worker['restarts'], 'restart')}",
         ),
         (
