@@ -160,6 +160,17 @@ class Network:
         assert self.daemon is not None
         return self.daemon.pid
 
+    def kill(self) -> None:
+        """Kill the supervisor, and wait until its worker has gone too.
+
+        What is queued to a worker that is about to die is lost in every mode.
+        """
+        assert self.daemon is not None
+        worker = self.status()["worker"]["pid"]
+        self.daemon.kill()
+        self.daemon.wait(10)
+        self.wait(lambda: not Path(f"/proc/{worker}").exists(), "the worker lives on")
+
     def stop(self, *, remove_rules: bool = False) -> None:
         """Stop the daemon by its command and wait for its end."""
         assert self.daemon is not None

@@ -83,9 +83,7 @@ def test_failure_mode_open_lets_new_flows_pass_undecided(net: Network) -> None:
     """Without a daemon everything passes; with it back, by its original direction judged."""
     with_hosts(net).start(web(ALLOW_80, failureMode="open"))
     assert not net.tcp("internet", "server", 81)
-    assert net.daemon is not None
-    net.daemon.kill()
-    net.daemon.wait(10)
+    net.kill()
     allowed = Session(net, "internet", "server", 80)
     denied = Session(net, "internet", "server", 81)
     assert net.udp("internet", "server", 9)
@@ -234,13 +232,12 @@ def test_audit_ends_at_a_restart_too(net: Network) -> None:
 def test_on_stop_remove(net: Network) -> None:
     """A stop in good order takes the rules along, and says so; a kill does not."""
     with_hosts(net).start(web(ALLOW_80, onStop="remove"))
-    assert net.daemon is not None
-    net.daemon.kill()
-    net.daemon.wait(10)
+    net.kill()
     assert not net.tcp("internet", "server", 81)
     net.restart()
     answer = net.nsgd("stop")
     assert "rules are removed" in answer.stdout
+    assert net.daemon is not None
     assert net.daemon.wait(10) == 0
     assert net.tcp("internet", "server", 81)
 
@@ -302,9 +299,7 @@ def test_a_flow_does_not_outlive_its_machine(net: Network) -> None:
 def test_audit_mode_drops_nothing_without_a_daemon_either(net: Network) -> None:
     """A first week of audit must not end in an outage."""
     with_hosts(net).start(web(ALLOW_80, mode="audit"))
-    assert net.daemon is not None
-    net.daemon.kill()
-    net.daemon.wait(10)
+    net.kill()
     assert net.tcp("internet", "server", 80)
     assert net.tcp("internet", "server", 81)
 
