@@ -70,12 +70,7 @@ def gateway_ruleset(
         "forwarders",
         tuple(i.link for i in model.network_interfaces if i.link and i.enable_ip_forwarding),
     )
-    managed = AddressSet.of_prefixes(
-        prefix
-        for network in model.virtual_networks
-        for subnet in network.subnets
-        for prefix in subnet.address_prefixes
-    )
+    managed = managed_addresses(model)
     declared = AddressSet.of_prefixes(
         prefix for network in model.virtual_networks for prefix in network.address_space
     )
@@ -106,6 +101,16 @@ def gateway_ruleset(
         tuple(sets),
         BASE_CHAINS,
         (*(Chain(name) for name in _UNUSED_CHAINS), *gateway.chains()),
+    )
+
+
+def managed_addresses(model: NetworkModel) -> AddressSet:
+    """The addresses of all declared subnets."""
+    return AddressSet.of_prefixes(
+        prefix
+        for network in model.virtual_networks
+        for subnet in network.subnets
+        for prefix in subnet.address_prefixes
     )
 
 

@@ -137,13 +137,3 @@ def _holders(model: NetworkModel) -> dict[tuple[int, int], tuple[str, str, str |
 
 def _tables(policy: CompiledPolicy, group: str) -> list[object]:
     return [table for table in policy.tables if table.network_security_group == group]
-
-
-def managed_addresses(model: NetworkModel) -> AddressSet:
-    """The addresses of all declared subnets."""
-    return AddressSet.of_prefixes(
-        prefix
-        for network in model.virtual_networks
-        for subnet in network.subnets
-        for prefix in subnet.address_prefixes
-    )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 
 from nsgd.model.settings import ExistingFlows, Mode
+from nsgd.ruleset.gateway import managed_addresses
 from nsgd.ruleset.marks import ADOPTED, MarkLayout
 from nsgd.runtime.flows import (
     Flows,
@@ -14,7 +15,6 @@ from nsgd.runtime.flows import (
     decided,
     denied_by_audit,
     groups_to_flush,
-    managed_addresses,
     of_other_machines,
     under_groups,
 )
