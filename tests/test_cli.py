@@ -379,7 +379,7 @@ def test_a_daemon_that_does_not_stop(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Nothing is claimed that did not happen."""
-    monkeypatch.setattr("nsgd.cli._STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("nsgd.commands.daemon._STOP_TIMEOUT_S", 0.1)
     assert ask("stop", tmp_path) == 1
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "nsgd: the daemon still runs after 0.1 s\n")
@@ -429,7 +429,7 @@ def test_rules_of_a_daemon_that_does_not_answer_are_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A busy daemon is no dead one."""
-    monkeypatch.setattr("nsgd.cli._REQUEST_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("nsgd.commands.daemon.REQUEST_TIMEOUT_S", 0.1)
     monkeypatch.setattr(nsgd.daemon, "remove_rules", pytest.fail)
     server = ControlServer(tmp_path / "nsgd.sock", {}, set())
     with contextlib.closing(server):

@@ -7,8 +7,10 @@ already matched it without case and refused what does not exist.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from nsgd.model.address import Address, Prefix
+from nsgd.model.platform import AZURE_PLATFORM, PlatformAddresses, Subscription
 from nsgd.model.rule import SecurityRule
 
 
@@ -54,6 +56,20 @@ class NetworkInterface:
     network_security_group: str | None = None
     enable_ip_forwarding: bool = False
     application_security_groups: tuple[str, ...] = ()
+    created: date | None = None  # None means before any exemption from the SMTP rule
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleSet:
+    """Instances that come and go: any address of the prefixes that no NIC is declared to have."""
+
+    name: str
+    virtual_network: str
+    subnet: str
+    private_ip_address_prefixes: tuple[Prefix, ...]
+    network_security_group: str | None = None
+    application_security_groups: tuple[str, ...] = ()
+    created: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,14 @@ class ApplicationSecurityGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceTagPrefixes:
+    """What Microsoft's file says of one service tag that some rule names."""
+
+    name: str
+    prefixes: tuple[Prefix, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkModel:
     """Everything that the loaded documents declare, in their order."""
 
@@ -81,3 +105,7 @@ class NetworkModel:
     network_interfaces: tuple[NetworkInterface, ...] = ()
     network_security_groups: tuple[NetworkSecurityGroup, ...] = ()
     application_security_groups: tuple[ApplicationSecurityGroup, ...] = ()
+    scale_sets: tuple[ScaleSet, ...] = ()
+    service_tags: tuple[ServiceTagPrefixes, ...] = ()  # only those in use
+    platform: PlatformAddresses = AZURE_PLATFORM
+    subscription: Subscription | None = None  # None: SMTP is left to the groups

@@ -44,6 +44,14 @@ class ServiceTag(Enum):
     AZURE_LOAD_BALANCER = "AzureLoadBalancer"
 
 
+class PlatformService(Enum):
+    """Service tags of platform traffic, which only rules with these tags can deny."""
+
+    DNS = "AzurePlatformDNS"
+    IMDS = "AzurePlatformIMDS"
+    LKM = "AzurePlatformLKM"
+
+
 @dataclass(frozen=True, slots=True)
 class AnyAddress:
     """``*``: every address of both families."""
@@ -58,9 +66,23 @@ class PrefixList:
 
 @dataclass(frozen=True, slots=True)
 class TagAddress:
-    """One service tag."""
+    """One service tag that is computed from the virtual network."""
 
     tag: ServiceTag
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTag:
+    """One service tag of Microsoft's file, in the file's spelling."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformTag:
+    """One service tag of platform traffic."""
+
+    service: PlatformService
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +92,7 @@ class GroupMembers:
     application_security_groups: tuple[str, ...]
 
 
-RuleAddress = AnyAddress | PrefixList | TagAddress | GroupMembers
+RuleAddress = AnyAddress | PrefixList | TagAddress | PublishedTag | PlatformTag | GroupMembers
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from nsgd.model.rule import (
     AnyAddress,
     Direction,
     GroupMembers,
+    PlatformTag,
     PrefixList,
     Protocol,
+    PublishedTag,
     RuleAddress,
     SecurityRule,
     TagAddress,
@@ -68,6 +70,8 @@ class NetworkResolver:
                 return AddressSet.of_prefixes(prefixes)
             case TagAddress(tag):
                 return self._tags.addresses(tag)
+            case PublishedTag() | PlatformTag():
+                raise NotImplementedError
             case GroupMembers(groups):
                 union = AddressSet()
                 for group in groups:

@@ -1,0 +1,1 @@
+"""The verbs of the command ``nsgd``: options, what is printed, exit code."""

@@ -1,0 +1,96 @@
+"""What verbs share: exit codes, options that several have, and how errors are shown.
+
+Modules are imported by the verb that needs them: checking documents needs neither the kernel's
+libraries nor those for metrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nsgd.config.problem import ConfigRefused
+    from nsgd.runtime.control_client import ControlError
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_CONFIG = 3
+EXIT_UNREACHABLE = 4
+EXIT_PERMISSION = 5
+
+EXIT_CODES = """\
+exit codes:
+  0  done
+  1  failed
+  2  wrong usage
+  3  documents refused
+  4  no daemon can be reached
+  5  permission denied
+"""
+
+SOCKET_NAME = "nsgd.sock"
+REQUEST_TIMEOUT_S = 10.0
+
+# A verb's name, its function and one line of help; the parser to add its options to.
+AddVerb = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+
+
+def add_config(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="PATH",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=is_required,
+        help="documents and directories of documents, loaded as one",
+    )
+
+
+def add_runtime_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runtime-dir",
+        metavar="DIR",
+        type=Path,
+        default=directory("RUNTIME_DIRECTORY", "/run/nsgd"),
+        help="where the daemon's control socket is (%(default)s)",
+    )
+
+
+def directory(variable: str, default: str) -> Path:
+    # systemd sets the variable, with several directories after one another where a unit has them.
+    return Path(os.environ.get(variable, "").partition(":")[0] or default)
+
+
+def show_problems(refused: ConfigRefused) -> int:
+    for problem in refused.problems:
+        print(problem, file=sys.stderr)
+    documents = len({problem.document for problem in refused.problems})
+    problems = plural(len(refused.problems), "problem")
+    print(f"{problems} in {plural(documents, 'document')}", file=sys.stderr)
+    return EXIT_CONFIG
+
+
+def show_error(error: ControlError) -> int:
+    codes = {
+        "unreachable": EXIT_UNREACHABLE,
+        "noAnswer": EXIT_UNREACHABLE,
+        "permission": EXIT_PERMISSION,
+        "usage": EXIT_USAGE,
+    }
+    return fail(str(error), codes.get(error.kind.value, EXIT_FAILED))
+
+
+def fail(message: str, code: int) -> int:
+    print(f"nsgd: {message}", file=sys.stderr)
+    return code
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,150 @@
+"""Verbs that run a daemon or ask one: run, boot, status, reload, stop."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import sys
+from pathlib import Path
+
+from nsgd.commands.common import (
+    EXIT_CONFIG,
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_PERMISSION,
+    REQUEST_TIMEOUT_S,
+    SOCKET_NAME,
+    AddVerb,
+    add_config,
+    add_runtime_dir,
+    directory,
+    fail,
+    plural,
+    show_error,
+)
+
+_RELOAD_TIMEOUT_S = 300.0
+_STOP_TIMEOUT_S = 30.0
+
+
+def add_verbs(verb: AddVerb) -> None:
+    """Add the verbs and their options."""
+    run = verb("run", _run, "run the daemon in the foreground")
+    add_config(run)
+    add_runtime_dir(run)
+    run.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=directory("STATE_DIRECTORY", "/var/lib/nsgd"),
+        help="where decision numbers are kept (%(default)s)",
+    )
+
+    status = verb("status", _status, "show what a running daemon decides and counts")
+    add_runtime_dir(status)
+    status.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    status.add_argument("--all", action="store_true", help="in the table, also what is zero")
+
+    boot = verb("boot", _boot, "load a policy's rules without a daemon: new flows wait for one")
+    add_config(boot)
+
+    reload = verb("reload", _reload, "have the daemon read its documents again, and wait")
+    reload.add_argument(
+        "--reevaluate",
+        action="store_true",
+        help="judge every open flow again, and cut those that are denied now",
+    )
+    add_runtime_dir(reload)
+
+    stop = verb("stop", _stop, "stop the daemon; its rules stay in place")
+    stop.add_argument(
+        "--remove-rules",
+        action="store_true",
+        help="remove the rules too, also those that a daemon left behind: all traffic then passes",
+    )
+    add_runtime_dir(stop)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from nsgd import daemon
+
+    return daemon.run(args.config, args.runtime_dir, args.state_dir)
+
+
+def _boot(args: argparse.Namespace) -> int:
+    from nsgd import daemon
+
+    return daemon.boot(args.config)
+
+
+def _status(args: argparse.Namespace) -> int:
+    from nsgd.observe.text import format_status
+    from nsgd.runtime.control_client import ControlError, request
+
+    try:
+        status = request(args.runtime_dir / SOCKET_NAME, "status", REQUEST_TIMEOUT_S)
+    except ControlError as error:
+        return show_error(error)
+    if args.output == "json":
+        print(json.dumps(status, indent=2))
+    else:
+        print(format_status(status, show_all=args.all))
+    return EXIT_OK
+
+
+def _reload(args: argparse.Namespace) -> int:
+    from nsgd.runtime.control_client import ControlError, ControlErrorKind, request
+
+    try:
+        result = request(
+            args.runtime_dir / SOCKET_NAME, "reload", _RELOAD_TIMEOUT_S, reevaluate=args.reevaluate
+        )
+    except ControlError as error:
+        if error.kind is not ControlErrorKind.REFUSED:
+            return show_error(error)
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        problems = plural(len(error.problems), "problem")
+        return fail(f"{error}, {problems}; the policy in force stays", EXIT_CONFIG)
+    print(f"policy {result['generation']} in force")
+    return EXIT_OK
+
+
+def _stop(args: argparse.Namespace) -> int:
+    from nsgd.runtime.control_client import ControlError, ControlErrorKind, DaemonProcess, request
+
+    path = args.runtime_dir / SOCKET_NAME
+    try:
+        with DaemonProcess(path) as process:
+            answer = request(path, "stop", REQUEST_TIMEOUT_S, removeRules=args.remove_rules)
+            has_ended = process.wait(_STOP_TIMEOUT_S)
+    except ControlError as error:
+        if error.kind is ControlErrorKind.UNREACHABLE and args.remove_rules:
+            return _remove_orphaned_rules()
+        return show_error(error)
+    if has_ended is False:
+        return fail(f"the daemon still runs after {_STOP_TIMEOUT_S:g} s", EXIT_FAILED)
+    print(f"{'stopped' if has_ended else 'stopping'}; {answer['rules']}")
+    return EXIT_OK
+
+
+def _remove_orphaned_rules() -> int:
+    from nsgd import daemon
+
+    try:
+        was_there = daemon.remove_rules()
+    except Exception as error:
+        # A refusal by the kernel; its class is known to the daemon's module only.
+        number = getattr(error, "number", None)
+        if not isinstance(number, int):
+            raise
+        if number not in (errno.EPERM, errno.EACCES):
+            return fail(str(error), EXIT_FAILED)
+        hint = "this needs CAP_NET_ADMIN, and no running daemon may own the table"
+        return fail(f"{error}; {hint}", EXIT_PERMISSION)
+    if was_there:
+        print("no daemon runs; the rules it left are removed: traffic passes unfiltered")
+    else:
+        print("no daemon runs, and there are no rules to remove")
+    return EXIT_OK

@@ -1,0 +1,46 @@
+"""Verbs about this host and in namespaces of their own: doctor, lab, bench."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+
+from nsgd.commands.common import (
+    EXIT_FAILED,
+    EXIT_OK,
+    SOCKET_NAME,
+    AddVerb,
+    add_config,
+    add_runtime_dir,
+)
+
+
+def add_verbs(verb: AddVerb, words: Sequence[str]) -> None:
+    """Add the verbs; options of lab and bench only where *words*, the arguments, name them."""
+    doctor = verb("doctor", _doctor, "say what this host offers, what is missing, and the way out")
+    add_config(doctor, is_required=False)
+    add_runtime_dir(doctor)
+    doctor.add_argument("-o", "--output", choices=("table", "json"), default="table")
+
+    lab = verb("lab", _in_namespaces, "try a policy with real packets in network namespaces")
+    bench = verb("bench", _in_namespaces, "measure nsgd beside other ways to filter")
+    # Their options are in modules that import the kernel's libraries.
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    if chosen in ("lab", "bench"):
+        import_module(f"nsgd.{chosen}.run").add_arguments(lab if chosen == "lab" else bench)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from nsgd.doctor.check import State
+    from nsgd.doctor.report import checks_as_json, checks_as_text, worst
+    from nsgd.doctor.run import examine
+
+    checks = examine(args.config or (), args.runtime_dir / SOCKET_NAME)
+    print(checks_as_json(checks) if args.output == "json" else checks_as_text(checks))
+    return EXIT_FAILED if worst(checks) is State.PROBLEM else EXIT_OK
+
+
+def _in_namespaces(args: argparse.Namespace) -> int:
+    code: int = import_module(f"nsgd.{args.verb}.run").run(args)
+    return code
