@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nsgd.wire import netlink
 
@@ -34,21 +36,23 @@ class QueueCounters:
     packets_seen: int
 
 
-# judge(payload, packet mark, incoming link, outgoing link) -> mark to accept with, or None
-Judge = Callable[[bytes, int, str | None, str | None], int | None]
+# Gives the packet its verdict.
+Handler = Callable[[Any], None]
 
 
 class PacketQueue:
-    """Hands each queued packet to a judge and gives the kernel its verdict."""
+    """Hands each queued packet to a handler."""
 
-    def __init__(self, number: int, length: int, judge: Judge, failed: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, length: int, handle: Handler, failed: Callable[[], None]
+    ) -> None:
         """Bind the queue.
 
         Args:
             number: Queue number of this network namespace.
             length: Packets that may wait before the kernel drops.
-            judge: Decides; an exception from it denies the packet.
-            failed: Called where the judge raised, with the exception being handled.
+            handle: Gives the verdict; an exception from it denies the packet.
+            failed: Called where it raised, with the exception being handled.
 
         Raises:
             QueueInUseError: Another process has the queue.
@@ -57,9 +61,8 @@ class PacketQueue:
         from netfilterqueue import NetfilterQueue
 
         self._number = number
-        self._judge = judge
+        self._handle = handle
         self._failed = failed
-        self._names: dict[int, str | None] = {0: None}
         self._queue = NetfilterQueue()
         try:
             self._queue.bind(
@@ -86,51 +89,27 @@ class PacketQueue:
         with socket.socket(fileno=os.dup(self._queue.get_fd())) as channel:
             channel.send(request)
 
-    def use_judge(self, judge: Judge) -> None:
-        """Decide every later packet with another judge."""
-        self._judge = judge
+    def use_handler(self, handle: Handler) -> None:
+        """Hand every later packet to another handler."""
+        self._handle = handle
 
     def run(self) -> None:
         """Serve packets until a signal handler raises."""
         self._queue.run(block=True)
 
-    def forget_links(self) -> None:
-        """Look link names up again: a link came, went or was renamed."""
-        self._names = {0: None}
-
     def close(self) -> None:
         """Give the queue up; what waits in it is dropped."""
         self._queue.unbind()
 
-    def _packet(self, packet) -> None:  # type: ignore[no-untyped-def]
+    def _packet(self, packet: Any) -> None:
         # The binding has no type information.
-        names = self._names
         try:
-            in_index, out_index = packet.indev, packet.outdev
-            in_link = names[in_index] if in_index in names else self._name(in_index)
-            out_link = names[out_index] if out_index in names else self._name(out_index)
-            mark = self._judge(packet.get_payload(), packet.get_mark(), in_link, out_link)
+            self._handle(packet)
         except Exception:
             # A bug must not let a packet through, nor one odd packet stop all others.
-            packet.drop()
+            with suppress(RuntimeError):  # the verdict was given before
+                packet.drop()
             self._failed()
-            return
-        if mark is None:
-            packet.drop()
-        else:
-            packet.set_mark(mark)
-            packet.accept()
-
-    def _name(self, index: int) -> str | None:
-        # A signal may have the names forgotten during the look-up: what was found then must not
-        # be taken into the new dictionary.
-        names = self._names
-        try:
-            name = socket.if_indextoname(index)
-        except OSError:
-            return None  # the link is gone; its packets are judged by address
-        names[index] = name
-        return name
 
 
 def read_queue_counters(number: int) -> QueueCounters | None:

@@ -2,6 +2,9 @@
 
 The supervisor owns the memory, so that counts outlive a worker. Each cell is an aligned 64-bit
 word with one writer; a reader sees the old or the new value.
+
+An outcome that recurs is counted in one cell of its own instead of in every cell that it adds to;
+a list beside it says which these are, and a reader adds both up.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ UNMANAGED_ACCEPTED = 5
 UNMANAGED_DROPPED = 6
 INTERNAL_ERRORS = 7
 DENIALS_WRITTEN = 8  # records ever written to the ring of denials
+OUTCOMES_USED = 9  # outcomes that have a cell of their own
 _FIRST_ENUMERATED = 16
 
 UNPARSABLE: Mapping[Unparsable, int] = {
@@ -38,6 +42,10 @@ FLOWS: Mapping[tuple[Direction, Access, Reason], int] = {
 }
 _FIRST_HIT = _FIRST_FLOW + len(FLOWS)
 
+MOST_OUTCOMES = 32768
+CELLS_OF_OUTCOME = 12  # the most that one outcome adds to; 0 ends a shorter list
+_OUTCOME_BYTES = MOST_OUTCOMES * (8 + 4 * CELLS_OF_OUTCOME)
+
 DENIAL_BYTES = 48
 DENIAL_RING_RECORDS = 1024
 DENIAL_RING_BYTES = DENIAL_BYTES * DENIAL_RING_RECORDS
@@ -51,9 +59,14 @@ class SharedCounters:
         self.descriptor = descriptor
         self._numbers = numbers
         self._memory = mmap.mmap(descriptor, _size_bytes(numbers))
-        first_denial = _size_bytes(numbers) - DENIAL_RING_BYTES
-        self.cells = memoryview(self._memory)[:first_denial].cast("Q")
-        self.denials = memoryview(self._memory)[first_denial:]  # nsgd.runtime.denials
+        memory = memoryview(self._memory)
+        first_outcome = 8 * (_FIRST_HIT + 2 * numbers)
+        first_list = first_outcome + 8 * MOST_OUTCOMES
+        first_denial = first_outcome + _OUTCOME_BYTES
+        self.cells = memory[:first_outcome].cast("Q")
+        self.outcomes = memory[first_outcome:first_list].cast("Q")
+        self.cells_of_outcomes = memory[first_list:first_denial].cast("I")
+        self.denials = memory[first_denial:]  # nsgd.runtime.denials
 
     @classmethod
     def create(cls, numbers: int) -> SharedCounters:
@@ -66,17 +79,28 @@ class SharedCounters:
         """The cell of decision number 0 of a direction; the others follow."""
         return _FIRST_HIT + (self._numbers if direction is Direction.INBOUND else 0)
 
-    def hits(self, direction: Direction, number: int) -> int:
-        """How often the rule of a decision number decided a table."""
-        return self.cells[self.first_hit_cell(direction) + number]
+    def totals(self) -> list[int]:
+        """What each cell has come to, outcomes added."""
+        totals = self.cells.tolist()
+        for outcome, count in enumerate(self.outcomes[: totals[OUTCOMES_USED]].tolist()):
+            if count:
+                for index in self.cells_of_outcome(outcome):
+                    totals[index] += count
+        return totals
+
+    def cells_of_outcome(self, outcome: int) -> tuple[int, ...]:
+        """The cells that an outcome adds to."""
+        first = outcome * CELLS_OF_OUTCOME
+        listed = self.cells_of_outcomes[first : first + CELLS_OF_OUTCOME].tolist()
+        return tuple(index for index in listed if index)
 
     def close(self) -> None:
         """Unmap and close."""
-        self.cells.release()
-        self.denials.release()
+        for view in (self.cells, self.outcomes, self.cells_of_outcomes, self.denials):
+            view.release()
         self._memory.close()
         os.close(self.descriptor)
 
 
 def _size_bytes(numbers: int) -> int:
-    return 8 * (_FIRST_HIT + 2 * numbers) + DENIAL_RING_BYTES
+    return 8 * (_FIRST_HIT + 2 * numbers) + _OUTCOME_BYTES + DENIAL_RING_BYTES

@@ -52,7 +52,7 @@ class Observer:
             if loaded is None or counters is None:
                 raise RuntimeError("no policy is in force yet")
             kernel = self._kernel_counters()
-            cells = counters.cells
+            cells = counters.totals()
             settings = loaded.settings
             in_force = self._rules_in_force(loaded)
             unmanaged_dropped = kernel.get("unmanaged_dropped", 0) + cells[cell.UNMANAGED_DROPPED]
@@ -87,7 +87,7 @@ class Observer:
                     for (group, rule, access), number in loaded.numbers.by_direction[
                         direction
                     ].items()
-                    for hits in (counters.hits(direction, number),)
+                    for hits in (cells[counters.first_hit_cell(direction) + number],)
                     if hits or (group, direction, rule, access) in in_force
                 ),
                 flows=tuple(

@@ -1,4 +1,4 @@
-"""The verdict path: from a queued packet's bytes to accept or drop and a mark.
+"""The verdict path: from a packet's bytes to accept or drop and a mark.
 
 One call decides one packet and counts it; it logs nothing, keeps nothing of the packet, and
 never waits. The decision is that of nsgd.policy.evaluate.decide, made of integers prepared at
@@ -18,13 +18,14 @@ from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
+from nsgd.runtime.paged_classes import PagedClasses
 from nsgd.runtime.worker_policy import WorkerPolicy
-from nsgd.wire.packet import parse_fields
+from nsgd.wire.packet import Fields, parse_fields
 
 _MOST_REMEMBERED = 16384  # about 6 MB
 
 
-class _Outcome(NamedTuple):
+class Outcome(NamedTuple):
     """What follows from a packet's header, links and request bits."""
 
     decision: int | None  # mark bits to accept with, None to drop
@@ -46,8 +47,8 @@ class VerdictPath:
         self._numbers = worker_policy.rule_numbers
         self._marks = worker_policy.rule_marks
         layout = MarkLayout(worker_policy.mark_mask)
-        self._others = ~worker_policy.mark_mask & 0xFFFFFFFF
-        self._requests = layout.requests
+        self.other_bits = ~worker_policy.mark_mask & 0xFFFFFFFF
+        self.requests = layout.requests
         self._is_reply = layout.is_reply
         self._is_open = layout.is_open
         self._is_each = layout.is_each
@@ -60,17 +61,18 @@ class VerdictPath:
         self._audit_denied = layout.inbound(AUDIT_DENIED)
         self._cells = counters.cells
         self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
-        self._starts_v4, self._classes_v4 = worker_policy.address_classes[4]
+        self.counters = counters
+        self.classes_v4 = PagedClasses(*worker_policy.address_classes[4])
         self._starts_v6, self._classes_v6 = worker_policy.address_classes[6]
-        self._link_class = worker_policy.link_classes.get
-        self._source_ports = memoryview(worker_policy.source_port_classes).cast("H")
-        self._destination_ports = memoryview(worker_policy.destination_port_classes).cast("H")
-        self._remembered: dict[tuple[object, ...], _Outcome] = {}
+        self.link_classes = worker_policy.link_classes
+        self.source_ports = worker_policy.source_port_classes
+        self.destination_ports = worker_policy.destination_port_classes
+        self._remembered: dict[tuple[object, ...], Outcome] = {}
 
     def judge(
         self, payload: bytes, mark: int, in_link: str | None, out_link: str | None
     ) -> int | None:
-        """Decide one packet.
+        """Decide any packet and count it.
 
         Args:
             payload: The packet from its IP header on, perhaps cut short.
@@ -84,25 +86,41 @@ class VerdictPath:
         packet = parse_fields(payload)
         if isinstance(packet, Unparsable):
             return self._deny_unparsable(packet, mark)
-        request = mark & self._requests
+        outcome = self.outcome(packet, mark & self.requests, in_link, out_link)
+        cells = self._cells
+        for index in outcome.counted:
+            cells[index] += 1
+        if self._audit_log is not None and outcome.denial is not None:
+            self._audit_log.write(PacketHeader(*packet), *outcome.denial)
+        if outcome.decision is None:
+            return None
+        return mark & self.other_bits | outcome.decision
+
+    def outcome(
+        self, packet: Fields, request: int, in_link: str | None, out_link: str | None
+    ) -> Outcome:
+        """What follows from a packet: remembered, or decided now; nothing is counted."""
         version, protocol, source, destination, source_port, destination_port, midstream = packet
         if version == 4:
-            starts, classes = self._starts_v4, self._classes_v4
+            classes = self.classes_v4.find(source), self.classes_v4.find(destination)
         else:
-            starts, classes = self._starts_v6, self._classes_v6
+            starts = self._starts_v6
+            classes = (
+                self._classes_v6[bisect_right(starts, source) - 1],
+                self._classes_v6[bisect_right(starts, destination) - 1],
+            )
         if request & self._is_reply:
             # The ports of an answer are those of its flow the other way round.
-            ports = self._destination_ports[source_port], self._source_ports[destination_port]
+            ports = self.destination_ports[source_port], self.source_ports[destination_port]
         else:
-            ports = self._source_ports[source_port], self._destination_ports[destination_port]
+            ports = self.source_ports[source_port], self.destination_ports[destination_port]
         key = (
-            classes[bisect_right(starts, source) - 1],
-            classes[bisect_right(starts, destination) - 1],
+            classes,
             ports,
             protocol,
             version,
-            self._link_class(in_link) if in_link else None,
-            self._link_class(out_link) if out_link else None,
+            self.link_classes.get(in_link) if in_link else None,
+            self.link_classes.get(out_link) if out_link else None,
             request,
             midstream,
         )
@@ -112,18 +130,15 @@ class VerdictPath:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[key] = outcome
-        cells = self._cells
-        for index in outcome.counted:
-            cells[index] += 1
-        if outcome.denial is not None and self._audit_log is not None:
-            self._audit_log.write(PacketHeader(*packet), *outcome.denial)
-        if outcome.decision is None:
-            return None
-        return mark & self._others | outcome.decision
+        return outcome
+
+    def is_told(self, outcome: Outcome) -> bool:
+        """Tell whether each packet of an outcome goes to the audit log."""
+        return outcome.denial is not None and self._audit_log is not None
 
     def _decide(
         self, packet: PacketHeader, request: int, in_link: str | None, out_link: str | None
-    ) -> _Outcome:
+    ) -> Outcome:
         if request & self._is_reply:
             # A flow is judged by its original direction, whichever side speaks first.
             packet = packet.reversed()
@@ -161,12 +176,12 @@ class VerdictPath:
             marks[Direction.OUTBOUND] | marks[Direction.INBOUND], request, counted
         )
 
-    def _without_table(self, decision: Decision, request: int, is_counted: bool) -> _Outcome:
+    def _without_table(self, decision: Decision, request: int, is_counted: bool) -> Outcome:
         if decision.access is None:
             # The kernel's sets were of another policy than ours for a moment.
             if self._accept_unmanaged or self._audit_log is not None:
-                return _Outcome(0, (cell.UNMANAGED_ACCEPTED, cell.ACCEPTED), None)
-            return _Outcome(None, (cell.UNMANAGED_DROPPED, cell.DROPPED), None)
+                return Outcome(0, (cell.UNMANAGED_ACCEPTED, cell.ACCEPTED), None)
+            return Outcome(None, (cell.UNMANAGED_DROPPED, cell.DROPPED), None)
         flow = cell.FLOWS[Direction.INBOUND, decision.access, decision.reason]
         if decision.access is Access.DENY:
             return self._denied(
@@ -185,17 +200,17 @@ class VerdictPath:
         request: int,
         counted: list[int],
         denial: tuple[Direction, int] | None = None,
-    ) -> _Outcome:
+    ) -> Outcome:
         # A packet judged by itself leaves no decision.
         kept = 0 if request & self._is_each else decision
-        return _Outcome(kept, (*counted, cell.ACCEPTED), denial)
+        return Outcome(kept, (*counted, cell.ACCEPTED), denial)
 
     def _denied(
         self, decision: int, request: int, counted: list[int], denial: tuple[Direction, int]
-    ) -> _Outcome:
+    ) -> Outcome:
         if self._audit_log is not None:
             return self._accepted(decision, request, counted, denial)
-        return _Outcome(None, (*counted, cell.DROPPED), denial)
+        return Outcome(None, (*counted, cell.DROPPED), denial)
 
     def _deny_unparsable(self, reason: Unparsable, mark: int) -> int | None:
         counted = [
@@ -205,10 +220,10 @@ class VerdictPath:
         ]
         outcome = self._denied(
             self._no_outbound | self._audit_denied,
-            mark & self._requests,
+            mark & self.requests,
             counted,
             (Direction.INBOUND, AUDIT_DENIED),
         )
         for index in outcome.counted:
             self._cells[index] += 1
-        return None if outcome.decision is None else mark & self._others | outcome.decision
+        return None if outcome.decision is None else mark & self.other_bits | outcome.decision

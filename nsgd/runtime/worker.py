@@ -19,6 +19,7 @@ from nsgd.kernel.queue import PacketQueue, QueueInUseError
 from nsgd.runtime import counters as cell
 from nsgd.runtime.channel import Channel, Message
 from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.packet_handler import packet_handler
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
 
@@ -50,7 +51,9 @@ class Worker:
             select.select([self._channel], [], [])
             self._read_channel()
         try:
-            self._queue = PacketQueue(queue_number, queue_length, self._path.judge, self._failed)
+            self._queue = PacketQueue(
+                queue_number, queue_length, packet_handler(self._path), self._failed
+            )
         except QueueInUseError as error:
             self._channel.send(Message("failed", text=str(error)))
             return 1
@@ -79,8 +82,9 @@ class Worker:
                 raise SystemExit(1) from None
             if message is None:
                 return
-            if message.kind == "links" and self._queue is not None:
-                self._queue.forget_links()
+            if message.kind == "links" and self._queue is not None and self._path is not None:
+                # With names of links looked up anew.
+                self._queue.use_handler(packet_handler(self._path))
             elif message.kind == "policy" and message.content is not None:
                 self._install(message.content)
 
@@ -90,9 +94,8 @@ class Worker:
         self._is_fail_open = policy.is_fail_open
         if self._queue is not None:
             # One reference: a packet is decided by the old policy or by the new one.
-            self._queue.use_judge(self._path.judge)
+            self._queue.use_handler(packet_handler(self._path))
             self._queue.set_fail_open(policy.is_fail_open)
-            self._queue.forget_links()
         self._counters.cells[cell.GENERATION] = policy.generation
         self._channel.send(Message("installed", policy.generation))
 

@@ -33,8 +33,8 @@ class WorkerPolicy:
     # Classes of addresses that no rule and no endpoint tells apart, on either side: starts, class.
     address_classes: Mapping[IPVersion, tuple[Sequence[int], Sequence[int]]]
     link_classes: Mapping[str, int]  # the same for links that bind a NIC
-    source_port_classes: bytes  # the class of each port, as native 16-bit numbers
-    destination_port_classes: bytes
+    source_port_classes: Sequence[int]  # the class of each port
+    destination_port_classes: Sequence[int]
 
     @classmethod
     def build(
@@ -84,8 +84,8 @@ class WorkerPolicy:
             self.rule_marks,
             self.address_classes,
             self.link_classes,
-            self.source_port_classes,
-            self.destination_port_classes,
+            array("H", self.source_port_classes).tobytes(),
+            array("H", self.destination_port_classes).tobytes(),
         )
         return marshal.dumps(plain)
 
@@ -93,8 +93,9 @@ class WorkerPolicy:
     def from_bytes(cls, data: bytes) -> WorkerPolicy:
         """The inverse of to_bytes."""
         # Written by the supervisor, over a descriptor that nobody else holds.
-        generation, policy, *rest = marshal.loads(data)  # noqa: S302
-        return cls(generation, CompiledPolicy.from_plain(policy), *rest)
+        generation, policy, *rest, source_ports, destination_ports = marshal.loads(data)  # noqa: S302
+        ports = (_smallest(array("H", classes)) for classes in (source_ports, destination_ports))
+        return cls(generation, CompiledPolicy.from_plain(policy), *rest, *ports)
 
 
 def _alike(policy: CompiledPolicy) -> list[int]:
@@ -122,10 +123,15 @@ def _address_classes(policy: CompiledPolicy, version: IPVersion) -> tuple[list[i
     return join_classes(maps)
 
 
-def _port_classes(classifiers: Iterable[Classifier]) -> bytes:
+def _port_classes(classifiers: Iterable[Classifier]) -> array[int]:
     starts, classes = join_classes((c.starts, c.rule_sets) for c in classifiers)
     table = array("H")
     for first, after, number in zip(starts, (*starts[1:], 65536), classes, strict=True):
         # No port is behind 65535, though a range that ends there says what would be.
         table.extend([number] * (min(after, 65536) - min(first, 65536)))
-    return table.tobytes()
+    return table
+
+
+def _smallest(classes: array[int]) -> Sequence[int]:
+    """As bytes where they fit, which are read in half the time."""
+    return bytes(classes.tolist()) if max(classes) < 256 else classes

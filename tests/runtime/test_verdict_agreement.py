@@ -6,17 +6,23 @@ import ipaddress
 import json
 import random
 import struct
+from collections import Counter
+from dataclasses import replace
+
+import pytest
 
 from nsgd.config.load import Document, load_documents
 from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP, PacketHeader
 from nsgd.model.rule import Access, Direction
-from nsgd.model.settings import DaemonSettings
+from nsgd.model.settings import DaemonSettings, Mode
 from nsgd.policy.compile import compile_policy
 from nsgd.policy.evaluate import decide
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.outcome_cells import OutcomeCells
+from nsgd.runtime.packet_handler import packet_handler
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
 from tests.oracle.generate import random_case
@@ -42,6 +48,120 @@ def to_bytes(header: PacketHeader) -> bytes:
         return struct.pack("!BBHHHBBHII", *fields, *addresses) + body
     start = struct.pack("!IHBB", 6 << 28, len(body), header.protocol, 64)
     return start + header.source.to_bytes(16, "big") + header.destination.to_bytes(16, "big") + body
+
+
+class FakePacket:
+    """A packet as the queue hands it over, and the verdict that it got."""
+
+    def __init__(self, payload: bytes, mark: int, indev: int, outdev: int) -> None:
+        self.indev, self.outdev = indev, outdev
+        self.verdict: str | None = None
+        self._payload, self._mark = payload, mark
+
+    def get_payload(self) -> bytes:
+        """The bytes."""
+        return self._payload
+
+    def get_mark(self) -> int:
+        """The mark, that of the verdict once there is one."""
+        return self._mark
+
+    def set_mark(self, mark: int) -> None:
+        """Change the mark."""
+        self._mark = mark
+
+    def accept(self) -> None:
+        """Only once."""
+        assert self.verdict is None
+        self.verdict = "accept"
+
+    def drop(self) -> None:
+        """Only once."""
+        assert self.verdict is None
+        self.verdict = "drop"
+
+
+class Links:
+    """Names of links by index, for what asks the kernel."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def index(self, name: str | None) -> int:
+        """The index of a name; 0 for none."""
+        if name is None:
+            return 0
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name) + 1
+
+    def name(self, index: int) -> str:
+        """As socket.if_indextoname()."""
+        return self.names[index - 1]
+
+
+@pytest.mark.parametrize("is_audit", [False, True])
+def test_the_handler_agrees_with_the_judge(monkeypatch: pytest.MonkeyPatch, is_audit: bool) -> None:
+    """Verdict, mark and every count, for plain packets and for bytes changed at random."""
+    settings = replace(SETTINGS, mode=Mode.AUDIT if is_audit else Mode.ENFORCE)
+    links = Links()
+    monkeypatch.setattr("socket.if_indextoname", links.name)
+    verdicts = Counter[str | None]()
+    short = 0
+    for seed in range(60):
+        document, packets = random_case(f"handler:{seed}", 40)
+        model = load_documents([Document("drawn.json", json.dumps(document).encode())]).model
+        policy = compile_policy(model)
+        numbers = DecisionNumbers().extended(policy, FIRST_RULE_NUMBER, LAYOUT.capacity)
+        built = WorkerPolicy.build(1, policy, numbers, settings)
+        by_judge = SharedCounters.create(LAYOUT.capacity)
+        by_handler = SharedCounters.create(LAYOUT.capacity)
+        judge = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), by_judge).judge
+        path = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), by_handler)
+        handle = packet_handler(path)
+        draw = random.Random(seed)
+        for packet in draw.choices(packets, k=400):
+            has_ports = packet.protocol in (TCP, UDP)
+            payload = bytearray(
+                to_bytes(
+                    PacketHeader(
+                        4 if packet.version == 4 else 6,
+                        packet.protocol,
+                        int(ipaddress.ip_address(packet.source)),
+                        int(ipaddress.ip_address(packet.destination)),
+                        packet.source_port if has_ports else 0,
+                        packet.destination_port if has_ports else 0,
+                        False,
+                    )
+                )
+            )
+            if draw.random() < 0.3:
+                payload[draw.choice((0, 2, 3, 6, 7, 9, 32 % len(payload), -1))] = draw.randrange(
+                    256
+                )
+            if draw.random() < 0.1:
+                del payload[draw.randrange(len(payload)) :]
+            mark = draw.choice((0, 0, 0, 0x4000, LAYOUT.is_open, LAYOUT.is_reply | LAYOUT.is_open))
+            queued = FakePacket(
+                bytes(payload), mark, links.index(packet.in_link), links.index(packet.out_link)
+            )
+            handle(queued)
+            expected = judge(bytes(payload), mark, packet.in_link, packet.out_link)
+            assert queued.verdict == ("drop" if expected is None else "accept"), (seed, packet)
+            if expected is not None:
+                assert queued.get_mark() == expected, (seed, packet)
+            verdicts[queued.verdict] += 1
+        used = by_handler.cells[cell.OUTCOMES_USED]
+        short += sum(by_handler.outcomes[:used])
+        totals = by_handler.totals()
+        totals[cell.OUTCOMES_USED] = 0
+        assert totals == by_judge.totals(), seed
+        # Another worker finds the outcomes of this one.
+        assert OutcomeCells(by_handler).get(by_handler.cells_of_outcome(0)) in (0, None)
+        by_judge.close()
+        by_handler.close()
+    assert short > 2000
+    assert min(verdicts["accept"], 1 if is_audit else verdicts["drop"]) > 0
 
 
 def test_agreement_on_drawn_policies() -> None:

@@ -1,0 +1,182 @@
+"""Gives each queued packet its verdict, new IPv4 flows of UDP and TCP by a short way.
+
+The short way is one function whose every name is local, one integer made of the classes of a
+packet's fields, one look-up, and one counter: what is left of a verdict when nothing is asked
+that has been answered before. Whatever it does not know is judged by VerdictPath.judge.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from struct import Struct
+from typing import Protocol
+
+from nsgd.model.packet import TCP, UDP
+from nsgd.runtime.outcome_cells import OutcomeCells
+from nsgd.runtime.verdict import VerdictPath
+from nsgd.wire.packet import Fields, parse_fields
+
+_MOST_REMEMBERED = 65536  # about 8 MB
+
+# First byte, total length, flags and fragment offset, protocol, addresses, ports: IPv4 without
+# options, and UDP or the beginning of TCP.
+_unpack_plain = Struct("!BxHxxHxBxxIIHH").unpack_from
+_FIRST_BYTE = 0x45
+_FRAGMENT_BITS = 0x3FFF
+_IP_BYTES = 20
+_UDP_BYTES = 28  # with the IP header
+_TCP_BYTES = 40
+_DATA_OFFSET, _FLAGS = 32, 33  # bytes of TCP behind such an IP header
+_FIN_SYN_RST_ACK = 0x17
+_SYN = 0x02
+
+
+class QueuedPacket(Protocol):
+    """What netfilterqueue hands over."""
+
+    @property
+    def indev(self) -> int:
+        """Index of the link by which it came; 0 for none."""
+
+    @property
+    def outdev(self) -> int:
+        """Index of the link by which it will leave; 0 for none."""
+
+    def get_payload(self) -> bytes:
+        """The packet from its IP header on, perhaps cut short."""
+
+    def get_mark(self) -> int:
+        """The packet mark."""
+
+    def set_mark(self, mark: int, /) -> None:
+        """Change the packet mark with the verdict."""
+
+    def accept(self) -> None:
+        """Let the packet go on."""
+
+    def drop(self) -> None:
+        """End it."""
+
+
+Handler = Callable[[QueuedPacket], None]
+
+
+def packet_handler(path: VerdictPath) -> Handler:
+    """A function that decides a queued packet and gives the kernel its verdict.
+
+    It knows the names of links for as long as none changes; after that a new one is made.
+    """
+    unpack = _unpack_plain
+    top, pages, first_page = (
+        path.classes_v4.top,
+        path.classes_v4.pages,
+        path.classes_v4.first_page,
+    )
+    source_ports, destination_ports = path.source_ports, path.destination_ports
+    tells_source_ports = max(source_ports) > 0
+    # Where the parts of the integer begin; a protocol takes 8 bits.
+    to_shift = 8 + max(destination_ports).bit_length()
+    from_shift = to_shift + first_page.bit_length()
+    port_shift = from_shift + first_page.bit_length()
+    link_shift = port_shift + max(source_ports).bit_length()
+    requests, other_bits = path.requests, path.other_bits
+    outcomes = path.counters.outcomes
+    outcome_cells = OutcomeCells(path.counters)
+    judge = path.judge
+    remembered: dict[int, tuple[int, int | None]] = {}
+    recall = remembered.get
+    names: dict[int, str | None] = {0: None}
+    # Both links of a packet as one number; no number where no link binds a NIC.
+    tells_links = bool(path.link_classes)
+    pairs: dict[tuple[int, int], int] = {}
+    pair_numbers: dict[tuple[int | None, int | None], int] = {}
+
+    def name(index: int) -> str | None:
+        if index not in names:
+            try:
+                names[index] = socket.if_indextoname(index)
+            except OSError:
+                return None  # the link is gone; its packets are judged by address
+        return names[index]
+
+    def pair_number(links: tuple[int, int]) -> int:
+        in_link, out_link = name(links[0]), name(links[1])
+        classes = (
+            path.link_classes.get(in_link) if in_link else None,
+            path.link_classes.get(out_link) if out_link else None,
+        )
+        pairs[links] = pair_numbers.setdefault(classes, len(pair_numbers))
+        return pairs[links]
+
+    def learn(key: int, fields: Fields, in_link: str | None, out_link: str | None) -> None:
+        outcome = path.outcome(fields, 0, in_link, out_link)
+        if path.is_told(outcome):
+            return
+        counted = outcome_cells.get(outcome.counted)
+        if counted is not None:
+            if len(remembered) >= _MOST_REMEMBERED:
+                remembered.clear()
+            remembered[key] = counted, outcome.decision
+
+    def handle(packet: QueuedPacket) -> None:
+        payload = packet.get_payload()
+        mark = packet.get_mark()
+        key = 0
+        if len(payload) >= _UDP_BYTES and not mark & requests:
+            first, total, fragment, protocol, source, destination, port, to_port = unpack(payload)
+            if (
+                first == _FIRST_BYTE
+                and not fragment & _FRAGMENT_BITS
+                and total >= _UDP_BYTES
+                and (
+                    protocol == UDP
+                    or (
+                        protocol == TCP
+                        and total >= _TCP_BYTES <= len(payload)
+                        and payload[_FLAGS] & _FIN_SYN_RST_ACK == _SYN
+                        and _TCP_BYTES <= _IP_BYTES + (payload[_DATA_OFFSET] >> 4 << 2) <= total
+                    )
+                )
+            ):
+                source_class = top[source >> 16]
+                if source_class >= first_page:
+                    source_class = pages[source_class - first_page][source & 0xFFFF]
+                to_class = top[destination >> 16]
+                if to_class >= first_page:
+                    to_class = pages[to_class - first_page][destination & 0xFFFF]
+                key = (
+                    source_class << from_shift
+                    | to_class << to_shift
+                    | destination_ports[to_port] << 8
+                    | protocol
+                )
+                if tells_source_ports:
+                    key |= source_ports[port] << port_shift
+                if tells_links:
+                    links = packet.indev, packet.outdev
+                    number = pairs.get(links)
+                    key |= (pair_number(links) if number is None else number) << link_shift
+                known = recall(key)
+                if known is not None:
+                    outcome, decision = known
+                    outcomes[outcome] += 1
+                    if decision is None:
+                        packet.drop()
+                    else:
+                        packet.set_mark(mark & other_bits | decision)
+                        packet.accept()
+                    return
+        in_link, out_link = name(packet.indev), name(packet.outdev)
+        verdict = judge(payload, mark, in_link, out_link)
+        if verdict is None:
+            packet.drop()
+        else:
+            packet.set_mark(verdict)
+            packet.accept()
+        if key:
+            fields = parse_fields(payload)
+            if isinstance(fields, tuple):
+                learn(key, fields, in_link, out_link)
+
+    return handle
