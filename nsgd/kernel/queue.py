@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nsgd.kernel.verdicts import Verdicts
 from nsgd.wire import netlink
 
 # The binding reads into 4096 bytes: a packet copied whole could be larger, would never reach
@@ -36,45 +37,55 @@ class QueueCounters:
     packets_seen: int
 
 
-# Gives the packet its verdict.
+# give(DROP or ACCEPT of nsgd.kernel.verdicts, packet id, mark)
+Give = Callable[[int, int, int], None]
+# Handles one packet of the binding and gives it its verdict.
 Handler = Callable[[Any], None]
 
 
 class PacketQueue:
     """Hands each queued packet to a handler."""
 
-    def __init__(
-        self, number: int, length: int, handle: Handler, failed: Callable[[], None]
-    ) -> None:
-        """Bind the queue.
+    def __init__(self, number: int, failed: Callable[[], None]) -> None:
+        """Open a socket for the queue, which is not bound yet.
 
         Args:
             number: Queue number of this network namespace.
-            length: Packets that may wait before the kernel drops.
-            handle: Gives the verdict; an exception from it denies the packet.
-            failed: Called where it raised, with the exception being handled.
-
-        Raises:
-            QueueInUseError: Another process has the queue.
+            failed: Called where the handler raised, with the exception being handled.
         """
         # Imported here: reading the counters needs no extension module.
         from netfilterqueue import NetfilterQueue
 
         self._number = number
-        self._handle = handle
+        self._handle: Handler | None = None
         self._failed = failed
         self._queue = NetfilterQueue()
+        self._verdicts = Verdicts(self._queue.get_fd(), number)
+        self.give: Give = self._verdicts.give
+
+    def bind(self, length: int, handle: Handler) -> None:
+        """Have the kernel's packets handled.
+
+        Args:
+            length: Packets that may wait before the kernel drops.
+            handle: Calls give(); an exception from it denies the packet.
+
+        Raises:
+            QueueInUseError: Another process has the queue.
+        """
+        self._handle = handle
         try:
             self._queue.bind(
-                number,
+                self._number,
                 self._packet,
                 max_len=length,
                 range=COPY_RANGE_BYTES,
                 sock_len=_RECEIVE_BUFFER_BYTES,
             )
         except OSError as error:
+            owner = _owner(self._number)
             raise QueueInUseError(
-                f"queue {number} cannot be bound: {error}{_owner(number)}"
+                f"queue {self._number} cannot be bound: {error}{owner}"
             ) from error
 
     def set_fail_open(self, is_open: bool) -> None:
@@ -94,8 +105,17 @@ class PacketQueue:
         self._handle = handle
 
     def run(self) -> None:
-        """Serve packets until a signal handler raises."""
-        self._queue.run(block=True)
+        """Serve packets until a signal handler raises. Raises OSError where verdicts are lost."""
+        poller = select.poll()
+        poller.register(self._queue.get_fd(), select.POLLIN)
+        serve, send = self._queue.run, self._verdicts.send
+        try:
+            while True:
+                serve(block=False)
+                send()
+                poller.poll()
+        finally:
+            send()
 
     def close(self) -> None:
         """Give the queue up; what waits in it is dropped."""
@@ -104,11 +124,12 @@ class PacketQueue:
     def _packet(self, packet: Any) -> None:
         # The binding has no type information.
         try:
-            self._handle(packet)
+            self._handle(packet)  # type: ignore[misc]  # bound with a handler
+        except OSError:
+            raise
         except Exception:
             # A bug must not let a packet through, nor one odd packet stop all others.
-            with suppress(RuntimeError):  # the verdict was given before
-                packet.drop()
+            packet.drop()
             self._failed()
 
 

@@ -36,6 +36,10 @@ class QueuedPacket(Protocol):
     """What netfilterqueue hands over."""
 
     @property
+    def id(self) -> int:
+        """The kernel's number of the packet."""
+
+    @property
     def indev(self) -> int:
         """Index of the link by which it came; 0 for none."""
 
@@ -49,21 +53,15 @@ class QueuedPacket(Protocol):
     def get_mark(self) -> int:
         """The packet mark."""
 
-    def set_mark(self, mark: int, /) -> None:
-        """Change the packet mark with the verdict."""
-
-    def accept(self) -> None:
-        """Let the packet go on."""
-
-    def drop(self) -> None:
-        """End it."""
-
 
 Handler = Callable[[QueuedPacket], None]
+# Verdict, packet id, mark.
+Give = Callable[[int, int, int], None]
+_DROP, _ACCEPT = 0, 1  # the kernel's NF_DROP and NF_ACCEPT
 
 
-def packet_handler(path: VerdictPath) -> Handler:
-    """A function that decides a queued packet and gives the kernel its verdict.
+def packet_handler(path: VerdictPath, give: Give) -> Handler:
+    """A function that decides a queued packet and calls *give* once.
 
     It knows the names of links for as long as none changes; after that a new one is made.
     """
@@ -162,18 +160,16 @@ def packet_handler(path: VerdictPath) -> Handler:
                     outcome, decision = known
                     outcomes[outcome] += 1
                     if decision is None:
-                        packet.drop()
+                        give(_DROP, packet.id, 0)
                     else:
-                        packet.set_mark(mark & other_bits | decision)
-                        packet.accept()
+                        give(_ACCEPT, packet.id, mark & other_bits | decision)
                     return
         in_link, out_link = name(packet.indev), name(packet.outdev)
         verdict = judge(payload, mark, in_link, out_link)
         if verdict is None:
-            packet.drop()
+            give(_DROP, packet.id, 0)
         else:
-            packet.set_mark(verdict)
-            packet.accept()
+            give(_ACCEPT, packet.id, verdict)
         if key:
             fields = parse_fields(payload)
             if isinstance(fields, tuple):

@@ -50,18 +50,18 @@ class Worker:
         while self._path is None:
             select.select([self._channel], [], [])
             self._read_channel()
+        queue = PacketQueue(queue_number, self._failed)
         try:
-            self._queue = PacketQueue(
-                queue_number, queue_length, packet_handler(self._path), self._failed
-            )
+            queue.bind(queue_length, packet_handler(self._path, queue.give))
         except QueueInUseError as error:
             self._channel.send(Message("failed", text=str(error)))
             return 1
-        self._queue.set_fail_open(self._is_fail_open)
+        queue.set_fail_open(self._is_fail_open)
+        self._queue = queue
         self._channel.send(Message("ready"))
         signal.signal(signal.SIGALRM, self._wake)
         signal.setitimer(signal.ITIMER_REAL, 0.001, _HEARTBEAT_S)
-        self._queue.run()
+        queue.run()
         return 0
 
     def _wake(self, signal_number: int, frame: FrameType | None) -> None:
@@ -84,7 +84,7 @@ class Worker:
                 return
             if message.kind == "links" and self._queue is not None and self._path is not None:
                 # With names of links looked up anew.
-                self._queue.use_handler(packet_handler(self._path))
+                self._queue.use_handler(packet_handler(self._path, self._queue.give))
             elif message.kind == "policy" and message.content is not None:
                 self._install(message.content)
 
@@ -94,7 +94,7 @@ class Worker:
         self._is_fail_open = policy.is_fail_open
         if self._queue is not None:
             # One reference: a packet is decided by the old policy or by the new one.
-            self._queue.use_handler(packet_handler(self._path))
+            self._queue.use_handler(packet_handler(self._path, self._queue.give))
             self._queue.set_fail_open(policy.is_fail_open)
         self._counters.cells[cell.GENERATION] = policy.generation
         self._channel.send(Message("installed", policy.generation))
