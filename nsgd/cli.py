@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from nsgd import __version__
-from nsgd.commands import daemon, documents, host
+from nsgd.commands import convert, daemon, documents, host, questions, tags
 from nsgd.commands.common import EXIT_CODES, EXIT_FAILED
 
 
@@ -51,5 +51,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     daemon.add_verbs(verb)
     documents.add_verbs(verb)
+    convert.add_verbs(verb)
+    questions.add_verbs(verb)
+    tags.add_verbs(verb)
     host.add_verbs(verb, words)
     return parser

@@ -30,9 +30,11 @@ from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.observer import Observer
 from nsgd.runtime.open_flows import RefusedByKernel
+from nsgd.runtime.policy_in_force import PolicyTeller
 from nsgd.runtime.says import rules_that_stay
 from nsgd.runtime.state import StateError
 from nsgd.runtime.supervisor import Supervisor
+from nsgd.runtime.tag_store import InstalledTags
 from nsgd.runtime.worker_process import WorkerError
 from nsgd.wire.conntrack import ConntrackEntry
 
@@ -120,7 +122,9 @@ def _configure_logging() -> None:
     )
 
 
-def run(config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int:
+def run(
+    config_files: Sequence[Path], runtime_dir: Path, state_dir: Path, tags: InstalledTags
+) -> int:
     """Run the daemon in the foreground until it is told to stop; returns the exit status."""
     _configure_logging()
     # A reload that is asked for during the start is this start.
@@ -131,19 +135,26 @@ def run(config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int
         log.error("%s; nsgd needs CAP_NET_ADMIN", error)
         return EXIT_PERMISSION
     with nft:
-        return _run(nft, config_files, runtime_dir, state_dir)
+        return _run(nft, config_files, runtime_dir, state_dir, tags)
 
 
-def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_dir: Path) -> int:
+def _run(
+    nft: NftTable,
+    config_files: Sequence[Path],
+    runtime_dir: Path,
+    state_dir: Path,
+    tags: InstalledTags,
+) -> int:
     table = GatewayTable(nft)
     supervisor = Supervisor(
-        config_files, state_dir, table, KernelFlows(), Notifier.from_environment()
+        config_files, state_dir, table, KernelFlows(), Notifier.from_environment(), tags
     )
     # Reading needs no ownership, and a scrape must not wait for a transaction's answer.
     reader = NftTable()
     observer = Observer(
         supervisor, partial(_read_counters, reader), _queue_state, lambda: table.is_owned
     )
+    teller = PolicyTeller(supervisor)
     links = LinkMonitor()
     control = None
     metrics = None
@@ -156,6 +167,7 @@ def _run(nft: NftTable, config_files: Sequence[Path], runtime_dir: Path, state_d
             runtime_dir / SOCKET_NAME,
             {
                 "status": lambda request: snapshot_as_json(observer.collect()),
+                "policy": lambda request: teller.answer(),
                 "reload": lambda request: {
                     "generation": supervisor.reload(reevaluate=request.get("reevaluate") is True)
                 },
@@ -228,7 +240,7 @@ def _stop(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
     return {"stopping": True, "rules": rules if removed else rules_that_stay(supervisor.settings)}
 
 
-def boot(config_files: Sequence[Path]) -> int:
+def boot(config_files: Sequence[Path], tags: InstalledTags) -> int:
     """Load a policy's rules without a worker; where that fails, rules that forward nothing.
 
     New flows are then dropped, or follow failureMode, until the daemon takes the table over.
@@ -238,7 +250,7 @@ def boot(config_files: Sequence[Path]) -> int:
     with NftTable() as nft:
         table = GatewayTable(nft)
         try:
-            loaded = load_policy(config_files, DecisionNumbers(), None)
+            loaded = load_policy(config_files, DecisionNumbers(), None, tags=tags)
             table.install(loaded, is_served=False)
         except (ConfigRefused, RefusedByKernel) as error:
             for problem in error.problems if isinstance(error, ConfigRefused) else (error,):

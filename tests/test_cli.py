@@ -21,6 +21,7 @@ from nsgd.kernel.error import KernelError
 from nsgd.observe.snapshot import snapshot_as_json
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.open_flows import RefusedByKernel
+from nsgd.runtime.tag_store import TagStore
 from tests.observe.snapshots import SNAPSHOT
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
@@ -257,9 +258,14 @@ def test_run_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert main(["run", "--config", "b", "a", "--config", "c"]) == 3
     state = str(tmp_path)
     assert main(["run", "--config", "a", "--runtime-dir", "r", "--state-dir", state]) == 3
-    assert calls == [
+    assert [arguments[:3] for arguments in calls] == [
         ([Path("b"), Path("a"), Path("c")], Path("/run/one"), Path("/var/lib/nsgd")),
         ([Path("a")], Path("r"), tmp_path),
+    ]
+    stores = [arguments[3] for arguments in calls]
+    assert [store.path for store in stores if isinstance(store, TagStore)] == [
+        Path("/var/lib/nsgd/service-tags"),
+        tmp_path / "service-tags",
     ]
 
 

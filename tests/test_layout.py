@@ -22,24 +22,32 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "model": set(),
     "wire": {"model"},
-    "config": {"model"},
+    "arm": set(),
+    "azure": {"model"},
+    "config": {"model", "azure"},
     "policy": {"model"},
+    "answers": {"model", "config", "policy"},
     "ruleset": {"model", "wire", "policy"},
     "kernel": {"model", "wire", "ruleset"},
     "observe": {"model"},
     # Without kernel: it is handed protocols. The worker binds its own queue.
     "runtime": BELOW_RUNTIME,
+    "tag_fetch": {"config", "runtime"},
     "lab": {"model", "config", "policy"},
     "bench": {"model", "config", "policy", "ruleset", "wire", "kernel", "lab"},
     "doctor": BELOW_RUNTIME | {"kernel", "runtime"},
     "daemon": BELOW_RUNTIME | {"kernel", "runtime", "lab"},
-    "commands": BELOW_RUNTIME | {"kernel", "runtime", "lab", "bench", "doctor", "daemon"},
+    "commands": BELOW_RUNTIME
+    | {"answers", "azure", "kernel", "runtime", "lab", "bench", "doctor", "daemon"},
     "cli": {"commands"},
     "__main__": {"cli"},
 }
 ALSO_MAY_IMPORT = {"nsgd.runtime.worker": ("nsgd.kernel.queue", "nsgd.kernel.process")}
 
-PURE_LAYERS = {"model", "config", "policy", "ruleset", "wire"}
+# The fetcher speaks with the internet: of the runtime it gets what installs a file, no more.
+OF_RUNTIME_ONLY = {"tag_fetch": "nsgd.runtime.tag"}
+
+PURE_LAYERS = {"arm", "model", "azure", "config", "policy", "answers", "ruleset", "wire"}
 EFFECTS = {
     "asyncio",
     "logging",
@@ -110,6 +118,8 @@ def violations(module: str, source: str, is_package: bool = False) -> list[str]:
             layers.add(layer)
             if layer not in {name, "__init__"} | MAY_IMPORT[name]:
                 problems.append(f"{module}: {name} may not import {imported}")
+            elif layer == "runtime" and not imported.startswith(OF_RUNTIME_ONLY.get(name, "")):
+                problems.append(f"{module}: {name} may import {OF_RUNTIME_ONLY[name]}* only")
             continue
         if name in PURE_LAYERS and root in EFFECTS:
             problems.append(f"{module}: {name} has no effects, but imports {imported}")
@@ -179,6 +189,8 @@ def test_every_module_is_seen() -> None:
         ("nsgd.runtime.worker", "from nsgd.lab.topology import build"),
         ("nsgd.lab.topology", "from nsgd.kernel.links import Link"),
         ("nsgd.lab.topology", "from nsgd.runtime.worker import Worker"),
+        ("nsgd.tag_fetch.fetch", "from nsgd.runtime.supervisor import Supervisor"),
+        ("nsgd.tag_fetch.fetch", "from nsgd.kernel import table"),
         ("nsgd.daemon", "from nsgd.cli import main"),
         ("nsgd.commands.daemon", "import nsgd.kernel.nft\nimport nsgd.runtime.worker"),
         ("nsgd.helpers", "import ast"),
@@ -199,6 +211,7 @@ def test_a_bad_import_is_caught(module: str, source: str) -> None:
         ("nsgd.runtime.worker", "from nsgd.kernel import queue"),
         ("nsgd.lab.traffic", "from scapy.layers.inet import IP"),
         ("nsgd.daemon", "import nsgd.kernel.nft\nimport nsgd.runtime.worker"),
+        ("nsgd.tag_fetch.fetch", "from nsgd.runtime.tag_install import install"),
         ("nsgd.cli", "from nsgd import __version__\nfrom nsgd.commands import daemon"),
     ],
 )

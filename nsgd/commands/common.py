@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nsgd.config.problem import ConfigRefused
     from nsgd.runtime.control_client import ControlError
+    from nsgd.runtime.tag_store import TagFile, TagStore
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -61,6 +62,37 @@ def add_runtime_dir(parser: argparse.ArgumentParser) -> None:
         default=directory("RUNTIME_DIRECTORY", "/run/nsgd"),
         help="where the daemon's control socket is (%(default)s)",
     )
+
+
+def add_state_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=directory("STATE_DIRECTORY", "/var/lib/nsgd"),
+        help="where decision numbers and installed service tags are kept (%(default)s)",
+    )
+
+
+def add_service_tags(parser: argparse.ArgumentParser) -> None:
+    """Options of every verb that loads documents: tag_source() makes use of them."""
+    add_state_dir(parser)
+    parser.add_argument(
+        "--service-tags",
+        metavar="PATH",
+        type=Path,
+        help="Microsoft's service tags: a file, or a directory of installed ones"
+        " (service-tags in the state directory)",
+    )
+
+
+def tag_source(args: argparse.Namespace) -> TagStore | TagFile:
+    """The service tags that the options name; nothing is read before it is asked."""
+    from nsgd.runtime.tag_store import DIRECTORY_NAME, TagStore, open_tags
+
+    if args.service_tags is not None:
+        return open_tags(args.service_tags)
+    return TagStore(args.state_dir / DIRECTORY_NAME)
 
 
 def directory(variable: str, default: str) -> Path:

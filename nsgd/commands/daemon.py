@@ -6,7 +6,6 @@ import argparse
 import errno
 import json
 import sys
-from pathlib import Path
 
 from nsgd.commands.common import (
     EXIT_CONFIG,
@@ -18,10 +17,11 @@ from nsgd.commands.common import (
     AddVerb,
     add_config,
     add_runtime_dir,
-    directory,
+    add_service_tags,
     fail,
     plural,
     show_error,
+    tag_source,
 )
 
 _RELOAD_TIMEOUT_S = 300.0
@@ -33,13 +33,7 @@ def add_verbs(verb: AddVerb) -> None:
     run = verb("run", _run, "run the daemon in the foreground")
     add_config(run)
     add_runtime_dir(run)
-    run.add_argument(
-        "--state-dir",
-        metavar="DIR",
-        type=Path,
-        default=directory("STATE_DIRECTORY", "/var/lib/nsgd"),
-        help="where decision numbers are kept (%(default)s)",
-    )
+    add_service_tags(run)
 
     status = verb("status", _status, "show what a running daemon decides and counts")
     add_runtime_dir(status)
@@ -48,6 +42,7 @@ def add_verbs(verb: AddVerb) -> None:
 
     boot = verb("boot", _boot, "load a policy's rules without a daemon: new flows wait for one")
     add_config(boot)
+    add_service_tags(boot)
 
     reload = verb("reload", _reload, "have the daemon read its documents again, and wait")
     reload.add_argument(
@@ -69,13 +64,13 @@ def add_verbs(verb: AddVerb) -> None:
 def _run(args: argparse.Namespace) -> int:
     from nsgd import daemon
 
-    return daemon.run(args.config, args.runtime_dir, args.state_dir)
+    return daemon.run(args.config, args.runtime_dir, args.state_dir, tag_source(args))
 
 
 def _boot(args: argparse.Namespace) -> int:
     from nsgd import daemon
 
-    return daemon.boot(args.config)
+    return daemon.boot(args.config, tag_source(args))
 
 
 def _status(args: argparse.Namespace) -> int:

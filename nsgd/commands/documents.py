@@ -7,13 +7,24 @@ import json
 import sys
 from pathlib import Path
 
-from nsgd.commands.common import EXIT_OK, AddVerb, plural, show_problems
+from nsgd.commands.common import (
+    EXIT_OK,
+    AddVerb,
+    add_service_tags,
+    plural,
+    show_problems,
+    tag_source,
+)
 
 
 def add_verbs(verb: AddVerb) -> None:
     """Add the verbs and their options."""
     check = verb("check", _check, "check documents and say what they declare")
     check.add_argument("files", metavar="PATH", type=Path, nargs="+", help="loaded as one")
+    check.add_argument(
+        "--notes", action="store_true", help="also tell what was left aside in Azure's JSON"
+    )
+    add_service_tags(check)
 
     verb("schema", _schema, "print the JSON Schema of policy documents")
 
@@ -25,21 +36,27 @@ def _check(args: argparse.Namespace) -> int:
     from nsgd.runtime.documents import read_documents
 
     try:
-        model = load_documents(read_documents(args.files)).model
+        loaded = load_documents(read_documents(args.files), tags=tag_source(args))
     except ConfigRefused as refused:
         return show_problems(refused)
+    model = loaded.model
+    if args.notes:
+        for note in loaded.notes:
+            print(f"note: {note}", file=sys.stderr)
     for warning in what_cannot_run(model):
         print(f"warning: {warning}; 'nsgd run' refuses this", file=sys.stderr)
     rules = sum(len(group.security_rules) for group in model.network_security_groups)
     counts = (
         (len(model.virtual_networks), "virtual network"),
         (len(model.network_interfaces), "network interface"),
+        *([(len(model.scale_sets), "scale set")] if model.scale_sets else []),
         (len(model.network_security_groups), "network security group"),
         (len(model.application_security_groups), "application security group"),
         (rules, "security rule"),
     )
     summary = ", ".join(plural(number, noun) for number, noun in counts)
-    print(f"{plural(len(args.files), 'document')}: {summary}")
+    hint = f" ({plural(len(loaded.notes), 'note')}: --notes)" if loaded.notes else ""
+    print(f"{plural(len(args.files), 'document')}: {summary}{hint}")
     return EXIT_OK
 
 

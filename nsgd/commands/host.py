@@ -13,6 +13,8 @@ from nsgd.commands.common import (
     AddVerb,
     add_config,
     add_runtime_dir,
+    add_service_tags,
+    tag_source,
 )
 
 
@@ -21,14 +23,16 @@ def add_verbs(verb: AddVerb, words: Sequence[str]) -> None:
     doctor = verb("doctor", _doctor, "say what this host offers, what is missing, and the way out")
     add_config(doctor, is_required=False)
     add_runtime_dir(doctor)
+    add_service_tags(doctor)
     doctor.add_argument("-o", "--output", choices=("table", "json"), default="table")
 
-    lab = verb("lab", _in_namespaces, "try a policy with real packets in network namespaces")
-    bench = verb("bench", _in_namespaces, "measure nsgd beside other ways to filter")
+    lab = verb("lab", _lab, "try a policy with real packets in network namespaces")
+    bench = verb("bench", _bench, "measure nsgd beside other ways to filter")
     # Their options are in modules that import the kernel's libraries.
     chosen = next((word for word in words if not word.startswith("-")), None)
     if chosen in ("lab", "bench"):
         import_module(f"nsgd.{chosen}.run").add_arguments(lab if chosen == "lab" else bench)
+    add_service_tags(lab)
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -36,11 +40,17 @@ def _doctor(args: argparse.Namespace) -> int:
     from nsgd.doctor.report import checks_as_json, checks_as_text, worst
     from nsgd.doctor.run import examine
 
-    checks = examine(args.config or (), args.runtime_dir / SOCKET_NAME)
+    checks = examine(args.config or (), args.runtime_dir / SOCKET_NAME, tag_source(args))
     print(checks_as_json(checks) if args.output == "json" else checks_as_text(checks))
     return EXIT_FAILED if worst(checks) is State.PROBLEM else EXIT_OK
 
 
-def _in_namespaces(args: argparse.Namespace) -> int:
-    code: int = import_module(f"nsgd.{args.verb}.run").run(args)
+def _lab(args: argparse.Namespace) -> int:
+    source = tag_source(args)
+    code: int = import_module("nsgd.lab.run").run(args, tags=source, service_tags=source.path)
+    return code
+
+
+def _bench(args: argparse.Namespace) -> int:
+    code: int = import_module("nsgd.bench.run").run(args)
     return code

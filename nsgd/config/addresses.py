@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from nsgd.config.problem import Refusal
-from nsgd.config.wording import closest, show
+from nsgd.config.wording import show
 from nsgd.model.address import Address, Prefix
-from nsgd.model.rule import AnyAddress, ServiceTag, TagAddress
+from nsgd.model.rule import AnyAddress, PlatformService, PlatformTag, ServiceTag, TagAddress
 
-RuleEntry = AnyAddress | TagAddress | Prefix
+
+@dataclass(frozen=True, slots=True)
+class UnresolvedTag:
+    """Text that only a catalogue of service tags can make something of."""
+
+    text: str
+
+
+RuleEntry = AnyAddress | TagAddress | PlatformTag | UnresolvedTag | Prefix
 
 # A document repeats few prefixes many times; each is parsed once. Refusals are not kept.
 _CACHED_TEXTS = 4096
@@ -20,15 +29,16 @@ _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(3[0-2]|[12]?[0-9]))?")
 
 _ANY = AnyAddress()
-_TAGS = {tag.value.lower(): TagAddress(tag) for tag in ServiceTag}
-_TAG_NAMES = tuple(tag.value for tag in ServiceTag)
-# The classic deployment model's spellings; INTERNET differs in case only.
-_CLASSIC_TAGS = {
-    "virtual_network": ServiceTag.VIRTUAL_NETWORK.value,
-    "azure_loadbalancer": ServiceTag.AZURE_LOAD_BALANCER.value,
+# The tags that no catalogue decides, even if one had entries of these names.
+_TAGS: dict[str, TagAddress | PlatformTag] = {
+    **{tag.value.lower(): TagAddress(tag) for tag in ServiceTag},
+    **{service.value.lower(): PlatformTag(service) for service in PlatformService},
 }
-_TAG_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
-_CODE = "SecurityRuleInvalidAddressPrefix"
+BUILT_IN_TAGS = tuple(tag.value for tag in (*ServiceTag, *PlatformService))
+# The names of a catalogue that cannot be an address in any notation.
+_TAG_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
+_ALL = frozenset(("any", "all"))
+INVALID_PREFIX = "SecurityRuleInvalidAddressPrefix"
 _EXAMPLE = "10.0.1.0/24 or 2001:db8::/32"
 
 
@@ -59,11 +69,13 @@ def parse_prefix(value: object) -> Prefix:
 def parse_rule_address(value: object) -> RuleEntry:
     """Read one entry of a rule's source or destination. Raises Refusal with Azure's code.
 
-    ``0.0.0.0/0`` is the IPv4 prefix: ``*`` alone means both families.
+    ``0.0.0.0/0`` is the IPv4 prefix: ``*`` alone means both families. What may be a tag of
+    Microsoft's file is an UnresolvedTag: the same text stands for a tag in one cloud and for
+    none in another.
     """
     if not isinstance(value, str):
         raise Refusal(
-            f"{_CODE}: {show(value)} is not text",
+            f"{INVALID_PREFIX}: {show(value)} is not text",
             f"write '*', a service tag, or a prefix such as {_EXAMPLE}",
         )
     return _parse_rule_text(value)
@@ -80,21 +92,16 @@ def _parse_rule_text(text: str) -> RuleEntry:
     try:
         return _read_prefix(text)
     except ValueError:
+        if _TAG_LIKE.fullmatch(text) and text.lower() not in _ALL:
+            return UnresolvedTag(text)
         raise _refuse_rule_text(text) from None
 
 
 def _refuse_rule_text(text: str) -> Refusal:
-    if text.lower() in ("any", "all"):
-        return Refusal(f"{_CODE}: {show(text)} is not an address prefix", "write '*'")
-    if not _TAG_LIKE.fullmatch(text):
-        refusal = _refuse_prefix(text)
-        return Refusal(f"{_CODE}: {refusal.message}", refusal.way_out)
-    meant = _CLASSIC_TAGS.get(text.lower()) or closest(text, _TAG_NAMES)
-    known = f"use one of {', '.join(_TAG_NAMES)}, or list the prefixes"
-    return Refusal(
-        f"{_CODE}: service tag {show(text)} is not supported yet",
-        f"did you mean {meant}? Otherwise {known}" if meant else known,
-    )
+    if text.lower() in _ALL:
+        return Refusal(f"{INVALID_PREFIX}: {show(text)} is not an address prefix", "write '*'")
+    refusal = _refuse_prefix(text)
+    return Refusal(f"{INVALID_PREFIX}: {refusal.message}", refusal.way_out)
 
 
 @lru_cache(_CACHED_TEXTS)

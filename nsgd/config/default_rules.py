@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from nsgd.config.groups import Group
-from nsgd.config.names import Names, fold
-from nsgd.config.report import Place, Report
-from nsgd.config.rule import assemble_rule
+from nsgd.config.names import fold
+from nsgd.config.report import Place
+from nsgd.config.rule import References, assemble_rule
 from nsgd.config.wording import show
 from nsgd.model.rule import DEFAULT_SECURITY_RULES, SecurityRule
 
@@ -21,14 +20,14 @@ _WAY_OUT = "remove defaultSecurityRules: every group has the six; a rule of your
 def check_default_rules(
     raw_rules: Sequence[Mapping[str, Any] | None],
     place: Place,
-    groups: Names[Group],
-    report: Report,
+    references: References,
 ) -> None:
     """Report whatever differs from the six, descriptions and the case of names apart.
 
     Source:
         azure-semantics.md 13.14.
     """
+    report = references.report
     missing = dict(_BY_NAME)
     for index, raw in enumerate(raw_rules):
         name: str | None = raw.get("name") if raw is not None else None
@@ -41,7 +40,7 @@ def check_default_rules(
         elif missing.pop(fold(name), None) is None:
             report.add(at.at("name"), f"{show(name)} is given twice", _WAY_OUT)
         else:
-            rule = assemble_rule(raw, at, groups, report)
+            rule = assemble_rule(raw, at, references)
             differing = [] if rule is None else _differing(rule, expected)
             if differing:
                 report.add(

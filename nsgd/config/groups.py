@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nsgd.config.declared import DeclaredNetwork
+from nsgd.config.limits import Limits
 from nsgd.config.names import Names
 from nsgd.config.report import Place, Report
 from nsgd.config.wording import show
@@ -21,6 +22,7 @@ class Group:
     name: str
     virtual_network: str | None = None
     reason: str = ""
+    ip_configurations: int = 0  # of the interfaces that have joined
 
 
 def declare_groups(
@@ -82,13 +84,22 @@ def check_one_network(
 
 
 def assemble_groups(
-    sections: Sequence[tuple[Place, Mapping[str, Any]]], groups: Names[Group]
+    sections: Sequence[tuple[Place, Mapping[str, Any]]],
+    groups: Names[Group],
+    limits: Limits,
+    report: Report,
 ) -> list[ApplicationSecurityGroup]:
     """The groups as values, once all members have joined."""
     result = []
-    for _, raw in sections:
+    for place, raw in sections:
         name: str | None = raw.get("name")
         group = groups.find(name) if name is not None else None
         if group is not None:
+            limits.check(
+                "ipConfigurationsPerApplicationSecurityGroup",
+                group.ip_configurations,
+                place,
+                report,
+            )
             result.append(ApplicationSecurityGroup(group.name, group.virtual_network))
     return result

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nsgd.config.declared import DeclaredNetwork, DeclaredSubnet
 from nsgd.config.groups import Group, join_group
+from nsgd.config.limits import Limits
 from nsgd.config.names import Names, fold
 from nsgd.config.report import Place, Report
 from nsgd.config.wording import show
 from nsgd.model.address import Address, Prefix
 from nsgd.model.network import NetworkInterface
-
-# Azure, Azure networking limits: application security groups of one IP configuration.
-MAXIMUM_GROUPS = 20
 
 # Azure, Virtual network FAQ: "Azure reserves the first four addresses and the last address, for a
 # total of five IP addresses within each subnet." Its smallest IPv4 subnet is a /29; in the longer
@@ -32,11 +31,13 @@ class InterfaceReader:
         security_groups: Names[str],
         groups: Names[Group],
         subnets: Sequence[DeclaredSubnet],
+        limits: Limits,
         report: Report,
     ) -> None:
         self._networks = networks
         self._security_groups = security_groups
         self._groups = groups
+        self._limits = limits
         self._report = report
         self._names: Names[None] = Names("network interface", report)
         self._subnets: dict[str, list[DeclaredSubnet]] = {}
@@ -60,11 +61,12 @@ class InterfaceReader:
             security_group = self._security_groups.resolve(
                 raw.get("networkSecurityGroup"), place, "networkSecurityGroup"
             )
-            subnet = self._subnet(raw.get("subnet"), place)
+            subnet = self.subnet(raw.get("subnet"), place)
             addresses = self._addresses(raw.get("privateIPAddresses") or (), subnet, place)
             groups: tuple[str, ...] = ()
             if entries := raw.get("applicationSecurityGroups"):
-                groups = self._join(entries, name, subnet, place.at("applicationSecurityGroups"))
+                at = place.at("applicationSecurityGroups")
+                groups = self.join(entries, name, subnet, len(addresses), at)
             if name is not None and subnet is not None:
                 result.append(
                     NetworkInterface(
@@ -76,9 +78,18 @@ class InterfaceReader:
                         security_group,
                         raw.get("enableIPForwarding") or False,
                         groups,
+                        raw.get("created"),
                     )
                 )
+        self._check_numbers()
         return result
+
+    def _check_numbers(self) -> None:
+        for name, count in Counter(network for network, _ in self._holders).items():
+            network = self._networks.find(name)
+            if network is not None:
+                key = "privateIPAddressesPerVirtualNetwork"
+                self._limits.check(key, count, network.place, self._report)
 
     def _bind(self, link: str, place: Place) -> None:
         # Link names are Linux's and compare with case.
@@ -90,11 +101,15 @@ class InterfaceReader:
                 "a link leads to one network interface only",
             )
 
-    def _subnet(self, reference: str | None, place: Place) -> DeclaredSubnet | None:
-        """Follow ``network/subnet``, or ``subnet`` where one network only has it."""
+    def subnet(self, reference: str | None, place: Place) -> DeclaredSubnet | None:
+        """Follow ``network/subnet``, or ``subnet`` where one network only has it.
+
+        None where there is none, which has then been reported.
+        """
         if reference is None:
             return None
-        network_name, slash, subnet_name = reference.partition("/")
+        # A network may be named GROUP/NAME; a subnet's name has no slash.
+        network_name, slash, subnet_name = reference.rpartition("/")
         if slash:
             network = self._networks.resolve(network_name, place, "subnet")
             return (
@@ -156,20 +171,17 @@ class InterfaceReader:
                 )
         return addresses
 
-    def _join(
+    def join(
         self,
         entries: Sequence[Mapping[str, Any] | None],
         name: str | None,
         subnet: DeclaredSubnet | None,
+        ip_configurations: int,
         place: Place,
     ) -> tuple[str, ...]:
-        if len(entries) > MAXIMUM_GROUPS:
-            self._report.add(
-                place,
-                f"{len(entries)} application security groups, and a network interface is in at "
-                f"most {MAXIMUM_GROUPS}",
-                "join groups, or use prefixes in the rules",
-            )
+        """The groups that *name* is a member of now; what is wrong has been reported."""
+        key = "applicationSecurityGroupsPerNetworkInterface"
+        self._limits.check(key, len(entries), place, self._report)
         joined: dict[str, None] = {}
         for index, entry in enumerate(entries):
             at = place.at(index)
@@ -180,6 +192,7 @@ class InterfaceReader:
                 self._report.add(at, f"{show(group.name)} is given twice", "keep one of them")
             elif subnet is not None:
                 join_group(group, show(name), subnet.network, at, self._report)
+                group.ip_configurations += ip_configurations
             joined[group.name] = None
         return tuple(joined)
 

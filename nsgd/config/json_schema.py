@@ -11,14 +11,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nsgd.config.addresses import parse_address, parse_prefix, parse_rule_address
+from nsgd.config.addresses import BUILT_IN_TAGS, parse_address, parse_prefix, parse_rule_address
 from nsgd.config.compound import Field, ListOf, NameOr, ObjectOf
+from nsgd.config.failsafe import parse_failsafe_source
 from nsgd.config.ports import parse_port_range
+from nsgd.config.rule_tags import parse_cloud
 from nsgd.config.schema import DOCUMENT
 from nsgd.config.schema_meanings import MEANINGS
 from nsgd.config.settings import parse_listen, parse_mark_mask
 from nsgd.config.shape import Boolean, Choice, Integer, Parsed, Shape, Text
-from nsgd.model.rule import ServiceTag
+from nsgd.config.subscription import parse_date
 
 JsonSchema = dict[str, Any]
 
@@ -31,6 +33,7 @@ _IPV6 = r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*"
 _ADDRESS = f"({_IPV4}|{_IPV6})"
 _PREFIX = f"({_IPV4}(/0*(3[0-2]|[12]?[0-9]))?|{_IPV6}(/0*(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)"
 _PORT = "(0|[1-9][0-9]{0,4})"
+_TAG = "[A-Za-z][A-Za-z0-9_.-]{0,127}"
 
 
 def _without_case(words: Mapping[str, object] | list[str]) -> str:
@@ -53,12 +56,18 @@ _PARSED: Mapping[Callable[[object], object], tuple[str, JsonSchema]] = {
         {
             "type": "string",
             "anyOf": [
-                {"enum": ["*", *(tag.value for tag in ServiceTag)]},
-                {"pattern": f"^({_without_case([tag.value for tag in ServiceTag])})$"},
+                {"enum": ["*", *BUILT_IN_TAGS]},
+                # Any other service tag: which there are, Microsoft's file says.
+                {"pattern": f"^(?!({_without_case(['any', 'all'])})$){_TAG}$"},
                 {"pattern": f"^{_PREFIX}$"},
             ],
         },
     ),
+    parse_failsafe_source: (
+        "failsafeSource",
+        {"type": "string", "pattern": rf"^(\*|{_PREFIX})$"},
+    ),
+    parse_cloud: ("cloud", {"type": "string", "pattern": "^[A-Za-z]{1,64}$"}),
     parse_port_range: (
         "portRange",
         {
@@ -72,6 +81,7 @@ _PARSED: Mapping[Callable[[object], object], tuple[str, JsonSchema]] = {
         "listen",
         {"type": "string", "pattern": rf"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):{_PORT}$"},
     ),
+    parse_date: ("date", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
     parse_mark_mask: (
         "markMask",
         {

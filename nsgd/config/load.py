@@ -7,28 +7,36 @@ at once and the caller keeps what it had.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from nsgd.azure.notes import notes_of
+from nsgd.azure.translate import NativeDocument, translate_documents
 from nsgd.config.declared import declare_networks
 from nsgd.config.groups import assemble_groups, declare_groups
 from nsgd.config.interfaces import InterfaceReader
+from nsgd.config.limits import check_numbers, read_limits
 from nsgd.config.names import Names
 from nsgd.config.networks import assemble_networks
 from nsgd.config.parse import ParsedDocument, parse_document
 from nsgd.config.peerings import check_peer_overlaps
+from nsgd.config.platform import assemble_platform
 from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.config.report import Place, Report, Source
+from nsgd.config.rule import References
+from nsgd.config.rule_tags import RuleTags, read_cloud
 from nsgd.config.rules import assemble_security_groups
+from nsgd.config.scale_sets import assemble_scale_sets
 from nsgd.config.schema import DOCUMENT
+from nsgd.config.sections import list_section, only_section
 from nsgd.config.settings import assemble_settings
 from nsgd.config.shape import Mistake
+from nsgd.config.subscription import assemble_subscription
+from nsgd.config.tag_catalogue import TagSource
 from nsgd.config.tree import Unreadable
 from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonSettings
-
-_Section = list[tuple[Place, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +49,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """What the documents declare, and how this host is to run it."""
+    """What the documents declare, and how this host is to run it.
+
+    *reading* holds the sections that say how documents are read, serviceTags and limits; *notes*
+    tell what was left aside in Azure's JSON.
+    """
 
     model: NetworkModel
     settings: DaemonSettings
+    reading: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class ReadDocuments:
@@ -69,7 +83,9 @@ class ReadDocuments:
 
 
 def load_documents(
-    documents: Sequence[Document], read_before: ReadDocuments | None = None
+    documents: Sequence[Document],
+    read_before: ReadDocuments | None = None,
+    tags: TagSource | None = None,
 ) -> LoadedConfig:
     """Load YAML or JSON documents as one: their lists are joined in the order given.
 
@@ -77,6 +93,7 @@ def load_documents(
         documents: At least one.
         read_before: What an earlier call read; this call's documents take its place if all of
             them are right.
+        tags: Where Microsoft's service tags files are; None is as good as none installed.
 
     Raises:
         ConfigRefused: with every problem of all documents, by document and line. No document at
@@ -97,71 +114,97 @@ def load_documents(
             parsed.append(parse_document(document.content))
         except Unreadable as unreadable:
             parsed.append(unreadable)
+    is_complete = not any(isinstance(result, Unreadable) for result in parsed)
+    trees = [None if isinstance(result, Unreadable) else result.tree for result in parsed]
+    # What Azure's JSON becomes depends on the other documents, so it is never kept.
+    translation = translate_documents(trees, is_complete)
+    natives = translation.documents
     sources = [
         Source(document.name)
         if isinstance(result, Unreadable)
-        else Source(document.name, result.text, result.tree)
-        for document, result in zip(documents, parsed, strict=True)
+        else Source(document.name, result.text, result.tree, native.origins if native else None)
+        for document, result, native in zip(documents, parsed, natives, strict=True)
     ]
-    report = Report(sources, not any(isinstance(result, Unreadable) for result in parsed))
+    report = Report(sources, is_complete)
+    for at, message, way_out in translation.findings.mistakes:
+        report.add_as_written(Place(*at), message, way_out)
     fields = [
-        _read(Place(index), result, report) if known_document is None else known_document[1]
-        for index, (result, known_document) in enumerate(zip(parsed, known, strict=True))
+        known_document[1]
+        if known_document is not None and native is None
+        else _read(Place(index), result, native, report)
+        for index, (result, known_document, native) in enumerate(
+            zip(parsed, known, natives, strict=True)
+        )
     ]
-    loaded = _assemble(fields, report)
+    loaded = _assemble(fields, tags, report)
     problems = report.problems()
     if problems:
         raise ConfigRefused(problems)
     contents = (document.content for document in documents)
-    before.keep(zip(contents, parsed, fields, strict=True))
-    return loaded
+    before.keep(
+        (content, result, read)
+        for content, result, read, native in zip(contents, parsed, fields, natives, strict=True)
+        if native is None
+    )
+    notes = notes_of(translation.findings, [document.name for document in documents])
+    return replace(loaded, notes=notes)
 
 
-def _read(place: Place, parsed: ParsedDocument | Unreadable, report: Report) -> Mapping[str, Any]:
+def _read(
+    place: Place,
+    parsed: ParsedDocument | Unreadable,
+    native: NativeDocument | None,
+    report: Report,
+) -> Mapping[str, Any]:
     """One document's fields as the tables read them; what is wrong is reported."""
     if isinstance(parsed, Unreadable):
         report.add(place, parsed.message, parsed.way_out, parsed.line)
         return {}
     for path, line, message, way_out in parsed.mistakes:
-        report.add(place.at(*path), message, way_out, line)
+        report.add_as_written(place.at(*path), message, way_out, line)
     mistakes: list[Mistake] = []
-    fields = DOCUMENT.read(parsed.tree, mistakes)
+    fields = DOCUMENT.read(parsed.tree if native is None else native.tree, mistakes)
     for mistake in mistakes:
         report.add(place.at(*reversed(mistake.path)), mistake.message, mistake.way_out)
     return fields or {}
 
 
-def _section(fields: Sequence[Mapping[str, Any]], key: str) -> _Section:
-    """The entries of one list in all documents, each with its place."""
-    return [
-        (Place(document, (key, index)), entry)
-        for document, of_document in enumerate(fields)
-        for index, entry in enumerate(of_document.get(key) or ())
-        if entry is not None
-    ]
-
-
-def _assemble(fields: Sequence[Mapping[str, Any]], report: Report) -> LoadedConfig:
+def _assemble(
+    fields: Sequence[Mapping[str, Any]], tags: TagSource | None, report: Report
+) -> LoadedConfig:
     """Build the model; it may lack what was reported, so it counts only without problems."""
-    security_groups = _section(fields, "networkSecurityGroups")
+    limits = read_limits(only_section(fields, "limits", report))
+    security_groups = list_section(fields, "networkSecurityGroups")
+    check_numbers("networkSecurityGroups", security_groups, limits, report)
     security_group_names: Names[str] = Names("network security group", report)
     for place, raw in security_groups:
         name: str | None = raw.get("name")
         if name is not None:
             security_group_names.declare(name, place, name)
 
-    network_sections = _section(fields, "virtualNetworks")
+    network_sections = list_section(fields, "virtualNetworks")
     network_names, declared = declare_networks(network_sections, report)
     networks = assemble_networks(
-        network_sections, declared, network_names, security_group_names, report
+        network_sections, declared, network_names, security_group_names, limits, report
     )
     check_peer_overlaps(networks, network_names, report)
 
-    group_sections = _section(fields, "applicationSecurityGroups")
+    group_sections = list_section(fields, "applicationSecurityGroups")
+    check_numbers("applicationSecurityGroups", group_sections, limits, report)
     groups = declare_groups(group_sections, network_names, report)
     subnets = [subnet for network in declared for subnet in network.all_subnets]
-    reader = InterfaceReader(network_names, security_group_names, groups, subnets, report)
-    interfaces = reader.assemble(_section(fields, "networkInterfaces"))
+    reader = InterfaceReader(network_names, security_group_names, groups, subnets, limits, report)
+    interfaces = reader.assemble(list_section(fields, "networkInterfaces"))
+    scale_sets = assemble_scale_sets(
+        list_section(fields, "scaleSets"), security_group_names, reader, report
+    )
+
+    cloud_section = only_section(fields, "serviceTags", report)
+    cloud = read_cloud(cloud_section)
+    may_judge = report.is_complete or cloud_section is not None
+    rule_tags = RuleTags(cloud, tags, report, may_judge)
+    references = References(groups, rule_tags, limits, report)
+    rules = assemble_security_groups(security_groups, references)
 
     daemon = [
         (Place(document, ("daemon",)), of_document["daemon"])
@@ -172,8 +215,20 @@ def _assemble(fields: Sequence[Mapping[str, Any]], report: Report) -> LoadedConf
         NetworkModel(
             tuple(networks),
             tuple(interfaces),
-            tuple(assemble_security_groups(security_groups, groups, report)),
-            tuple(assemble_groups(group_sections, groups)),
+            tuple(rules),
+            tuple(assemble_groups(group_sections, groups, limits, report)),
+            scale_sets=tuple(scale_sets),
+            service_tags=rule_tags.in_use(),
+            platform=assemble_platform(only_section(fields, "platformAddresses", report), report),
+            subscription=assemble_subscription(
+                only_section(fields, "subscription", report), report
+            ),
         ),
         assemble_settings(daemon, report),
+        {
+            key: of_document[key]
+            for key in ("serviceTags", "limits")
+            for of_document in fields
+            if of_document.get(key)
+        },
     )

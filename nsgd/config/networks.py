@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nsgd.config.declared import DeclaredNetwork, DeclaredSubnet, PlacedPrefix
+from nsgd.config.limits import Limits
 from nsgd.config.names import Names
 from nsgd.config.overlap import find_overlaps
 from nsgd.config.peerings import assemble_peerings
@@ -19,6 +20,7 @@ def assemble_networks(
     networks: Sequence[DeclaredNetwork],
     names: Names[DeclaredNetwork],
     security_groups: Names[str],
+    limits: Limits,
     report: Report,
 ) -> list[VirtualNetwork]:
     """The networks as values, after every check that concerns one of them alone."""
@@ -31,7 +33,7 @@ def assemble_networks(
                 "remove one of them",
             )
         subnets = _assemble_subnets(raw, network, security_groups, report)
-        peerings = assemble_peerings(raw, network, names, report)
+        peerings = assemble_peerings(raw, network, names, limits, report)
         result.append(
             VirtualNetwork(
                 network.name,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nsgd.config.declared import DeclaredNetwork
+from nsgd.config.limits import Limits
 from nsgd.config.names import Names, fold
 from nsgd.config.overlap import find_overlaps
 from nsgd.config.report import Report
@@ -17,11 +18,15 @@ def assemble_peerings(
     raw_network: Mapping[str, Any],
     network: DeclaredNetwork,
     names: Names[DeclaredNetwork],
+    limits: Limits,
     report: Report,
 ) -> list[Peering]:
     """One network's peerings as values."""
+    raw_peerings: Sequence[Mapping[str, Any] | None] = raw_network.get("peerings") or ()
+    place = network.place.at("peerings")
+    limits.check("peeringsPerVirtualNetwork", len(raw_peerings), place, report)
     peerings: dict[str, Peering] = {}
-    for index, raw in enumerate(raw_network.get("peerings") or ()):
+    for index, raw in enumerate(raw_peerings):
         if raw is None:
             continue
         place = network.place.at("peerings", index)

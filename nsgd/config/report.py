@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nsgd.azure.origins import Origins
 from nsgd.config.problem import Key, Problem, format_path
 from nsgd.config.tree import Lines, Unreadable
 from nsgd.config.wording import show
@@ -29,11 +30,15 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One document as far as it could be read; *text* and *tree* are None where it could not."""
+    """One document as far as it could be read; *text* and *tree* are None where it could not.
+
+    *origins* lead from the places that checking knows to the text, where that is not native.
+    """
 
     name: str
     text: str | None = None
     tree: object = None
+    origins: Origins | None = None
 
 
 class _Entry(NamedTuple):
@@ -57,14 +62,25 @@ class Report:
 
     def add(self, place: Place, message: str, way_out: str, line: int | None = None) -> None:
         """Note a problem; *line* where the caller already knows it."""
+        self.add_as_written(self._written(place), message, way_out, line)
+
+    def add_as_written(
+        self, place: Place, message: str, way_out: str, line: int | None = None
+    ) -> None:
+        """Note a problem whose place is one of the document's text."""
         self._entries.append(_Entry(place, message, way_out, line))
 
     def locate(self, place: Place, seen_from: Place) -> str:
         """Name a place in a message about another: with its document only where that differs."""
+        place, seen_from = self._written(place), self._written(seen_from)
         path = format_path(place.path)
         if place.document == seen_from.document:
             return path
         return f"{path} in {self._sources[place.document].name}"
+
+    def _written(self, place: Place) -> Place:
+        origins = self._sources[place.document].origins
+        return place if origins is None else Place(*origins.find(place.path))
 
     def problems(self) -> tuple[Problem, ...]:
         """All problems, by document and line."""
@@ -120,6 +136,8 @@ def _names(tree: object, path: tuple[Key, ...]) -> str:
     names: list[str] = []
     # A problem with a name itself shows that name already.
     steps = path[:-2] if path[-1:] == ("name",) else path
+    if isinstance(tree, dict) and isinstance(tree.get("name"), str) and steps and tree["name"]:
+        names.append(show(tree["name"]))  # one resource of Azure's JSON by itself
     for key in steps:
         if isinstance(tree, dict) and isinstance(key, str):
             tree = tree.get(key)

@@ -5,23 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nsgd.config.addresses import RuleEntry
+from nsgd.config.addresses import RuleEntry, UnresolvedTag
 from nsgd.config.groups import Group
+from nsgd.config.limits import Limits
 from nsgd.config.names import Names, fold
 from nsgd.config.overlap import find_overlaps
+from nsgd.config.platform_tags import check_platform_tags
 from nsgd.config.report import Place, Report
+from nsgd.config.rule_tags import RuleTags
 from nsgd.config.wording import show
 from nsgd.model.address import ALL_PORTS, PortRange, Prefix
 from nsgd.model.rule import (
+    AnyAddress,
     GroupMembers,
+    PlatformTag,
     PrefixList,
     RuleAddress,
     SecurityRule,
     TagAddress,
 )
 
-# Azure, Azure networking limits: application security groups as source or destination of a rule.
-MAXIMUM_GROUPS = 10
+
+class References(NamedTuple):
+    """What rules may refer to, how much of it, and where mistakes go."""
+
+    groups: Names[Group]
+    tags: RuleTags
+    limits: Limits
+    report: Report
 
 
 class Side(NamedTuple):
@@ -49,13 +60,16 @@ DESTINATION = _side("destination")
 
 
 def assemble_rule(
-    raw: Mapping[str, Any], place: Place, groups: Names[Group], report: Report
+    raw: Mapping[str, Any], place: Place, references: References
 ) -> SecurityRule | None:
     """The rule, or None where a part of it was refused, which has then been reported."""
-    source = read_address(raw, SOURCE, place, groups, report)
+    report = references.report
+    source = read_address(raw, SOURCE, place, references)
     source_ports = read_ports(raw, SOURCE, place, report)
-    destination = read_address(raw, DESTINATION, place, groups, report)
+    destination = read_address(raw, DESTINATION, place, references)
     destination_ports = read_ports(raw, DESTINATION, place, report)
+    if isinstance(source, PlatformTag) or isinstance(destination, PlatformTag):
+        check_platform_tags(raw, (source, destination), place, report)
     name = raw.get("name")
     priority = raw.get("priority")
     direction = raw.get("direction")
@@ -88,12 +102,17 @@ def assemble_rule(
 
 
 def read_address(
-    raw: Mapping[str, Any], side: Side, place: Place, groups: Names[Group], report: Report
+    raw: Mapping[str, Any], side: Side, place: Place, references: References
 ) -> RuleAddress | None:
     """One side's addresses, or None where they were refused, which has then been reported."""
     if side.prefix in raw and side.prefixes not in raw and side.groups not in raw:
         entry: RuleEntry | None = raw[side.prefix]
-        return PrefixList((entry,)) if isinstance(entry, Prefix) else entry
+        if isinstance(entry, Prefix):
+            return PrefixList((entry,))
+        if isinstance(entry, UnresolvedTag):
+            return references.tags.resolve(entry, place.at(side.prefix))
+        return entry
+    report = references.report
     given = [key for key in (side.prefix, side.prefixes, side.groups) if key in raw]
     if not given:
         # The API requires both sides; reading an absent one as '*' would widen a rule silently.
@@ -111,26 +130,29 @@ def read_address(
         )
         return None
     if side.groups in raw:
-        return _group_members(raw[side.groups], place.at(side.groups), groups, report)
-    return _prefix_list(raw[side.prefixes], place.at(side.prefixes), report)
+        return _group_members(raw[side.groups], place.at(side.groups), references)
+    return _prefix_list(raw[side.prefixes], place.at(side.prefixes), references)
 
 
 def _prefix_list(
-    entries: Sequence[RuleEntry | None], place: Place, report: Report
+    entries: Sequence[RuleEntry | None], place: Place, references: References
 ) -> RuleAddress | None:
+    report = references.report
     if len(entries) == 1:
         entry = entries[0]
+        if isinstance(entry, UnresolvedTag):
+            return references.tags.resolve(entry, place.at(0))
         return PrefixList((entry,)) if isinstance(entry, Prefix) else entry
     prefixes: list[tuple[Prefix, int]] = []
     for index, entry in enumerate(entries):
         if isinstance(entry, Prefix):
             prefixes.append((entry, index))
         elif entry is not None:
-            shown = show(entry.tag.value if isinstance(entry, TagAddress) else "*")
             # hashicorp/terraform-provider-azurerm issue 5617 quotes the service.
             report.add(
                 place.at(index),
-                f"SecurityRuleParameterContainsUnsupportedValue: {shown} in a list of several",
+                "SecurityRuleParameterContainsUnsupportedValue: "
+                f"{show(_text_of(entry))} in a list of several",
                 "write it alone, in a rule of its own",
             )
     for (outer, first), (inner, second) in find_overlaps(prefixes):
@@ -145,19 +167,26 @@ def _prefix_list(
     return PrefixList(tuple(prefix for prefix, _ in prefixes))
 
 
+def _text_of(entry: AnyAddress | TagAddress | PlatformTag | UnresolvedTag) -> str:
+    match entry:
+        case AnyAddress():
+            return "*"
+        case TagAddress(tag):
+            return tag.value
+        case PlatformTag(service):
+            return service.value
+        case UnresolvedTag(text):
+            return text
+
+
 def _group_members(
-    entries: Sequence[Mapping[str, Any] | None], place: Place, groups: Names[Group], report: Report
+    entries: Sequence[Mapping[str, Any] | None], place: Place, references: References
 ) -> RuleAddress | None:
-    if len(entries) > MAXIMUM_GROUPS:
-        report.add(
-            place,
-            f"{len(entries)} application security groups, and one side of a rule has at most "
-            f"{MAXIMUM_GROUPS}",
-            "use several rules",
-        )
+    report = references.report
+    references.limits.check("applicationSecurityGroupsPerRuleSide", len(entries), place, report)
     members: dict[str, str] = {}
     for index, entry in enumerate(entries):
-        group = groups.resolve(entry.get("name") if entry else None, place.at(index))
+        group = references.groups.resolve(entry.get("name") if entry else None, place.at(index))
         if group is None:
             continue
         if fold(group.name) in members:

@@ -6,31 +6,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nsgd.config.default_rules import DEFAULT_NAMES, check_default_rules
-from nsgd.config.groups import Group, check_one_network
-from nsgd.config.names import Names, fold
+from nsgd.config.groups import check_one_network
+from nsgd.config.names import fold
 from nsgd.config.report import Place, Report
-from nsgd.config.rule import assemble_rule
+from nsgd.config.rule import References, assemble_rule
 from nsgd.config.wording import show
 from nsgd.model.network import NetworkSecurityGroup
-from nsgd.model.rule import PrefixList, SecurityRule
-
-# Azure, Azure networking limits: of one network security group.
-MAXIMUM_RULES = 1000
-MAXIMUM_PREFIXES = 4000  # of all sources together, and of all destinations
+from nsgd.model.rule import GroupMembers, PrefixList, SecurityRule
 
 
 def assemble_security_groups(
-    sections: Sequence[tuple[Place, Mapping[str, Any]]],
-    groups: Names[Group],
-    report: Report,
+    sections: Sequence[tuple[Place, Mapping[str, Any]]], references: References
 ) -> list[NetworkSecurityGroup]:
-    """All groups, in the order of *sections*; *groups* knows the networks of its groups."""
+    """All groups, in the order of *sections*; the application security groups have members."""
     result = []
     for place, raw in sections:
-        rules = _assemble_rules(raw.get("securityRules") or (), place, groups, report)
+        rules = _assemble_rules(raw.get("securityRules") or (), place, references)
         defaults = raw.get("defaultSecurityRules")
         if defaults:
-            check_default_rules(defaults, place.at("defaultSecurityRules"), groups, report)
+            check_default_rules(defaults, place.at("defaultSecurityRules"), references)
         name: str | None = raw.get("name")
         if name is not None:
             result.append(
@@ -42,16 +36,13 @@ def assemble_security_groups(
 def _assemble_rules(
     raw_rules: Sequence[Mapping[str, Any] | None],
     group_place: Place,
-    groups: Names[Group],
-    report: Report,
+    references: References,
 ) -> list[SecurityRule]:
+    report = references.report
     rules_place = group_place.at("securityRules")
-    if len(raw_rules) > MAXIMUM_RULES:
-        report.add(
-            rules_place,
-            f"{len(raw_rules)} rules, and a network security group has at most {MAXIMUM_RULES}",
-            "join rules by lists of prefixes and ports, or use several groups",
-        )
+    references.limits.check(
+        "securityRulesPerNetworkSecurityGroup", len(raw_rules), rules_place, report
+    )
     rules: list[SecurityRule] = []
     by_name: dict[str, int] = {}
     by_priority: dict[tuple[object, int], int] = {}
@@ -74,11 +65,12 @@ def _assemble_rules(
                     f"taken by {show(other) if other else f'securityRules[{first}]'}",
                     "give each rule of a direction its own priority",
                 )
-        rule = assemble_rule(raw, place, groups, report)
+        rule = assemble_rule(raw, place, references)
         if rule is not None:
-            check_one_network(rule, place, groups, report)
             rules.append(rule)
-    _check_prefix_count(rules, rules_place, report)
+            if isinstance(rule.source, GroupMembers):
+                check_one_network(rule, place, references.groups, report)
+    _check_sums(rules, rules_place, references)
     return rules
 
 
@@ -101,17 +93,21 @@ def _check_name(
         )
 
 
-def _check_prefix_count(rules: Sequence[SecurityRule], place: Place, report: Report) -> None:
-    for side in ("source", "destination"):
-        count = 0
-        for rule in rules:
-            address = rule.source if side == "source" else rule.destination
-            if isinstance(address, PrefixList):
-                count += len(address.prefixes)
-        if count > MAXIMUM_PREFIXES:
-            report.add(
-                place,
-                f"{count} {side} prefixes, and a network security group has at most "
-                f"{MAXIMUM_PREFIXES}",
-                "use shorter prefixes, application security groups, or several groups",
-            )
+def _check_sums(rules: Sequence[SecurityRule], place: Place, references: References) -> None:
+    """Check what all rules of a network security group have together."""
+    limits, report = references.limits, references.report
+    groups: set[str] = set()
+    sources = destinations = 0
+    for rule in rules:
+        source, destination = rule.source, rule.destination
+        if isinstance(source, PrefixList):
+            sources += len(source.prefixes)
+        elif isinstance(source, GroupMembers):
+            groups.update(source.application_security_groups)
+        if isinstance(destination, PrefixList):
+            destinations += len(destination.prefixes)
+        elif isinstance(destination, GroupMembers):
+            groups.update(destination.application_security_groups)
+    limits.check("addressesPerSide", sources, place, report, "source")
+    limits.check("addressesPerSide", destinations, place, report, "destination")
+    limits.check("applicationSecurityGroupsPerNetworkSecurityGroup", len(groups), place, report)

@@ -6,16 +6,19 @@ import re
 
 from nsgd.config.addresses import parse_address, parse_prefix, parse_rule_address
 from nsgd.config.compound import Field, ListOf, NameOr, ObjectOf
+from nsgd.config.limits import LIMITS
+from nsgd.config.platform import PLATFORM_ADDRESSES, ObjectWithEmptyLists
 from nsgd.config.ports import parse_port_range
+from nsgd.config.rule_tags import DEFAULT_CLOUD, parse_cloud
 from nsgd.config.settings import SETTINGS
 from nsgd.config.shape import Boolean, Choice, Integer, Parsed, Shape, Text
+from nsgd.config.subscription import DATE, SUBSCRIPTION
 from nsgd.model.rule import HIGHEST_PRIORITY, LOWEST_PRIORITY, Access, Direction, Protocol
 
 # Keys that other releases or Azure's own exports have: refused, but not as a spelling mistake.
 LATER = frozenset(
     (
         "cloudServices",
-        "created",
         "defaultOutboundAccess",
         "dialect",
         "dnsSettings",
@@ -28,7 +31,6 @@ LATER = frozenset(
         "macAddress",
         "outputs",
         "parameters",
-        "platformAddresses",
         "properties",
         "provisioningState",
         "resourceGroup",
@@ -37,8 +39,6 @@ LATER = frozenset(
         "$schema",
         "securityAdminRules",
         "serviceEndpoints",
-        "serviceTags",
-        "subscription",
         "tags",
         "type",
         "variables",
@@ -51,10 +51,17 @@ MAXIMUM_DESCRIPTION_CHARACTERS = 140
 
 # Azure, Network security groups overview, Security rules: up to 80 characters, the first a letter
 # or number, the last a letter, number or underscore.
+_NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?"
 _NAME = Text(
     "a name of 1-80 letters, digits, '_', '.' and '-', which begins with a letter or digit "
     "and ends with a letter, digit or '_'",
-    re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?"),
+    re.compile(_NAME_PATTERN),
+)
+# Resources of two resource groups may have one name: GROUP/NAME tells them apart
+# (azure-semantics.md 13.16). Azure, Naming rules: a group has up to 90 characters.
+_RESOURCE_NAME = Text(
+    f"{_NAME.allowed}; before it GROUP/, a resource group, where two would clash",
+    re.compile(rf"(?:[A-Za-z0-9_.()-]{{1,90}}/)?{_NAME_PATTERN}"),
 )
 _REFERENCE = Text("a name")
 
@@ -107,7 +114,7 @@ DEFAULT_SECURITY_RULE = _rule("a default security rule", Integer(HIGHEST_PRIORIT
 NETWORK_SECURITY_GROUP = ObjectOf(
     "a network security group",
     {
-        "name": Field(_NAME, is_required=True),
+        "name": Field(_RESOURCE_NAME, is_required=True),
         "securityRules": Field(ListOf(SECURITY_RULE)),
         "defaultSecurityRules": Field(ListOf(DEFAULT_SECURITY_RULE)),
         "flushConnection": Field(Boolean(), default=False),
@@ -139,7 +146,7 @@ PEERING = ObjectOf(
 VIRTUAL_NETWORK = ObjectOf(
     "a virtual network",
     {
-        "name": Field(_NAME, is_required=True),
+        "name": Field(_RESOURCE_NAME, is_required=True),
         "addressSpace": Field(_PREFIXES, is_required=True),
         "subnets": Field(ListOf(SUBNET)),
         "peerings": Field(ListOf(NameOr(PEERING))),
@@ -152,22 +159,48 @@ VIRTUAL_NETWORK = ObjectOf(
 NETWORK_INTERFACE = ObjectOf(
     "a network interface",
     {
-        "name": Field(_NAME, is_required=True),
+        "name": Field(_RESOURCE_NAME, is_required=True),
         "subnet": Field(_REFERENCE, is_required=True),
         "privateIPAddresses": Field(ListOf(Parsed("an address", parse_address)), is_required=True),
         "link": Field(_LINK),
         "networkSecurityGroup": Field(_REFERENCE),
         "enableIPForwarding": Field(Boolean(), default=False),
         "applicationSecurityGroups": Field(_GROUP_NAMES),
+        "created": Field(DATE),
+    },
+    LATER,
+)
+
+SCALE_SET = ObjectOf(
+    "a scale set",
+    {
+        "name": Field(_RESOURCE_NAME, is_required=True),
+        "subnet": Field(_REFERENCE, is_required=True),
+        "privateIPAddressPrefixes": Field(_PREFIXES, is_required=True),
+        "networkSecurityGroup": Field(_REFERENCE),
+        "applicationSecurityGroups": Field(_GROUP_NAMES),
+        "created": Field(DATE),
     },
     LATER,
 )
 
 APPLICATION_SECURITY_GROUP = ObjectOf(
     "an application security group",
-    {"name": Field(_NAME, is_required=True), "virtualNetwork": Field(_REFERENCE)},
+    {"name": Field(_RESOURCE_NAME, is_required=True), "virtualNetwork": Field(_REFERENCE)},
     LATER,
 )
+
+_SERVICE_TAGS: Shape = ObjectOf(
+    "the serviceTags section",
+    {"cloud": Field(Parsed("the name of a cloud", parse_cloud), default=DEFAULT_CLOUD)},
+    LATER,
+)
+
+_LIMITS: Shape = ObjectOf("the limits section", LIMITS, LATER)
+
+_PLATFORM: Shape = ObjectWithEmptyLists("the platformAddresses section", PLATFORM_ADDRESSES, LATER)
+
+_SUBSCRIPTION: Shape = ObjectOf("the subscription section", SUBSCRIPTION, LATER)
 
 _SETTINGS: Shape = ObjectOf("the daemon section", SETTINGS, LATER)
 
@@ -176,8 +209,13 @@ DOCUMENT = ObjectOf(
     {
         "virtualNetworks": Field(ListOf(VIRTUAL_NETWORK)),
         "networkInterfaces": Field(ListOf(NETWORK_INTERFACE)),
+        "scaleSets": Field(ListOf(SCALE_SET)),
         "networkSecurityGroups": Field(ListOf(NETWORK_SECURITY_GROUP)),
         "applicationSecurityGroups": Field(ListOf(APPLICATION_SECURITY_GROUP)),
+        "serviceTags": Field(_SERVICE_TAGS),
+        "platformAddresses": Field(_PLATFORM),
+        "subscription": Field(_SUBSCRIPTION),
+        "limits": Field(_LIMITS),
         "daemon": Field(_SETTINGS),
     },
     LATER,

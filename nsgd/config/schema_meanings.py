@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nsgd.config.addresses import BUILT_IN_TAGS
+
 _SIDE = {
-    "AddressPrefix": "'*', an address, a prefix, or a service tag",
+    "AddressPrefix": "'*', an address, a prefix, or a service tag: "
+    f"{', '.join(BUILT_IN_TAGS)}, or one of Microsoft's file",
     "AddressPrefixes": "addresses and prefixes that do not overlap; a tag or '*' only alone",
     "ApplicationSecurityGroups": "up to ten names, instead of prefixes",
     "PortRange": "'*', a port, or a range such as 8000-8080",
@@ -17,9 +20,24 @@ MEANINGS: Mapping[str, str] = {
     # The document
     "virtualNetworks": "Address spaces, their subnets and peerings",
     "networkInterfaces": "NICs: the hosts behind this gateway",
-    "networkSecurityGroups": "Lists of rules, attached to subnets and network interfaces",
-    "applicationSecurityGroups": "Named sets of network interfaces, or those that a NIC is in",
+    "networkSecurityGroups": "Lists of rules, attached to subnets and network interfaces; under "
+    "limits, how many there may be",
+    "applicationSecurityGroups": "Named sets of network interfaces, or those that a NIC is in; "
+    "under limits, how many there may be",
+    "serviceTags": "Which of Microsoft's service tags files is used; in one document at most",
+    "limits": "Azure's limits, where yours are higher; in one document at most",
     "daemon": "How this host runs the policy; in one document at most",
+    "scaleSets": "Instances that come and go, by the prefixes of their addresses",
+    "platformAddresses": "Where the services of Azure's platform are; in one document at most",
+    "subscription": "Decides whether SMTP may be sent to the Internet; in one document at most",
+    # Platform addresses and the subscription
+    "host": "Addresses of DHCP, DNS, health probes and the agent; may be []",
+    "metadata": "Addresses of the instance metadata service; may be []",
+    "keyManagement": "Addresses of the key management service; may be []",
+    "loadBalancer": "What AzureLoadBalancer stands for; may be []",
+    "kind": "The subscription's offer",
+    "created": "The day on which it was created, as YYYY-MM-DD",
+    "smtpExempted": "From this day on new resources may send SMTP; EnterpriseDevTest only",
     # Virtual networks and subnets
     "addressSpace": "Prefixes of the network; they do not overlap one another",
     "subnets": "Subnets inside the address space",
@@ -34,6 +52,7 @@ MEANINGS: Mapping[str, str] = {
     # Network interfaces
     "subnet": "Its subnet, as NETWORK/SUBNET, or SUBNET where only one has the name",
     "privateIPAddresses": "Its addresses, inside its subnet and outside Azure's reserved ones",
+    "privateIPAddressPrefixes": "Whatever address in them no NIC has is an instance",
     "link": "The Linux link that leads to this NIC and to nothing else",
     "enableIPForwarding": "Whether it may send from addresses that are not its own",
     "virtualNetwork": "The network that all members are in",
@@ -51,6 +70,19 @@ MEANINGS: Mapping[str, str] = {
         for side in ("source", "destination")
         for key, meaning in _SIDE.items()
     },
+    # Which service tags
+    "cloud": "The cloud, as Microsoft's file names it",
+    # The limits section
+    "securityRulesPerNetworkSecurityGroup": "Rules of one network security group",
+    "addressesPerSide": "Addresses and prefixes of all sources, and of all destinations, in the "
+    "rules of one network security group",
+    "applicationSecurityGroupsPerNetworkInterface": "Groups that one NIC is in",
+    "applicationSecurityGroupsPerRuleSide": "Groups on one side of a rule",
+    "applicationSecurityGroupsPerNetworkSecurityGroup": "Different application security groups in "
+    "all rules of one network security group",
+    "ipConfigurationsPerApplicationSecurityGroup": "Addresses of all NICs in one group",
+    "peeringsPerVirtualNetwork": "Peerings of one network",
+    "privateIPAddressesPerVirtualNetwork": "Addresses of all NICs in one network",
     # The daemon section
     "roles": "The hooks that are guarded; the forward hook only",
     "engine": "Who decides first packets; a worker behind NFQUEUE",

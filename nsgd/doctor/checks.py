@@ -10,6 +10,7 @@ from nsgd.doctor.facts import Facts
 from nsgd.doctor.kernel_checks import kernel_checks
 from nsgd.doctor.neighbour_checks import neighbour_checks
 from nsgd.doctor.network_checks import network_checks
+from nsgd.doctor.tag_checks import service_tags_check
 from nsgd.ruleset.objects import TABLE
 
 
@@ -24,6 +25,7 @@ def _judge(facts: Facts) -> Iterator[Check]:
     yield from neighbour_checks(facts)
     yield from network_checks(facts)
     yield _policy(facts)
+    yield service_tags_check(facts)
     yield _queue_number(facts)
     yield _daemon(facts)
 
@@ -36,7 +38,9 @@ def _policy(facts: Facts) -> Check:
         return problem(name, f"refused: {first}{more}", "run 'nsgd check' on them")
     if facts.policy is None:
         return unknown(name, "none named", "name them with --config to have them looked at too")
-    return ok(name, f"{len(facts.policy.model.network_interfaces)} network interfaces declared")
+    model = facts.policy.model
+    scale_sets = f" and {len(model.scale_sets)} scale sets" if model.scale_sets else ""
+    return ok(name, f"{len(model.network_interfaces)} network interfaces{scale_sets} declared")
 
 
 def _queue_number(facts: Facts) -> Check:

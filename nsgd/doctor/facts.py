@@ -53,6 +53,17 @@ class QueueReader:
 
 
 @dataclass(frozen=True, slots=True)
+class TagFileSeen:
+    """An installed service tags file; *problem* is empty where the newest one can be used."""
+
+    cloud: str
+    change_number: int | None
+    age_s: float
+    problem: str = ""
+    is_previous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the documents declare."""
 
@@ -85,6 +96,7 @@ class Facts:
     is_daemon_absent: bool = False  # known not to run
     policy: Policy | None = None  # None where no documents were named
     policy_problems: tuple[str, ...] = ()
+    service_tags: tuple[TagFileSeen, ...] = ()
 
     @property
     def settings(self) -> DaemonSettings:

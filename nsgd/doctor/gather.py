@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nsgd.doctor.facts import Facts, Nftables, NftCommand, Policy
+from nsgd.doctor.facts import Facts, Nftables, NftCommand, Policy, TagFileSeen
 from nsgd.doctor.marks import flowtables, mark_uses
 from nsgd.doctor.queue_reader import read_queue_reader
 from nsgd.kernel.error import KernelError
@@ -47,6 +47,7 @@ def gather(
     status: Mapping[str, Any] | None = None,
     status_error: str = "",
     is_daemon_absent: bool = False,
+    service_tags: Sequence[TagFileSeen] = (),
 ) -> Facts:
     """Look at everything.
 
@@ -56,6 +57,7 @@ def gather(
         status: The running daemon's answer.
         status_error: Why there is none.
         is_daemon_absent: That no daemon listens is known.
+        service_tags: The installed service tags files.
     """
     nftables, nftables_error = _probe_nftables()
     links, routes = _read_links()
@@ -82,6 +84,7 @@ def gather(
         is_daemon_absent=is_daemon_absent,
         policy=policy,
         policy_problems=tuple(policy_problems),
+        service_tags=tuple(service_tags),
     )
 
 

@@ -7,19 +7,24 @@ from pathlib import Path
 
 from nsgd.config.load import load_documents
 from nsgd.config.problem import ConfigRefused
+from nsgd.config.tag_catalogue import TagSource
 from nsgd.doctor.check import Check
 from nsgd.doctor.checks import judge
-from nsgd.doctor.facts import Policy
+from nsgd.doctor.facts import Policy, TagFileSeen
 from nsgd.doctor.gather import gather
 from nsgd.runtime.control_client import ControlError, ControlErrorKind, request
 from nsgd.runtime.documents import read_documents
+from nsgd.runtime.tag_report import file_statuses
+from nsgd.runtime.tag_store import TagFile, TagStore
 
 _STATUS_TIMEOUT_S = 5.0
 
 
-def examine(config: Sequence[Path], socket_path: Path) -> tuple[Check, ...]:
-    """Examine this host; with documents also what they name."""
-    policy, problems = _load(config) if config else (None, ())
+def examine(
+    config: Sequence[Path], socket_path: Path, tags: TagStore | TagFile
+) -> tuple[Check, ...]:
+    """Examine this host; with documents also what they name, *tags* where they name some."""
+    policy, problems = _load(config, tags) if config else (None, ())
     status, error, is_absent = None, "", False
     try:
         status = request(socket_path, "status", _STATUS_TIMEOUT_S)
@@ -33,13 +38,23 @@ def examine(config: Sequence[Path], socket_path: Path) -> tuple[Check, ...]:
             status=status,
             status_error=error,
             is_daemon_absent=is_absent,
+            service_tags=[
+                TagFileSeen(
+                    file.cloud,
+                    None if file.catalogue is None else file.catalogue.change_number,
+                    file.age_s or 0.0,
+                    file.problem or "",
+                    file.is_previous,
+                )
+                for file in file_statuses(tags)
+            ],
         )
     )
 
 
-def _load(config: Sequence[Path]) -> tuple[Policy | None, tuple[str, ...]]:
+def _load(config: Sequence[Path], tags: TagSource) -> tuple[Policy | None, tuple[str, ...]]:
     try:
-        loaded = load_documents(read_documents(config))
+        loaded = load_documents(read_documents(config), tags=tags)
     except ConfigRefused as refused:
         return None, tuple(str(each) for each in refused.problems)
     return Policy(loaded.model, loaded.settings), ()

@@ -33,7 +33,8 @@ def decided_by(decision: Decision) -> str:
     reported = decision.reported
     if reported is None:
         return decision.reason.value
-    return f"{reported.network_security_group} {reported.direction.value} {reported.rule}"
+    named = reported.network_security_group, reported.direction.value, reported.rule
+    return " ".join(filter(None, named))
 
 
 def predicted_hits(decisions: Iterable[Decision]) -> Counter[RuleKey]:
@@ -49,7 +50,7 @@ def counted_hits(status: Mapping[str, Any]) -> Counter[RuleKey]:
     """Hits by rule as the daemon's status reports them."""
     hits: Counter[RuleKey] = Counter()
     for entry in status.get("ruleHits", ()):
-        key = (entry["networkSecurityGroup"], entry["direction"], entry["rule"])
+        key = (entry["networkSecurityGroup"] or "", entry["direction"], entry["rule"])
         hits[key] += int(entry["hits"])
     return hits
 

@@ -64,7 +64,7 @@ def format_counters(status: Mapping[str, Any]) -> str:
     """What the daemon counted: rules that were hit, flows, and its other numbers."""
     hits = [
         (
-            str(entry["networkSecurityGroup"]),
+            str(entry["networkSecurityGroup"] or "-"),
             str(entry["direction"]),
             str(entry["rule"]),
             str(entry["access"]),

@@ -18,6 +18,7 @@ from typing import Any
 
 from nsgd.config.load import Document, load_documents
 from nsgd.config.problem import ConfigRefused
+from nsgd.config.tag_catalogue import TagSource
 from nsgd.lab.expected import Expectation, ExpectedRefused, read_expected
 from nsgd.lab.netns import Lab, remove_leftovers
 from nsgd.lab.prediction import (
@@ -74,23 +75,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
 
 
-def run(args: argparse.Namespace, nsgd: Sequence[str] = NSGD) -> int:
+def run(
+    args: argparse.Namespace,
+    nsgd: Sequence[str] = NSGD,
+    *,
+    tags: TagSource | None = None,
+    service_tags: Path | None = None,
+) -> int:
     """Run the lab and return the exit code: 0 where everything matches.
 
     Args:
         args: What add_arguments declares.
         nsgd: The command under test.
+        tags: The service tags that the policy may name.
+        service_tags: Where they are, for the command under test.
     """
     try:
-        return _run(args, nsgd)
+        return _run(args, nsgd, tags, service_tags)
     except KeyboardInterrupt:
         return _fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
 
 
-def _run(args: argparse.Namespace, nsgd: Sequence[str]) -> int:
+def _run(
+    args: argparse.Namespace,
+    nsgd: Sequence[str],
+    tags: TagSource | None,
+    service_tags: Path | None,
+) -> int:
     try:
         content = args.config.read_bytes()
-        model = load_documents([Document(str(args.config), content)]).model
+        model = load_documents([Document(str(args.config), content)], tags=tags).model
         expectation = read_expected(args.expected.read_bytes(), hosts_of_model(model))
     except (OSError, ConfigRefused) as error:
         return _fail(str(error), EXIT_CONFIG)
@@ -98,7 +112,7 @@ def _run(args: argparse.Namespace, nsgd: Sequence[str]) -> int:
         return _fail("\n".join(f"{args.expected}: {p}" for p in refused.problems), EXIT_CONFIG)
     remove_leftovers()
     try:
-        outcome = run_lab(args.config, expectation, compile_policy(model), nsgd)
+        outcome = run_lab(args.config, expectation, compile_policy(model), nsgd, service_tags)
     except PermissionError as error:
         return _fail(f"the lab needs root: {error}", EXIT_PERMISSION)
     except (LabBroken, AgentFailed) as broken:
@@ -113,7 +127,11 @@ main = run
 
 
 def run_lab(
-    config: Path, expectation: Expectation, policy: CompiledPolicy, nsgd: Sequence[str] = NSGD
+    config: Path,
+    expectation: Expectation,
+    policy: CompiledPolicy,
+    nsgd: Sequence[str] = NSGD,
+    service_tags: Path | None = None,
 ) -> Outcome:
     """Build the lab, try everything twice, remove the lab. Raises LabBroken and DaemonFailed."""
     probes = all_probes(expectation.hosts, expectation.services)
@@ -127,7 +145,7 @@ def run_lab(
                 for o in broken[:_BROKEN_PAIRS_SHOWN]
             )
             raise LabBroken(f"{len(broken)} of {len(probes)} probes fail without it{shown}")
-        daemon = DaemonUnderTest(topology.gateway, config, Path(directory), nsgd)
+        daemon = DaemonUnderTest(topology.gateway, config, Path(directory), nsgd, service_tags)
         before = counted_hits(daemon.wait_until_ready())
         observations = traffic.send(probes)
         decisions = [decide_probe(policy, observation) for observation in observations]

@@ -35,6 +35,7 @@ class DaemonUnderTest:
         config: Path,
         directory: Path,
         nsgd: Sequence[str] = NSGD,
+        service_tags: Path | None = None,
     ) -> None:
         """Start it, with its runtime and state directories and its log in *directory*."""
         self._nsgd = list(nsgd)
@@ -49,6 +50,8 @@ class DaemonUnderTest:
         argv += [*self._nsgd, "run", "--config", str(config.resolve())]
         argv += ["--runtime-dir", str(self._runtime_directory)]
         argv += ["--state-dir", str(state_directory)]
+        if service_tags is not None and service_tags.exists():
+            argv += ["--service-tags", str(service_tags.resolve())]
         with self._log.open("wb") as log:
             self._process = namespace.popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=module_environment()

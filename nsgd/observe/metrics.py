@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from nsgd.observe.metrics_server import MetricsServer
+from nsgd.observe.service_tag_metrics import service_tag_metrics
 from nsgd.observe.snapshot import QueueState, Snapshot
 
 _WORKER = "0"
@@ -30,6 +31,7 @@ class SnapshotCollector(Collector):
         yield from _flows(snapshot)
         yield from _packets(snapshot)
         yield from _queue(snapshot.queue)
+        yield from service_tag_metrics(snapshot.service_tags)
 
 
 def metrics_registry(collect: Callable[[], Snapshot]) -> CollectorRegistry:
@@ -130,7 +132,8 @@ def _flows(snapshot: Snapshot) -> Iterator[Metric]:
     yield _counter(
         "nsgd_rule_hits",
         "First packets of flows for which a security rule decided its network security group;"
-        " a flow counts in each group that it consults, up to the first that denies.",
+        " a flow counts in each group that it consults, up to the first that denies."
+        " The label nsg is empty for platform rules ahead of all groups.",
         ("nsg", "direction", "rule", "access"),
         (
             (

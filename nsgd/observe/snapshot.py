@@ -19,7 +19,7 @@ from nsgd.model.rule import Access, Direction
 class RuleHits:
     """How often a security rule decided its network security group for a first packet."""
 
-    network_security_group: str
+    network_security_group: str  # empty for a platform rule that stands ahead of all groups
     direction: Direction
     rule: str
     access: Access
@@ -46,6 +46,17 @@ class QueueState:
     dropped_full: int
     dropped_socket: int  # the worker's receive buffer was full
     packets_seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTagsState:
+    """The service tags that rules in force name, and the file that their prefixes are from."""
+
+    cloud: str
+    change_number: int
+    age_s: float  # since the file was installed
+    is_previous: bool  # the newest file cannot be used
+    prefixes: Mapping[str, int]  # how many, by tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,7 @@ class Snapshot:
     foreign_marks: int
     table_owned: bool
     mark_mask: int
+    service_tags: ServiceTagsState | None = None  # None where rules name none
 
 
 def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -99,7 +111,7 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         "loadedAt": _iso_utc(snapshot.loaded_at_s),
         "ruleHits": [
             {
-                "networkSecurityGroup": entry.network_security_group,
+                "networkSecurityGroup": entry.network_security_group or None,
                 "direction": entry.direction.value,
                 "rule": entry.rule,
                 "access": entry.access.value,
@@ -152,6 +164,19 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "lastSucceeded": snapshot.last_reload_succeeded,
         },
         "table": {"owned": snapshot.table_owned, "markMask": f"{snapshot.mark_mask:#010x}"},
+        "serviceTags": _service_tags_as_json(snapshot.service_tags),
+    }
+
+
+def _service_tags_as_json(state: ServiceTagsState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {
+        "cloud": state.cloud,
+        "changeNumber": state.change_number,
+        "ageSeconds": int(state.age_s),
+        "isPrevious": state.is_previous,
+        "tags": [{"name": name, "prefixes": count} for name, count in state.prefixes.items()],
     }
 
 

@@ -18,7 +18,12 @@ def format_status(status: Mapping[str, Any], *, show_all: bool = False) -> str:
     packets = status["packets"]
     hits = sorted(
         status["ruleHits"],
-        key=lambda row: (-row["hits"], row["networkSecurityGroup"], row["direction"], row["rule"]),
+        key=lambda row: (
+            -row["hits"],
+            row["networkSecurityGroup"] or "",
+            row["direction"],
+            row["rule"],
+        ),
     )
     shown = [row for row in hits if show_all or row["hits"]]
     counts = [
@@ -40,7 +45,7 @@ def format_status(status: Mapping[str, Any], *, show_all: bool = False) -> str:
                     row["hits"],
                     row["access"],
                     row["direction"],
-                    row["networkSecurityGroup"],
+                    row["networkSecurityGroup"] or "-",
                     row["rule"],
                 )
                 for row in shown
@@ -92,6 +97,23 @@ def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _service_tags(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The row about service tags, where rules name some."""
+    tags = status.get("serviceTags")
+    if tags is None:
+        return []
+    previous = "; the newest file cannot be used, this is the one before" * tags["isPrevious"]
+    days = _plural(tags["ageSeconds"] // 86400, "day")
+    prefixes = sum(tag["prefixes"] for tag in tags["tags"])
+    return [
+        (
+            "service tags",
+            f"{tags['cloud']} {tags['changeNumber']}, {days} old;"
+            f" {_plural(len(tags['tags']), 'tag')} in use with {prefixes} prefixes{previous}",
+        )
+    ]
+
+
 def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     worker, queue, reloads, table = (status[key] for key in ("worker", "queue", "reloads", "table"))
     last = "" if reloads["lastSucceeded"] else "; the last one was refused, the policy before stays"
@@ -127,4 +149,5 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("owned" if table["owned"] else "not owned: others may change it")
             + f", mark mask {table['markMask']}",
         ),
+        *_service_tags(status),
     ]

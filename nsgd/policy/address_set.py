@@ -48,6 +48,12 @@ class AddressSet:
     ranges_v6: tuple[Range, ...] = ()
 
     @classmethod
+    def of_prefix(cls, prefix: Prefix) -> AddressSet:
+        """All addresses of one prefix."""
+        ranges = ((prefix.first, prefix.last),)
+        return cls(ranges) if prefix.version == 4 else cls(ranges_v6=ranges)
+
+    @classmethod
     def of_prefixes(cls, prefixes: Iterable[Prefix]) -> AddressSet:
         """All addresses of the prefixes."""
         by_version: dict[IPVersion, list[Range]] = {4: [], 6: []}
@@ -62,6 +68,15 @@ class AddressSet:
         for address in addresses:
             by_version[address.version].append((address.value, address.value))
         return cls(merge_ranges(by_version[4]), merge_ranges(by_version[6]))
+
+    @classmethod
+    def union(cls, sets: Iterable[AddressSet]) -> AddressSet:
+        """All addresses of all sets, merged once."""
+        parts = tuple(sets)
+        return cls(
+            merge_ranges(span for part in parts for span in part.ranges_v4),
+            merge_ranges(span for part in parts for span in part.ranges_v6),
+        )
 
     def ranges(self, version: IPVersion) -> tuple[Range, ...]:
         """Sorted disjoint ranges of one family."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
-from nsgd.model.address import PortRange
+from nsgd.model.address import Address, PortRange, Prefix
 from nsgd.model.network import NetworkModel, NetworkSecurityGroup, VirtualNetwork
+from nsgd.model.platform import PlatformAddresses
 from nsgd.model.rule import (
     DEFAULT_SECURITY_RULES,
+    LOWEST_PRIORITY,
     Access,
     AnyAddress,
     Direction,
     GroupMembers,
+    PlatformService,
     PlatformTag,
     PrefixList,
     Protocol,
@@ -22,61 +26,161 @@ from nsgd.model.rule import (
     TagAddress,
 )
 from nsgd.policy.address_set import ALL_ADDRESSES, AddressSet, Range, merge_ranges
-from nsgd.policy.service_tags import TagAddresses, mutual_peers, resolve_tags
+from nsgd.policy.group_members import group_addresses
+from nsgd.policy.service_tags import mutual_peers, resolve_tags
+
+ALL_PORT_RANGES: tuple[Range, ...] = ((0, 65535),)
+_DEFAULT_ROUTE = Prefix.parse("0.0.0.0/0")
+_KEY_MANAGEMENT_PORT = 1688
+# The ports that a tag stands for beside its addresses, on the side that names it.
+_TAG_PORTS = {PlatformService.DNS: 53, PlatformService.LKM: _KEY_MANAGEMENT_PORT}
+
+
+class RuleKind(Enum):
+    """Where a rule comes from; the value is the collection that Azure's answers name it in."""
+
+    USER = "securityRules"
+    DEFAULT = "defaultSecurityRules"
+    PLATFORM = "platformRules"
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveSecurityRule:
-    """A rule whose tags and groups have become addresses and whose ports are merged."""
+    """A rule whose tags and groups have become addresses and whose ports are merged.
 
-    name: str
-    priority: int
+    The last two fields are those of nsgd.policy.table.CompiledTable.
+    """
+
+    name: str  # of a platform rule with its collection: platformRules/NAME
+    priority: int  # 0 for a platform rule, which has none
     access: Access
     protocol: Protocol
     source: AddressSet
     source_ports: tuple[Range, ...]
     destination: AddressSet
     destination_ports: tuple[Range, ...]
+    kind: RuleKind = RuleKind.USER
+    is_silent: bool = False
+    is_final: bool = False
+
+
+class SharedAddresses:
+    """What rules of all virtual networks resolve to alike; each is resolved once."""
+
+    def __init__(self, model: NetworkModel) -> None:
+        platform = model.platform
+        self._platform = {
+            service: AddressSet.of_addresses(_platform_addresses(platform, service))
+            for service in PlatformService
+        }
+        self._published = {tag.name: tag.prefixes for tag in model.service_tags}
+        self._sets: dict[PrefixList | PublishedTag, AddressSet] = {}
+
+    def platform(self, service: PlatformService) -> AddressSet:
+        """The addresses of one service of the platform."""
+        return self._platform[service]
+
+    def addresses(self, side: PrefixList | PublishedTag) -> AddressSet:
+        """The addresses of prefixes, or of a tag of Microsoft's file."""
+        if isinstance(side, PrefixList) and len(side.prefixes) == 1:
+            return AddressSet.of_prefix(side.prefixes[0])
+        found = self._sets.get(side)
+        if found is None:
+            match side:
+                case PrefixList(prefixes):
+                    found = AddressSet.of_prefixes(prefixes)
+                case PublishedTag(name):
+                    found = AddressSet.of_prefixes(self._published[name])
+            self._sets[side] = found
+        return found
+
+
+def _platform_addresses(
+    platform: PlatformAddresses, service: PlatformService
+) -> tuple[Address, ...]:
+    match service:
+        case PlatformService.DNS:
+            return platform.host
+        case PlatformService.IMDS:
+            return platform.metadata
+        case PlatformService.LKM:
+            return platform.key_management
 
 
 class NetworkResolver:
     """Resolves rules in the eyes of one virtual network."""
 
-    def __init__(self, model: NetworkModel, network: VirtualNetwork) -> None:
-        self._tags: TagAddresses = resolve_tags(model, network)
-        # An application security group is the addresses of its members. A network that is not
-        # connected may use the same addresses for other machines, so its members do not count.
+    def __init__(
+        self,
+        model: NetworkModel,
+        network: VirtualNetwork,
+        shared: SharedAddresses | None = None,
+    ) -> None:
+        """Prepare for the rules of *model* in *network*; *shared* spares work for many."""
+        self._shared = shared or SharedAddresses(model)
+        self._tags = resolve_tags(model, network)
         reachable = {network.name, *(peer.name for peer in mutual_peers(model, network))}
-        members: dict[str, list[AddressSet]] = {}
-        for interface in model.network_interfaces:
-            if interface.virtual_network in reachable:
-                addresses = AddressSet.of_addresses(interface.private_ip_addresses)
-                for group in interface.application_security_groups:
-                    members.setdefault(group, []).append(addresses)
-        self._members = {
-            group: AddressSet(
-                merge_ranges(r for part in parts for r in part.ranges_v4),
-                merge_ranges(r for part in parts for r in part.ranges_v6),
+        self._members = group_addresses(model, reachable)
+        self._exemptions = tuple(self._exempting_rules(network))
+
+    @property
+    def exemptions(self) -> tuple[EffectiveSecurityRule, ...]:
+        """Allow outbound platform traffic, ahead of all but the rules that name its tags.
+
+        Source:
+            Azure, Network security groups overview, Azure platform considerations: "By default,
+            these services aren't subject to the configured network security groups unless targeted
+            by service tags specific to each service"; of licensing, "For deployments using default
+            route 0.0.0.0/0 configuration, this platform rule is disabled."
+        """
+        return self._exemptions
+
+    def _exempting_rules(self, network: VirtualNetwork) -> Iterator[EffectiveSecurityRule]:
+        exempted = [
+            ("AllowHostOutBound", PlatformService.DNS, Protocol.ANY, ALL_PORT_RANGES),
+            ("AllowMetadataOutBound", PlatformService.IMDS, Protocol.ANY, ALL_PORT_RANGES),
+        ]
+        if _DEFAULT_ROUTE not in network.routes:
+            ports: tuple[Range, ...] = ((_KEY_MANAGEMENT_PORT, _KEY_MANAGEMENT_PORT),)
+            exempted.append(
+                ("AllowKeyManagementOutBound", PlatformService.LKM, Protocol.TCP, ports)
             )
-            for group, parts in members.items()
-        }
+        for name, service, protocol, ports in exempted:
+            destination = self._shared.platform(service)
+            if destination != AddressSet():
+                yield EffectiveSecurityRule(
+                    name=f"{RuleKind.PLATFORM.value}/{name}",
+                    priority=0,
+                    access=Access.ALLOW,
+                    protocol=protocol,
+                    source=ALL_ADDRESSES,
+                    source_ports=ALL_PORT_RANGES,
+                    destination=destination,
+                    destination_ports=ports,
+                    kind=RuleKind.PLATFORM,
+                )
 
     def addresses(self, side: RuleAddress) -> AddressSet:
         """The addresses that one side of a rule stands for; empty for empty groups."""
         match side:
             case AnyAddress():
                 return ALL_ADDRESSES
-            case PrefixList(prefixes):
-                return AddressSet.of_prefixes(prefixes)
+            case PrefixList() | PublishedTag():
+                return self._shared.addresses(side)
             case TagAddress(tag):
                 return self._tags.addresses(tag)
-            case PublishedTag() | PlatformTag():
-                raise NotImplementedError
+            case PlatformTag(service):
+                return self._shared.platform(service)
             case GroupMembers(groups):
-                union = AddressSet()
-                for group in groups:
-                    union |= self._members.get(group, AddressSet())
-                return union
+                return self._members.of(groups)
+
+    def ports(self, side: RuleAddress, ports: tuple[PortRange, ...]) -> tuple[Range, ...]:
+        """The ports of one side of a rule; empty where its platform tag has none of them."""
+        merged = _merged_ports(ports)
+        port = _TAG_PORTS.get(side.service) if isinstance(side, PlatformTag) else None
+        if port is None:
+            return merged
+        return ((port, port),) if any(first <= port <= last for first, last in merged) else ()
 
     def resolve(self, rule: SecurityRule) -> EffectiveSecurityRule:
         """Resolve one rule."""
@@ -86,14 +190,19 @@ class NetworkResolver:
             access=rule.access,
             protocol=rule.protocol,
             source=self.addresses(rule.source),
-            source_ports=_merged_ports(rule.source_ports),
+            source_ports=self.ports(rule.source, rule.source_ports),
             destination=self.addresses(rule.destination),
-            destination_ports=_merged_ports(rule.destination_ports),
+            destination_ports=self.ports(rule.destination, rule.destination_ports),
+            kind=RuleKind.DEFAULT if rule.priority > LOWEST_PRIORITY else RuleKind.USER,
         )
 
 
 def _merged_ports(ports: tuple[PortRange, ...]) -> tuple[Range, ...]:
-    return merge_ranges((ports_range.first, ports_range.last) for ports_range in ports)
+    if len(ports) > 1:
+        merged = merge_ranges((each.first, each.last) for each in ports)
+    else:
+        merged = tuple((each.first, each.last) for each in ports)
+    return ALL_PORT_RANGES if merged == ALL_PORT_RANGES else merged
 
 
 def ordered_rules(group: NetworkSecurityGroup, direction: Direction) -> Iterator[SecurityRule]:
@@ -106,11 +215,27 @@ def ordered_rules(group: NetworkSecurityGroup, direction: Direction) -> Iterator
 def effective_security_rules(
     resolver: NetworkResolver, group: NetworkSecurityGroup, direction: Direction
 ) -> tuple[EffectiveSecurityRule, ...]:
-    """Resolve a group's rules of one direction; the last one matches every packet.
+    """Resolve a group's rules of one direction, in the order in which they are tried.
+
+    That is by ascending priority, but for platform traffic: outbound, the rules that deny it by
+    its tags come first and those that exempt it follow. The last rule matches every packet.
 
     Source:
         Azure, Network security groups overview: "Rules are processed in priority order, with
         lower numbers processed before higher numbers because lower numbers have higher
         priority. Once traffic matches a rule, processing stops."
     """
-    return tuple(resolver.resolve(rule) for rule in ordered_rules(group, direction))
+    rules = tuple(ordered_rules(group, direction))
+    if direction is Direction.INBOUND:
+        return tuple(resolver.resolve(rule) for rule in rules)
+    denials = [rule for rule in rules if _denies_platform_traffic(rule)]
+    others = [rule for rule in rules if rule not in denials] if denials else rules
+    return (
+        *(resolver.resolve(rule) for rule in denials),
+        *resolver.exemptions,
+        *(resolver.resolve(rule) for rule in others),
+    )
+
+
+def _denies_platform_traffic(rule: SecurityRule) -> bool:
+    return rule.access is Access.DENY and isinstance(rule.destination, PlatformTag)

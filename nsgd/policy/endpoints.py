@@ -1,18 +1,19 @@
 """Which declared resource a packet leaves and which it enters, by link and by address.
 
-A NIC that is bound to a link is known by it; any other resource is known by its address:
-a declared NIC, or else an undeclared resource of the subnet that holds the address.
+A NIC that is bound to a link is known by it; any other resource is known by its address: a
+declared NIC, or else an instance of a scale set, or else an undeclared resource of the subnet.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
-from nsgd.model.network import NetworkModel
+from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet
 from nsgd.policy.service_tags import mutual_peers
 
 NOT_DECLARED = -1
@@ -21,11 +22,14 @@ AMBIGUOUS = -2
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A NIC, or any undeclared resource of a subnet, with the tables that judge its traffic."""
+    """A NIC, any instance of a scale set, or any undeclared resource of a subnet.
 
-    name: str  # the NIC's name, or network/subnet
+    With the tables that judge its traffic.
+    """
+
+    name: str  # the NIC's or the scale set's name, or network/subnet
     virtual_network: int  # index in the model's order
-    outbound: tuple[int, ...]  # table indexes: the NIC's, then the subnet's
+    outbound: tuple[int, ...]  # table indexes: those ahead, the NIC's, then the subnet's
     inbound: tuple[int, ...]  # table indexes: the subnet's, then the NIC's
 
 
@@ -107,64 +111,83 @@ class EndpointMap:
         return cls(tuple(Endpoint(*parts) for parts in endpoints), *rest)
 
 
+def _none_ahead(network: str, created: date | None) -> tuple[int, ...]:
+    return ()
+
+
 def build_endpoint_map(
-    model: NetworkModel, tables: Mapping[tuple[str, str], tuple[int, int]]
+    model: NetworkModel,
+    tables: Mapping[tuple[str, str], tuple[int, int]],
+    ahead_of_outbound: Callable[[str, date | None], tuple[int, ...]] = _none_ahead,
 ) -> EndpointMap:
     """Build the map.
 
     Args:
         model: The loaded networks.
         tables: Outbound and inbound table index by (virtual network, network security group).
+        ahead_of_outbound: Tables to ask before those of the groups about what leaves a resource,
+            by its virtual network and the day of its creation, where that is known.
     """
     endpoints: list[Endpoint] = []
     by_link: dict[str, int] = {}
     spans: dict[IPVersion, list[_Span]] = {4: [], 6: []}
     network_index = {network.name: i for i, network in enumerate(model.virtual_networks)}
     subnet_groups: dict[tuple[str, str], str | None] = {}
+    # Many resources are judged alike: their tables are put together once.
+    judged_by: dict[tuple[object, ...], tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
-    def add(name: str, network: str, nic_group: str | None, subnet_group: str | None) -> int:
-        from_nic = [tables[network, group] for group in (nic_group, subnet_group) if group]
-        endpoints.append(
-            Endpoint(
-                name,
-                network_index[network],
-                outbound=tuple(outbound for outbound, _ in from_nic),
-                inbound=tuple(inbound for _, inbound in reversed(from_nic)),
+    def add(
+        name: str,
+        network: str,
+        nic_group: str | None,
+        subnet_group: str | None,
+        created: date | None = None,
+    ) -> int:
+        key = (network, nic_group, subnet_group, created)
+        found = judged_by.get(key)
+        if found is None:
+            from_nic = [tables[network, group] for group in (nic_group, subnet_group) if group]
+            ahead = ahead_of_outbound(network, created)
+            found = judged_by[key] = (
+                (*ahead, *(outbound for outbound, _ in from_nic)),
+                tuple(inbound for _, inbound in reversed(from_nic)),
             )
-        )
+        endpoints.append(Endpoint(name, network_index[network], *found))
         return len(endpoints) - 1
 
-    for interface_owner in model.virtual_networks:
-        for subnet in interface_owner.subnets:
+    for owner in model.virtual_networks:
+        network = network_index[owner.name]
+        for subnet in owner.subnets:
             group = subnet.network_security_group
-            subnet_groups[interface_owner.name, subnet.name] = group
-            index = add(f"{interface_owner.name}/{subnet.name}", interface_owner.name, None, group)
+            subnet_groups[owner.name, subnet.name] = group
+            index = add(f"{owner.name}/{subnet.name}", owner.name, None, group)
             for prefix in subnet.address_prefixes:
                 spans[prefix.version].append(
-                    _Span(
-                        prefix.first,
-                        prefix.last,
-                        network_index[interface_owner.name],
-                        index,
-                        is_interface=False,
-                    )
+                    _Span(prefix.first, prefix.last, network, index, _SUBNET)
                 )
-    for interface in model.network_interfaces:
-        network = interface.virtual_network
+    resources: tuple[ScaleSet | NetworkInterface, ...] = (
+        *model.scale_sets,
+        *model.network_interfaces,
+    )
+    for resource in resources:
+        network = network_index[resource.virtual_network]
         index = add(
-            interface.name,
-            network,
-            interface.network_security_group,
-            subnet_groups[network, interface.subnet],
+            resource.name,
+            resource.virtual_network,
+            resource.network_security_group,
+            subnet_groups[resource.virtual_network, resource.subnet],
+            resource.created,
         )
-        if interface.link is not None:
-            by_link[interface.link] = index
-        for address in interface.private_ip_addresses:
-            spans[address.version].append(
-                _Span(
-                    address.value, address.value, network_index[network], index, is_interface=True
+        if isinstance(resource, ScaleSet):
+            for prefix in resource.private_ip_address_prefixes:
+                spans[prefix.version].append(
+                    _Span(prefix.first, prefix.last, network, index, _SCALE_SET)
                 )
-            )
+            continue
+        if resource.link is not None:
+            by_link[resource.link] = index
+        for version, value in resource.private_ip_addresses:
+            spans[version].append(_Span(value, value, network, index, _INTERFACE))
 
     starts: dict[IPVersion, list[int]] = {}
     values: dict[IPVersion, list[int]] = {}
@@ -184,13 +207,16 @@ def build_endpoint_map(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+# What holds an address, the narrowest last: each takes its addresses out of those before.
+_SUBNET, _SCALE_SET, _INTERFACE = range(3)
+
+
+class _Span(NamedTuple):
     first: int
     last: int
     network: int
     endpoint: int
-    is_interface: bool  # a declared NIC takes its address out of its subnet
+    holder: int
 
 
 def _sweep(
@@ -202,16 +228,16 @@ def _sweep(
     for span in spans:
         opening.setdefault(span.first, []).append(span)
         closing.setdefault(span.last + 1, []).append(span)
-    subnets: dict[int, int] = {}
-    interfaces: dict[int, int] = {}
+    held: tuple[dict[int, int], ...] = ({}, {}, {})  # endpoint by network, by kind of holder
+    subnets, scale_sets, interfaces = held
     starts, values = [0], [NOT_DECLARED]
     for start in sorted({*opening, *closing}):
         # Closing first: the next prefix may start where the last one ended.
         for span in closing.get(start, ()):
-            (interfaces if span.is_interface else subnets).pop(span.network)
+            held[span.holder].pop(span.network)
         for span in opening.get(start, ()):
-            (interfaces if span.is_interface else subnets)[span.network] = span.endpoint
-        candidates = {**subnets, **interfaces}
+            held[span.holder][span.network] = span.endpoint
+        candidates = {**subnets, **scale_sets, **interfaces}
         if not candidates:
             value = NOT_DECLARED
         elif len(candidates) == 1:

@@ -1,10 +1,10 @@
-"""Decide a flow's first packet: up to four tables, in Azure's order."""
+"""Decide a flow's first packet: the tables of its two ends, in Azure's order."""
 
 from __future__ import annotations
 
 from nsgd.model.decision import Decision, Reason, TableDecision
 from nsgd.model.packet import PacketHeader
-from nsgd.model.rule import Access
+from nsgd.model.rule import Access, Direction
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED
 
@@ -53,8 +53,11 @@ def decide(
     if isinstance(tables, Decision):
         return tables
     consulted: list[TableDecision] = []
+    settled: Direction | None = None
     for index in tables:
         table = policy.tables[index]
+        if table.direction is settled:
+            continue
         rule = table.match(
             packet.version,
             packet.protocol,
@@ -63,7 +66,13 @@ def decide(
             packet.source_port,
             packet.destination_port,
         )
+        if table.is_silent(rule):
+            continue
         consulted.append(table.decision(rule))
         if not table.is_allowed(rule):
             return Decision(Access.DENY, Reason.RULE, tuple(consulted))
+        if table.is_final(rule):
+            settled = table.direction
+    if not consulted:
+        return ALLOWED_WITHOUT_GROUP
     return Decision(Access.ALLOW, Reason.RULE, tuple(consulted))

@@ -60,16 +60,20 @@ class DecisionNumbers:
         return DecisionNumbers(extended)
 
     def of_table(self, policy: CompiledPolicy, table_index: int) -> tuple[int, ...]:
-        """The number of each rule of a table, in the table's order."""
+        """The number of each rule of a table, in the table's order; 0 for silent ones."""
         table = policy.tables[table_index]
         known = self.by_direction[table.direction]
-        decisions = (table.decision(index) for index in range(len(table.rule_names)))
-        return tuple(known[table.network_security_group, d.rule, d.access] for d in decisions)
+        group = table.network_security_group
+        return tuple(
+            0
+            if table.is_silent(index)
+            else known[group, name, Access.ALLOW if table.is_allowed(index) else Access.DENY]
+            for index, name in enumerate(table.rule_names)
+        )
 
 
 def _identities(policy: CompiledPolicy, direction: Direction) -> Iterable[RuleIdentity]:
     for table in policy.tables:
         if table.direction is direction:
-            for index in range(len(table.rule_names)):
-                decision = table.decision(index)
+            for decision in table.decisions():
                 yield table.network_security_group, decision.rule, decision.access

@@ -19,10 +19,6 @@ def _set_of(*prefixes: str) -> AddressSet:
     return AddressSet.of_prefixes(Prefix.parse(prefix) for prefix in prefixes)
 
 
-# Health probes come from here. Recorded answers of effective security rules list both.
-AZURE_LOAD_BALANCER = _set_of("168.63.129.16/32", "fe80::1234:5678:9abc/128")
-HOST_ADDRESS = _set_of("168.63.129.16/32")
-
 # IANA IPv4 and IPv6 Special-Purpose Address Registries, entries that are not globally reachable.
 # 192.0.0.0/24, 198.51.100.0/24 and 203.0.113.0/24 are left in Internet: Azure's recorded
 # expansion of the tag holds them.
@@ -62,7 +58,7 @@ class TagAddresses:
 
     virtual_network: AddressSet
     internet: AddressSet
-    azure_load_balancer: AddressSet = AZURE_LOAD_BALANCER
+    azure_load_balancer: AddressSet
 
     def addresses(self, tag: ServiceTag) -> AddressSet:
         """The addresses that *tag* stands for."""
@@ -126,8 +122,11 @@ def resolve_tags(model: NetworkModel, network: VirtualNetwork) -> TagAddresses:
             *(prefix for peer in peers for prefix in peer.address_space),
         )
     ) | _transit_on_premises(network, peers)
+    host = AddressSet.of_addresses(model.platform.host)
     return TagAddresses(
-        virtual_network=connected | HOST_ADDRESS | AddressSet.of_prefixes(network.routes),
+        virtual_network=connected | host | AddressSet.of_prefixes(network.routes),
         # User-defined routes widen VirtualNetwork and do not shrink Internet.
         internet=GLOBALLY_REACHABLE - connected,
+        # Health probes come from here.
+        azure_load_balancer=AddressSet.of_addresses(model.platform.load_balancer),
     )

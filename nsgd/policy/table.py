@@ -1,4 +1,4 @@
-"""The compiled form of one network security group's rules for one direction in one network.
+"""The compiled form of one list of rules, as of a network security group for one direction.
 
 Each field of a packet falls in a class: a range of values for which the same rules match.
 A class carries the set of those rules as the bits of an integer, lowest bit first in priority
@@ -9,7 +9,7 @@ A thousand rules cost five look-ups and five ANDs of 1000-bit integers, whatever
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +45,19 @@ class Classifier:
     @classmethod
     def of_ranges(cls, ranges_by_rule: Iterable[Sequence[Range]]) -> Classifier:
         """Build from each rule's sorted disjoint ranges, rules in priority order."""
-        # A rule's bit is flipped where one of its ranges starts and after it ends.
-        flips: dict[int, int] = {0: 0}
+        # Many rules share one object of ranges: any address, or the same groups.
+        objects: dict[int, Sequence[Range]] = {}
+        bits_of: dict[int, int] = {}
         for index, ranges in enumerate(ranges_by_rule):
-            bit = 1 << index
-            for first, last in ranges:
-                flips[first] = flips.get(first, 0) ^ bit
-                flips[last + 1] = flips.get(last + 1, 0) ^ bit
+            identity = id(ranges)
+            objects[identity] = ranges
+            bits_of[identity] = bits_of.get(identity, 0) | 1 << index
+        # The rules' bits are flipped where one of their ranges starts and after it ends.
+        flips: dict[int, int] = {0: 0}
+        for identity, bits in bits_of.items():
+            for first, last in objects[identity]:
+                flips[first] = flips.get(first, 0) ^ bits
+                flips[last + 1] = flips.get(last + 1, 0) ^ bits
         starts: list[int] = []
         rule_sets: list[int] = []
         current = 0
@@ -82,9 +88,14 @@ class FamilyTable:
 
 @dataclass(frozen=True, slots=True)
 class CompiledTable:
-    """One decision structure for (network security group, direction, virtual network)."""
+    """One decision structure for (network security group, direction, virtual network).
 
-    network_security_group: str
+    Tables are asked one after the other. Two kinds of match are no plain allow or deny: a silent
+    one says nothing, as if the table were not there, and the next table is asked; a final allow
+    settles its direction, and no later table of that direction is asked.
+    """
+
+    network_security_group: str  # empty for a table that belongs to none
     direction: Direction
     rule_names: tuple[str, ...]  # in priority order, the default rules last
     allows: int  # the rules whose access is Allow, as bits
@@ -93,6 +104,8 @@ class CompiledTable:
     source_ports: Classifier
     destination_ports: Classifier
     portless: int  # rules that match packets without ports: those with all ports on both sides
+    silent: int = 0  # the rules that decide nothing: never named, counted or numbered
+    final: int = 0  # the rules whose Allow settles the direction
 
     def match(
         self,
@@ -125,8 +138,22 @@ class CompiledTable:
         """Tell whether the rule's access is Allow."""
         return bool(self.allows >> rule_index & 1)
 
+    def is_silent(self, rule_index: int) -> bool:
+        """Tell whether a match of the rule says nothing."""
+        return bool(self.silent >> rule_index & 1)
+
+    def is_final(self, rule_index: int) -> bool:
+        """Tell whether an Allow by the rule ends the questions in this direction."""
+        return bool(self.final >> rule_index & 1)
+
+    def decisions(self) -> Iterator[TableDecision]:
+        """What each rule can decide, in order; silent rules decide nothing."""
+        for index in range(len(self.rule_names)):
+            if not self.is_silent(index):
+                yield self.decision(index)
+
     def decision(self, rule_index: int) -> TableDecision:
-        """Name the rule of an index."""
+        """Name the rule of an index, which is not silent."""
         return TableDecision(
             self.network_security_group,
             self.direction,
@@ -157,6 +184,8 @@ class CompiledTable:
             (self.source_ports.starts, self.source_ports.rule_sets),
             (self.destination_ports.starts, self.destination_ports.rule_sets),
             self.portless,
+            self.silent,
+            self.final,
         )
 
     @classmethod
@@ -169,7 +198,7 @@ class CompiledTable:
                 protocols, other, Classifier(s_starts, s_sets), Classifier(d_starts, d_sets)
             )
 
-        group, direction, names, allows, v4, v6, sports, dports, portless = plain
+        group, direction, names, allows, v4, v6, sports, dports, *sets = plain
         return cls(
             group,
             Direction(direction),
@@ -179,7 +208,7 @@ class CompiledTable:
             family(v6),
             Classifier(*sports),
             Classifier(*dports),
-            portless,
+            *sets,
         )
 
 
@@ -198,13 +227,16 @@ def compile_table(
         or not ALL_ADDRESSES == last.source == last.destination
     ):
         raise ValueError("the last rule must match every packet")
+    by_protocol = dict.fromkeys(Protocol, 0)
+    for index, rule in enumerate(rules):
+        by_protocol[rule.protocol] |= 1 << index
     return CompiledTable(
         network_security_group=network_security_group,
         direction=direction,
         rule_names=tuple(rule.name for rule in rules),
         allows=_bits(rule.access is Access.ALLOW for rule in rules),
-        family_v4=_compile_family(4, rules),
-        family_v6=_compile_family(6, rules),
+        family_v4=_compile_family(4, rules, by_protocol),
+        family_v6=_compile_family(6, rules, by_protocol),
         source_ports=Classifier.of_ranges(rule.source_ports for rule in rules),
         destination_ports=Classifier.of_ranges(rule.destination_ports for rule in rules),
         # A rule that names ports says nothing of packets that have none (ICMP, ESP, GRE ...).
@@ -212,6 +244,8 @@ def compile_table(
             rule.source_ports == _FULL_PORTS and rule.destination_ports == _FULL_PORTS
             for rule in rules
         ),
+        silent=_bits(rule.is_silent for rule in rules),
+        final=_bits(rule.is_final for rule in rules),
     )
 
 
@@ -219,11 +253,13 @@ def _bits(flags: Iterable[bool]) -> int:
     return sum(1 << index for index, flag in enumerate(flags) if flag)
 
 
-def _compile_family(version: IPVersion, rules: Sequence[EffectiveSecurityRule]) -> FamilyTable:
-    any_protocol = _bits(rule.protocol is Protocol.ANY for rule in rules)
+def _compile_family(
+    version: IPVersion, rules: Sequence[EffectiveSecurityRule], by_protocol: Mapping[Protocol, int]
+) -> FamilyTable:
+    any_protocol = by_protocol[Protocol.ANY]
     return FamilyTable(
         protocols={
-            numbers[version]: any_protocol | _bits(rule.protocol is protocol for rule in rules)
+            numbers[version]: any_protocol | by_protocol[protocol]
             for protocol, numbers in _NUMBERS.items()
         },
         other_protocols=any_protocol,

@@ -22,6 +22,7 @@ _CREDENTIALS = struct.Struct("=iII")
 # Each verb with the type of each argument that it may have.
 VERB_ARGUMENTS: Mapping[str, Mapping[str, type]] = {
     "status": {},
+    "policy": {},
     "reload": {"reevaluate": bool},
     "stop": {"removeRules": bool},
 }

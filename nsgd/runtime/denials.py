@@ -63,7 +63,7 @@ class Denial:
         """The denial in words, with the rule's name."""
         for (group, rule, access), number in numbers.by_direction[self.direction].items():
             if number == self.number and access is Access.DENY:
-                by = f"{group} {self.direction.value} {rule}"
+                by = " ".join(filter(None, (group, self.direction.value, rule)))
                 break
         else:
             by = "no rule of a group"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Protocol
 
+from nsgd.model.address import IPVersion
 from nsgd.model.network import NetworkModel
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.address_set import AddressSet
@@ -108,18 +111,27 @@ def groups_to_flush(
 def of_other_machines(
     entries: Iterable[ConntrackEntry], old: NetworkModel, new: NetworkModel
 ) -> Iterator[ConntrackEntry]:
-    """Flows of addresses that are another NIC's now: its rules never allowed them.
+    """Flows of addresses that are another NIC's or scale set's now: its rules never allowed them.
 
     Azure keeps open flows when rules change; a flow does not outlive the machine at its end.
     """
     before, after = _holders(old), _holders(new)
     moved = {key for key, holder in before.items() if after.get(key) != holder}
-    if not moved:
+    sets_before, sets_after = _scale_sets(old), _scale_sets(new)
+    if not moved and not sets_before:
         return
+
+    def is_moved(version: IPVersion, address: int) -> bool:
+        if (version, address) in before:
+            return (version, address) in moved
+        was = _scale_set_of(sets_before, version, address)
+        return was is not None and (
+            (version, address) in after or _scale_set_of(sets_after, version, address) != was
+        )
+
     for entry in entries:
         header = entry.header
-        ends = ((header.version, header.source), (header.version, header.destination))
-        if not moved.isdisjoint(ends):
+        if is_moved(header.version, header.source) or is_moved(header.version, header.destination):
             yield entry
 
 
@@ -133,6 +145,29 @@ def _holders(model: NetworkModel) -> dict[tuple[int, int], tuple[str, str, str |
         for interface in model.network_interfaces
         for address in interface.private_ip_addresses
     }
+
+
+_ScaleSetRanges = list[tuple[IPVersion, int, int, tuple[str, str]]]
+
+
+def _scale_sets(model: NetworkModel) -> _ScaleSetRanges:
+    """First and last address of each prefix, and whose it is."""
+    return sorted(
+        (prefix.version, prefix.first, prefix.last, (scale_set.virtual_network, scale_set.name))
+        for scale_set in model.scale_sets
+        for prefix in scale_set.private_ip_address_prefixes
+    )
+
+
+def _scale_set_of(
+    ranges: _ScaleSetRanges, version: IPVersion, address: int
+) -> tuple[str, str] | None:
+    """Whose instance has the address; a gateway's networks do not overlap, so there is one."""
+    index = bisect_right(ranges, (version, address), key=itemgetter(0, 1)) - 1
+    if index < 0:
+        return None
+    of_version, _, last, scale_set = ranges[index]
+    return scale_set if of_version == version and address <= last else None
 
 
 def _tables(policy: CompiledPolicy, group: str) -> list[object]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nsgd.config.load import ReadDocuments, load_documents
+from nsgd.config.load import Document, ReadDocuments, load_documents
 from nsgd.config.problem import ConfigRefused, Problem
+from nsgd.config.tag_catalogue import TagCatalogue
 from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonSettings
 from nsgd.policy.compile import CompiledPolicy, compile_policy
@@ -16,6 +17,7 @@ from nsgd.policy.numbers import DecisionNumbers, NumbersExhaustedError
 from nsgd.policy.runnable import what_cannot_run
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
 from nsgd.runtime.documents import read_documents
+from nsgd.runtime.tag_store import InstalledTags
 
 # Settings that a running daemon cannot change: name in documents, attribute.
 _FIXED_WHILE_RUNNING = (
@@ -28,6 +30,17 @@ _FIXED_WHILE_RUNNING = (
 
 
 @dataclass(frozen=True, slots=True)
+class TagFileInUse:
+    """The service tags file that the prefixes of tags in rules are from."""
+
+    asked_cloud: str  # as the documents spell it
+    cloud: str
+    change_number: int
+    installed_at_s: float  # unix time
+    is_previous: bool  # the newest file cannot be used
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedPolicy:
     """Everything that the kernel and the worker get, from one reading of the documents."""
 
@@ -35,16 +48,20 @@ class LoadedPolicy:
     settings: DaemonSettings
     policy: CompiledPolicy
     numbers: DecisionNumbers
-    content_hash: str  # of the documents' bytes, in the order given
+    # Of the documents' bytes, in the order given, and of the service tags that rules name.
+    content_hash: str
+    tag_file: TagFileInUse | None = None  # None where rules name no published tag
+    documents: tuple[Document, ...] = ()  # as they were read
 
     @property
     def summary(self) -> str:
         """What is loaded, for a log line."""
         model = self.model
         rules = sum(len(group.security_rules) for group in model.network_security_groups)
+        scale_sets = f" {len(model.scale_sets)} scale sets," if model.scale_sets else ""
         return (
             f"{len(model.virtual_networks)} virtual networks,"
-            f" {len(model.network_interfaces)} network interfaces,"
+            f" {len(model.network_interfaces)} network interfaces,{scale_sets}"
             f" {len(model.network_security_groups)} network security groups,"
             f" {rules} security rules (documents {self.content_hash})"
         )
@@ -55,6 +72,7 @@ def load_policy(
     numbers: DecisionNumbers,
     running: DaemonSettings | None,
     read_before: ReadDocuments | None = None,
+    tags: InstalledTags | None = None,
 ) -> LoadedPolicy:
     """Read, validate and compile.
 
@@ -63,12 +81,14 @@ def load_policy(
         numbers: Decision numbers given so far.
         running: Settings in force; those fixed while running must not differ.
         read_before: Documents that need not be read again where they are the same.
+        tags: Where service tags files are installed.
 
     Raises:
         ConfigRefused: With every problem found.
     """
     documents = read_documents(paths)
-    loaded = load_documents(documents, read_before)
+    asked = None if tags is None else _AskedTags(tags)
+    loaded = load_documents(documents, read_before, asked)
     names = ", ".join(document.name for document in documents)
     problems = [
         _problem(names, "", *sentence.split("; ", 1)) for sentence in what_cannot_run(loaded.model)
@@ -99,7 +119,41 @@ def load_policy(
     for document in documents:
         digest.update(len(document.content).to_bytes(8, "big"))
         digest.update(document.content)
-    return LoadedPolicy(loaded.model, loaded.settings, policy, numbered, digest.hexdigest()[:16])
+    for tag in loaded.model.service_tags:
+        digest.update(repr((tag.name, [(p.network, p.length) for p in tag.prefixes])).encode())
+    return LoadedPolicy(
+        loaded.model,
+        loaded.settings,
+        policy,
+        numbered,
+        digest.hexdigest()[:16],
+        None if asked is None else asked.file,
+        tuple(documents),
+    )
+
+
+class _AskedTags:
+    """Remembers which file the documents were read with."""
+
+    def __init__(self, tags: InstalledTags) -> None:
+        self._tags = tags
+        self.file: TagFileInUse | None = None
+
+    def catalogue(self, cloud: str) -> TagCatalogue | None:
+        catalogue = self._tags.catalogue(cloud)
+        found = self._tags.installed(cloud)
+        if catalogue is None or found is None:
+            return catalogue
+        # The file that is told of is the one whose prefixes are used.
+        catalogue = found.catalogue
+        self.file = TagFileInUse(
+            cloud,
+            catalogue.cloud,
+            catalogue.change_number,
+            found.installed_at_s,
+            found.is_previous,
+        )
+        return catalogue
 
 
 def _problem(document: str, path: str, message: str, way_out: str) -> Problem:

@@ -19,6 +19,7 @@ class Notifier:
         self._address = f"\0{address[1:]}" if address and address[0] == "@" else address
         # How often to call watchdog(): half of systemd's limit; None where it has none.
         self.watchdog_interval_s = watchdog_interval_s
+        self._next_watchdog_s = 0.0
         self._unsent = ""
 
     @classmethod
@@ -51,6 +52,14 @@ class Notifier:
     def watchdog(self) -> None:
         """Still alive."""
         self._send("WATCHDOG=1")
+
+    def tend(self, *, is_alive: bool) -> None:
+        """Tell the watchdog that all is well, which takes a worker whose heart beats."""
+        interval_s, now_s = self.watchdog_interval_s, time.monotonic()
+        if interval_s is None or now_s < self._next_watchdog_s or not is_alive:
+            return
+        self._next_watchdog_s = now_s + min(interval_s, 1.0)
+        self.watchdog()
 
     def _send(self, state: str, status: str = "", *, is_kept: bool = False) -> None:
         if self._address is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import nsgd
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
-from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, Snapshot
+from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, ServiceTagsState, Snapshot
 from nsgd.policy.numbers import DIRECTIONS
 from nsgd.runtime import counters as cell
 from nsgd.runtime.load import LoadedPolicy
@@ -117,6 +117,7 @@ class Observer:
                 foreign_marks=kernel.get("foreign_mark", 0),
                 table_owned=self._is_table_owned(),
                 mark_mask=settings.mark_mask,
+                service_tags=_service_tags(loaded),
             )
 
     def _rules_in_force(
@@ -127,6 +128,19 @@ class Observer:
             self._rules = frozenset(
                 (table.network_security_group, table.direction, decision.rule, decision.access)
                 for table in loaded.policy.tables
-                for decision in map(table.decision, range(len(table.rule_names)))
+                for decision in table.decisions()
             )
         return self._rules
+
+
+def _service_tags(loaded: LoadedPolicy) -> ServiceTagsState | None:
+    file = loaded.tag_file
+    if file is None:
+        return None
+    return ServiceTagsState(
+        cloud=file.cloud,
+        change_number=file.change_number,
+        age_s=max(0.0, time.time() - file.installed_at_s),
+        is_previous=file.is_previous,
+        prefixes={tag.name: len(tag.prefixes) for tag in loaded.model.service_tags},
+    )

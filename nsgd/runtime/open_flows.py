@@ -105,7 +105,10 @@ class OpenFlows:
         layout = MarkLayout(new.settings.mark_mask)
         ends_audit = old.settings.mode is Mode.AUDIT and new.settings.mode is Mode.ENFORCE
         groups = groups_to_flush(old.model, old.policy, new.model, new.policy)
-        moved = old.model.network_interfaces != new.model.network_interfaces
+        moved = (
+            old.model.network_interfaces != new.model.network_interfaces
+            or old.model.scale_sets != new.model.scale_sets
+        )
         if not (everything or ends_audit or groups or moved):
             return
         entries = list(decided(self._flows.entries(), layout))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, FailureMode, Mode
 
 
@@ -20,3 +23,11 @@ def state_line(settings: DaemonSettings, generation: int, last_reload_succeeded:
     mode = "audit, nothing is dropped; " if settings.mode is Mode.AUDIT else ""
     fresh = "" if last_reload_succeeded else "; the last reload was refused"
     return f"{mode}policy {generation} in force{fresh}"
+
+
+def refusal_lines(error: Exception, generation: int) -> Iterator[str]:
+    """What the log says of a reload that was refused: every problem, and what stays in force."""
+    problems = error.problems if isinstance(error, ConfigRefused) else (error,)
+    yield from map(str, problems)
+    noun = "problem" if len(problems) == 1 else "problems"
+    yield f"reload refused, {len(problems)} {noun}, keeping policy {generation}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from nsgd.config.load import ReadDocuments
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
+from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.audit_log import AuditLog
 from nsgd.runtime.counters import SharedCounters
@@ -25,7 +26,7 @@ from nsgd.runtime.loop import Loop
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
 from nsgd.runtime.policy_table import PolicyTable
-from nsgd.runtime.says import rules_that_stay, state_line
+from nsgd.runtime.says import refusal_lines, rules_that_stay, state_line
 from nsgd.runtime.state import (
     StateError,
     has_started,
@@ -33,6 +34,8 @@ from nsgd.runtime.state import (
     note_start,
     save_numbers,
 )
+from nsgd.runtime.tag_store import InstalledTags
+from nsgd.runtime.tag_watch import TagWatch
 from nsgd.runtime.worker_keeper import WorkerKeeper
 from nsgd.runtime.worker_policy import WorkerPolicy
 
@@ -52,9 +55,10 @@ class Supervisor:
         table: PolicyTable,
         flows: Flows,
         notifier: Notifier,
+        tags: InstalledTags,
     ) -> None:
         self._notifier = notifier
-        self._next_watchdog_s = 0.0
+        self._tags = TagWatch(tags, state_directory)
         self.open_flows = OpenFlows(flows)
         self._adopting_until_s: float | None = None
         self._audit_log: AuditLog | None = None
@@ -101,9 +105,7 @@ class Supervisor:
             ConfigRefused, StateError: The documents or the state directory are at fault.
         """
         is_first = not has_started(self._state_directory)
-        loaded = load_policy(
-            self._paths, load_numbers(self._state_directory), None, self._read_documents
-        )
+        loaded = self._load(load_numbers(self._state_directory), None)
         self._prepared = loaded, is_first
         return loaded.settings
 
@@ -128,6 +130,7 @@ class Supervisor:
         window_s = self.open_flows.at_start(loaded, is_first=is_first)
         self._table.install(loaded, adopting=window_s > 0)
         note_start(self._state_directory)
+        self._tags.in_force(loaded)
         if window_s:
             self._adopting_until_s = time.monotonic() + window_s
         self.has_served = True
@@ -154,15 +157,8 @@ class Supervisor:
             with self.lock:
                 self.reloads_refused += 1
                 self.last_reload_succeeded = False
-            problems = error.problems if isinstance(error, ConfigRefused) else (error,)
-            for problem in problems:
-                log.error("%s", problem)
-            log.error(
-                "reload refused, %d problem%s, keeping policy %d",
-                len(problems),
-                "" if len(problems) == 1 else "s",
-                self.generation,
-            )
+            for line in refusal_lines(error, self.generation):
+                log.error("%s", line)
             raise
         finally:
             self._notifier.ready(self._state())
@@ -174,7 +170,7 @@ class Supervisor:
         previous = self.loaded
         if previous is None:
             raise RuntimeError("no policy is in force yet")
-        loaded = load_policy(self._paths, previous.numbers, previous.settings, self._read_documents)
+        loaded = self._load(previous.numbers, previous.settings)
         if loaded.numbers != previous.numbers:
             save_numbers(self._state_directory, loaded.numbers)
         self._table.install(loaded, adopting=self._adopting_until_s is not None)
@@ -185,10 +181,14 @@ class Supervisor:
             self.reloads_succeeded += 1
             self.last_reload_succeeded = True
         self._keeper.hand_over(self._for_worker(loaded))
+        self._tags.in_force(loaded)
         # After the worker: what it decided by the old policy is in the table by now.
         self.open_flows.after_reload(previous, loaded, everything=reevaluate)
         log.info("policy %d in force: %s", self.generation, loaded.summary)
         return self.generation
+
+    def _load(self, numbers: DecisionNumbers, running: DaemonSettings | None) -> LoadedPolicy:
+        return load_policy(self._paths, numbers, running, self._read_documents, self._tags)
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
         return WorkerPolicy.build(
@@ -215,11 +215,12 @@ class Supervisor:
         def look_around() -> None:
             self._keeper.tend()
             self._follow_links()
+            self._follow_tags()
             self._end_adoption()
             self.open_flows.tend()
             if self._audit_log is not None and self.loaded is not None:
                 self._audit_log.tick(self.loaded.numbers)
-            self._feed_watchdog()
+            self._notifier.tend(is_alive=self._keeper.is_alive)
 
         self.loop.run(
             {
@@ -229,14 +230,6 @@ class Supervisor:
             },
             look_around,
         )
-
-    def _feed_watchdog(self) -> None:
-        """Tell systemd that all is well, which takes a worker whose heart beats."""
-        interval_s, now_s = self._notifier.watchdog_interval_s, time.monotonic()
-        if interval_s is None or now_s < self._next_watchdog_s or not self._keeper.is_alive:
-            return
-        self._next_watchdog_s = now_s + min(interval_s, 1.0)
-        self._notifier.watchdog()
 
     def close(self) -> None:
         """End the worker; remove the rules where that was asked for, else leave them in force."""
@@ -278,6 +271,13 @@ class Supervisor:
             self.loop.soon(_LINKS_SETTLE_S)
             return
         self._links_changed_s = None if self._install_again() else time.monotonic() + 1
+
+    def _follow_tags(self) -> None:
+        """Reload where another service tags file is installed than the policy was made from."""
+        cloud = self._tags.changed(time.monotonic())
+        if cloud is not None:
+            log.info("the service tags file of %s has changed: reloading", cloud)
+            self._reload_on_signal()
 
     def _end_adoption(self) -> None:
         if self._adopting_until_s is None or time.monotonic() < self._adopting_until_s:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from nsgd.model.decision import Decision, Reason
 from nsgd.model.packet import PacketHeader, Unparsable
 from nsgd.model.rule import Access, Direction
-from nsgd.policy.evaluate import consulted_tables
+from nsgd.policy.evaluate import ALLOWED_WITHOUT_GROUP, consulted_tables
 from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
@@ -151,10 +151,15 @@ class VerdictPath:
             return self._without_table(tables, request, is_counted)
         counted: list[int] = []
         marks = {Direction.OUTBOUND: self._no_outbound, Direction.INBOUND: self._no_inbound}
-        direction = Direction.INBOUND
+        direction: Direction | None = None
+        settled: Direction | None = None
         for index in tables:
             table = self._tables[index]
+            if table.direction is settled:
+                continue
             rule = table.match(*packet[:6])
+            if table.is_silent(rule):
+                continue
             direction = table.direction
             number = self._numbers[index][rule]
             marks[direction] = self._marks[index][rule]
@@ -168,6 +173,10 @@ class VerdictPath:
                 )
                 decision = marks[Direction.OUTBOUND] | marks[Direction.INBOUND]
                 return self._denied(decision, request, counted, (direction, number))
+            if table.is_final(rule):
+                settled = direction
+        if direction is None:
+            return self._without_table(ALLOWED_WITHOUT_GROUP, request, is_counted)
         if is_counted:
             counted.append(cell.FLOWS[direction, Access.ALLOW, Reason.RULE])
             if packet.is_midstream and not request & self._is_open:

@@ -9,28 +9,68 @@ import pytest
 
 from nsgd.config.load import Document, LoadedConfig, load_documents
 from nsgd.config.problem import ConfigRefused, Problem
+from nsgd.config.tag_catalogue import TagCatalogue, read_tag_file
 
 Raw = dict[str, Any]
 
 
-def load(*documents: Raw | str | bytes) -> LoadedConfig:
+def tag_file(cloud: str = "Public", change_number: int = 7, **tags: list[str]) -> TagCatalogue:
+    """A file in Microsoft's format; two underscores in a name stand for a dot."""
+    names = {key.replace("__", "."): prefixes for key, prefixes in tags.items()}
+    values = [
+        {"name": name, "id": name, "properties": {"addressPrefixes": prefixes}}
+        for name, prefixes in names.items()
+    ]
+    document = {"cloud": cloud, "changeNumber": change_number, "values": values}
+    return read_tag_file(json.dumps(document).encode())
+
+
+class Tags:
+    """A source of these catalogues; *asked* lists the clouds that were asked for."""
+
+    def __init__(self, *catalogues: TagCatalogue) -> None:
+        self.asked: list[str] = []
+        self._catalogues = {catalogue.cloud: catalogue for catalogue in catalogues}
+
+    def catalogue(self, cloud: str) -> TagCatalogue | None:
+        """As TagSource."""
+        self.asked.append(cloud)
+        return self._catalogues.get(cloud)
+
+
+STORAGE = ["20.38.98.0/24", "2603:1030:1002::/48"]
+TAGS = Tags(
+    tag_file(
+        Storage=STORAGE,
+        Storage__WestUS=["20.38.98.0/25"],
+        AzureFrontDoor__Backend=["13.73.248.16/29"],
+        # No file decides these.
+        Internet=["1.0.0.0/8"],
+        AzurePlatformDNS=["1.1.1.1/32"],
+    ),
+    tag_file("AzureGovernment", 3, Storage=["52.127.0.0/16"], OnlyHere=["52.128.0.0/16"]),
+)
+
+
+def load(*documents: Raw | str | bytes, tags: Tags | None = TAGS) -> LoadedConfig:
     """Load documents given as values (written as JSON), text or bytes."""
     return load_documents(
-        [Document(f"d{index}", _bytes(document)) for index, document in enumerate(documents)]
+        [Document(f"d{index}", _bytes(document)) for index, document in enumerate(documents)],
+        tags=tags,
     )
 
 
-def refuse(*documents: Raw | str | bytes) -> tuple[Problem, ...]:
+def refuse(*documents: Raw | str | bytes, tags: Tags | None = TAGS) -> tuple[Problem, ...]:
     """The problems of documents that must have some."""
     with pytest.raises(ConfigRefused) as caught:
-        load(*documents)
+        load(*documents, tags=tags)
     assert caught.value.problems
     return caught.value.problems
 
 
-def refuse_one(*documents: Raw | str | bytes) -> tuple[str, str, str]:
+def refuse_one(*documents: Raw | str | bytes, tags: Tags | None = TAGS) -> tuple[str, str, str]:
     """Path, message and way out of the only problem."""
-    problems = refuse(*documents)
+    problems = refuse(*documents, tags=tags)
     assert len(problems) == 1, [str(problem) for problem in problems]
     return problems[0].path, problems[0].message, problems[0].way_out
 
@@ -98,7 +138,8 @@ virtualNetworks:
     subnets: [{name: app, addressPrefix: 10.1.1.0/24}]
 networkInterfaces:
   - {name: web1, subnet: LAB/Web, privateIPAddresses: [10.0.1.4, 'fd00:10:0:1::4'], link: veth-web1,
-     networkSecurityGroup: WEB, enableIPForwarding: true, applicationSecurityGroups: [webservers]}
+     networkSecurityGroup: WEB, enableIPForwarding: true, applicationSecurityGroups: [webservers],
+     created: 2020-01-01}
   - {name: app1, subnet: app, privateIPAddresses: [10.1.1.4], networkSecurityGroup: null, link: ""}
 networkSecurityGroups:
   - name: web
@@ -110,6 +151,19 @@ networkSecurityGroups:
          sourceApplicationSecurityGroups: [{name: WebServers}], sourceAddressPrefixes: [],
          sourcePortRange: 0-65535, destinationAddressPrefixes: [10.0.2.0/24, fd00::1],
          destinationPortRange: 5432}
+      - {name: AllowStorage, priority: 101, direction: Outbound, access: Allow, protocol: Tcp,
+         sourceAddressPrefix: VirtualNetwork, sourcePortRange: '*',
+         destinationAddressPrefix: storage.westus, destinationPortRange: 443}
+      - {name: DenyDns, priority: 102, direction: Outbound, access: Deny, protocol: '*',
+         sourceAddressPrefix: '*', sourcePortRange: '*',
+         destinationAddressPrefixes: [AzurePlatformDns], destinationPortRange: '*'}
+scaleSets:
+  - {name: pool, subnet: lab/db, privateIPAddressPrefixes: [10.0.2.32/27],
+     networkSecurityGroup: web, applicationSecurityGroups: [WebServers], created: 2021-01-01}
+platformAddresses: {host: [168.63.129.16], metadata: [], loadBalancer: ['fe80::1234:5678:9abc']}
+subscription: {kind: enterpriseDevTest, created: 2018-01-31, smtpExempted: 2019-05-01}
+serviceTags: {cloud: Public}
+limits: {securityRulesPerNetworkSecurityGroup: 2000, networkSecurityGroups: 6000}
 applicationSecurityGroups: [{name: WebServers}, {name: Empty}, {name: Apps, virtualNetwork: other}]
 daemon: {roles: [gateway], engine: queue, failureMode: closed, unmanagedTraffic: drop,
          metricsListen: '[::1]:9481', queues: 1, queueNumber: 7, queueLength: 512,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from nsgd.config.addresses import parse_address, parse_prefix, parse_rule_address
+from nsgd.config.addresses import (
+    UnresolvedTag,
+    parse_address,
+    parse_prefix,
+    parse_rule_address,
+)
 from nsgd.config.problem import Refusal
 from nsgd.model.address import Address, Prefix
-from nsgd.model.rule import AnyAddress, ServiceTag, TagAddress
+from nsgd.model.rule import AnyAddress, PlatformService, PlatformTag, ServiceTag, TagAddress
 
 
 @pytest.mark.parametrize(
@@ -31,6 +36,19 @@ def test_prefix(text: str) -> None:
         ("INTERNET", TagAddress(ServiceTag.INTERNET)),
         ("virtualnetwork", TagAddress(ServiceTag.VIRTUAL_NETWORK)),
         ("AzureLoadBalancer", TagAddress(ServiceTag.AZURE_LOAD_BALANCER)),
+        ("AzurePlatformDNS", PlatformTag(PlatformService.DNS)),
+        ("azureplatformimds", PlatformTag(PlatformService.IMDS)),
+        ("AzurePlatformLkm", PlatformTag(PlatformService.LKM)),
+        # Which of these there are, Microsoft's file says; the case is its own.
+        ("Storage", UnresolvedTag("Storage")),
+        ("Sql.WestUS", UnresolvedTag("Sql.WestUS")),
+        ("Internt", UnresolvedTag("Internt")),
+        ("VIRTUAL_NETWORK", UnresolvedTag("VIRTUAL_NETWORK")),
+        ("VirtualNetwork.WestUS", UnresolvedTag("VirtualNetwork.WestUS")),
+        ("a" * 128, UnresolvedTag("a" * 128)),
+        # Hexadecimal digits alone are no address.
+        ("fd00", UnresolvedTag("fd00")),
+        ("anyone", UnresolvedTag("anyone")),
         # The user's 0.0.0.0/0 is IPv4 only.
         ("0.0.0.0/0", Prefix(4, 0, 0)),
     ],
@@ -79,11 +97,14 @@ def test_a_prefix_that_is_refused(value: str, message: str, way_out: str) -> Non
         ("All", "'All' is not an address prefix", "write '*'"),
         ("", "'' is not a prefix", "write a prefix such as"),
         ("**", "'**' is not a prefix", "write a prefix such as"),
-        ("Storage", "service tag 'Storage' is not supported yet", "use one of VirtualNetwork"),
-        ("Sql.WestUS", "service tag 'Sql.WestUS' is not supported yet", "use one of"),
-        ("Internt", "service tag 'Internt' is not supported yet", "did you mean Internet?"),
-        ("VIRTUAL_NETWORK", "'VIRTUAL_NETWORK' is not", "did you mean VirtualNetwork?"),
-        ("AZURE_LOADBALANCER", "is not supported yet", "did you mean AzureLoadBalancer?"),
+        ("aNY", "'aNY' is not an address prefix", "write '*'"),
+        ("Storage ", "it has blanks around it", "write 'Storage'"),
+        ("Storage,Sql", "but looks like several", "write them as a list, in the plural"),
+        ("Storage/24", "'Storage/24' is not a prefix", "write a prefix such as"),
+        ("1Storage", "'1Storage' is not a prefix", "write a prefix such as"),
+        (".Storage", "'.Storage' is not a prefix", "write a prefix such as"),
+        ("a" * 129, "is not a prefix", "write a prefix such as"),
+        ("Storag\u00e9", "is not a prefix", "write a prefix such as"),
         # The Kelvin sign is a k to lower().
         ("VirtualNetwor\u212a", "is not a prefix", "write a prefix such as"),
         (10, "10 is not text", "write '*'"),

@@ -12,10 +12,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nsgd.config.limits import LIMITS
 from nsgd.config.load import Document, LoadedConfig, load_documents
 from nsgd.config.parse import parse_document
 from nsgd.config.problem import ConfigRefused, Problem
-from tests.config.documents import FULL
+from tests.config.documents import FULL, TAGS
 
 FULL_TREE: Any = parse_document(FULL.encode()).tree
 
@@ -23,7 +24,7 @@ FULL_TREE: Any = parse_document(FULL.encode()).tree
 def outcome(*contents: bytes) -> LoadedConfig | tuple[Problem, ...]:
     """The config or the problems, each of which must be fit to print."""
     try:
-        return load_documents([Document("f", content) for content in contents])
+        return load_documents([Document("f", content) for content in contents], tags=TAGS)
     except ConfigRefused as refused:
         problems = refused.problems
     assert problems
@@ -55,7 +56,8 @@ def agree(tree: object) -> None:
 KEYS = sorted(
     {key for entry in FULL_TREE.values() if isinstance(entry, list) for o in entry for key in o}
     | set(FULL_TREE)
-    | set(FULL_TREE["daemon"])
+    | {key for entry in FULL_TREE.values() if isinstance(entry, dict) for key in entry}
+    | set(LIMITS)
     | {"<<", "$schema", "mode", "", "é", "\ud800"}
 )
 TEXTS = st.one_of(
@@ -63,6 +65,8 @@ TEXTS = st.one_of(
         [
             *("*", "10.0.0.0/8", "10.0.1.4", "::/0", "web", "lab", "lab/web", "Internet", "Allow"),
             *("Tcp", "80-90", "80,443", "", "\ud800", "\x00", "0x00ffffff", "queue", "Inbound"),
+            *("Storage", "STORAGE.westus", "Storage.", "AzurePlatformLKM", "Public", "../Public"),
+            *("AzureGovernment", "Elsewhere", "PayAsYouGo", "2019-02-29", "2017-11-15"),
         ]
     ),
     st.text(max_size=8),

@@ -81,7 +81,9 @@ def test_everything_that_a_document_may_hold_is_valid() -> None:
         group(rule(description="a" * 141)),
         group(rule(sourceAddressPrefix="10.0.0.256")),
         group(rule(sourceAddressPrefix="10.0.0.0/33")),
-        group(rule(sourceAddressPrefix="Storage")),
+        group(rule(sourceAddressPrefix="any")),
+        group(rule(sourceAddressPrefix="Storage WestUS")),
+        group(rule(sourceAddressPrefix="1Storage")),
         group(rule(destinationPortRange="80,443")),
         group(rule(destinationPortRange="080")),
         group(rule(destinationPortRange=65536)),
@@ -96,6 +98,22 @@ def test_everything_that_a_document_may_hold_is_valid() -> None:
         {"daemon": {"queueNumber": 65536}},
         {"daemon": {"markMask": "0xffffffff0"}},
         {"daemon": {"metricsListen": "9480"}},
+        {
+            "daemon": {
+                "failsafe": [
+                    {
+                        "protocol": "Tcp",
+                        "destinationPortRange": 22,
+                        "sourceAddressPrefix": "Internet",
+                    }
+                ]
+            }
+        },
+        {"serviceTags": {"cloud": "../Public"}},
+        {"serviceTags": {"tags": []}},
+        {"limits": {"networkSecurityGroups": 0}},
+        {"limits": {"networkSecurityGroups": "5000"}},
+        {"limits": {"securityRules": 5000}},
     ],
     ids=repr,
 )
@@ -119,6 +137,7 @@ def test_no_value_of_a_mutated_document_is_taken_by_the_reader_alone() -> None:
     """Every value of a full document replaced by odd ones: what is read is valid."""
     full = parse_document(FULL.encode()).tree
     odd: list[object] = [
+        *("Storage", "storage.WESTUS", "AzurePlatformdns", "any", "ALL", "a" * 129, 10**9, -1),
         *(None, "", [], {}, True, 0, 1, 100, 80, "*", "80", "8000-8080", "any", "TCP", "internet"),
         *("10.0.0.0/08", "fd00::/048", "::ffff:1.2.3.4", "fd00::", "0XFFFFFF", "a" * 80, "[::]:1"),
         *(["*"], [None], {"name": "x"}, ["x"], [{"name": "x"}], 65535, 4294967295, "host:0"),
@@ -176,6 +195,9 @@ def test_defaults_are_shown() -> None:
     assert daemon["markMask"]["default"] == "0xffff3fff"
     section = {key: field["default"] for key, field in daemon.items()}
     assert complaints({"daemon": section}) == []
+    limits = SCHEMA["$defs"]["limitsSection"]["properties"]
+    assert limits["addressesPerSide"]["default"] == 4000
+    assert SCHEMA["$defs"]["serviceTagsSection"]["properties"]["cloud"]["default"] == "Public"
 
 
 def keys(shape: Shape) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -15,16 +16,22 @@ from nsgd.model.network import (
     NetworkModel,
     NetworkSecurityGroup,
     Peering,
+    ScaleSet,
+    ServiceTagPrefixes,
     Subnet,
     VirtualNetwork,
 )
+from nsgd.model.platform import PlatformAddresses, Subscription, SubscriptionKind
 from nsgd.model.rule import (
     Access,
     AnyAddress,
     Direction,
     GroupMembers,
+    PlatformService,
+    PlatformTag,
     PrefixList,
     Protocol,
+    PublishedTag,
     SecurityRule,
     ServiceTag,
     TagAddress,
@@ -64,6 +71,7 @@ def test_a_full_document() -> None:
                 "web",
                 True,
                 ("WebServers",),
+                date(2020, 1, 1),
             ),
             NetworkInterface("app1", "other", "app", (Address.parse("10.1.1.4"),)),
         ),
@@ -94,6 +102,25 @@ def test_a_full_document() -> None:
                         PrefixList((Prefix.parse("10.0.2.0/24"), Prefix.parse("fd00::1"))),
                         (PortRange(5432, 5432),),
                     ),
+                    SecurityRule(
+                        "AllowStorage",
+                        101,
+                        Direction.OUTBOUND,
+                        Access.ALLOW,
+                        Protocol.TCP,
+                        TagAddress(ServiceTag.VIRTUAL_NETWORK),
+                        (ALL_PORTS,),
+                        PublishedTag("Storage.WestUS"),
+                        (PortRange(443, 443),),
+                    ),
+                    SecurityRule(
+                        "DenyDns",
+                        102,
+                        Direction.OUTBOUND,
+                        Access.DENY,
+                        Protocol.ANY,
+                        destination=PlatformTag(PlatformService.DNS),
+                    ),
                 ),
             ),
         ),
@@ -102,6 +129,26 @@ def test_a_full_document() -> None:
             ApplicationSecurityGroup("Empty"),
             ApplicationSecurityGroup("Apps", "other"),
         ),
+        scale_sets=(
+            ScaleSet(
+                "pool",
+                "lab",
+                "db",
+                (Prefix.parse("10.0.2.32/27"),),
+                "web",
+                ("WebServers",),
+                date(2021, 1, 1),
+            ),
+        ),
+        platform=PlatformAddresses(
+            host=(Address.parse("168.63.129.16"),),
+            metadata=(),
+            load_balancer=(Address.parse("fe80::1234:5678:9abc"),),
+        ),
+        subscription=Subscription(
+            SubscriptionKind.ENTERPRISE_DEV_TEST, date(2018, 1, 31), date(2019, 5, 1)
+        ),
+        service_tags=(ServiceTagPrefixes("Storage.WestUS", (Prefix.parse("20.38.98.0/25"),)),),
     )
     assert config.settings == DaemonSettings(
         unmanaged_traffic=UnmanagedTraffic.DROP,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from nsgd.config.rules import MAXIMUM_PREFIXES, MAXIMUM_RULES
 from nsgd.model.address import ALL_PORTS, PortRange, Prefix
 from nsgd.model.rule import (
     Access,
@@ -13,6 +12,7 @@ from nsgd.model.rule import (
     GroupMembers,
     PrefixList,
     Protocol,
+    PublishedTag,
     SecurityRule,
     ServiceTag,
     TagAddress,
@@ -132,6 +132,11 @@ def test_an_absent_side_is_not_read_as_all(side: str, what: str) -> None:
         ({"AddressPrefix": "10.0.0.4"}, PrefixList((Prefix.parse("10.0.0.4/32"),))),
         ({"AddressPrefixes": ["*"]}, AnyAddress()),
         ({"AddressPrefixes": ["internet"]}, TagAddress(ServiceTag.INTERNET)),
+        ({"AddressPrefixes": ["storage"]}, PublishedTag("Storage")),
+        (
+            {"AddressPrefixes": ["0.0.0.0/0", "::/0"]},
+            PrefixList((Prefix(4, 0, 0), Prefix(6, 0, 0))),
+        ),
         ({"AddressPrefixes": ["fd00::/8"]}, PrefixList((Prefix.parse("fd00::/8"),))),
         (
             {"AddressPrefix": "", "AddressPrefixes": ["10.0.0.8/29", "10.0.0.0/29", "::/0"]},
@@ -164,6 +169,11 @@ OVERLAPPING = "OverlappingSubnetsNotPermittedInSecurityRule"
     [
         (["10.0.0.0/8", "*"], 1, f"{UNSUPPORTED}: '*' in a list of several"),
         (["Internet", "10.0.0.0/8"], 0, f"{UNSUPPORTED}: 'Internet' in a list of several"),
+        (["10.0.0.0/8", "storage"], 1, f"{UNSUPPORTED}: 'storage' in a list of several"),
+        (["azureplatformdns", "1.1.1.1"], 0, f"{UNSUPPORTED}: 'AzurePlatformDNS' in a list of"),
+        # 0.0.0.0/0 is a prefix like others.
+        (["0.0.0.0/0", "10.0.0.0/8"], 1, f"{OVERLAPPING}: 10.0.0.0/8 is inside 0.0.0.0/0, entry 0"),
+        (["0.0.0.0/0", "0.0.0.0/0"], 1, f"{OVERLAPPING}: 0.0.0.0/0 is inside 0.0.0.0/0, entry 0"),
         (
             ["149.173.8.27/32", "1.1.1.1", "149.173.0.0/16"],
             0,
@@ -229,6 +239,29 @@ def test_all_ports_beside_others() -> None:
     assert message.endswith("SecurityRuleInvalidPortRange: '*' in a list of several")
 
 
+@pytest.mark.parametrize("side", ["source", "destination"])
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ["Internet", "INTERNET"],
+        ["Internet", "VirtualNetwork"],
+        ["Storage", "storage"],
+        ["Storage", "Storage.WestUS"],
+        ["AzurePlatformIMDS", "AzurePlatformIMDS"],
+        # Whether there is such a tag does not matter.
+        ["Nowhere", "Nowhere"],
+        ["*", "*"],
+    ],
+)
+def test_tags_in_one_list(side: str, entries: list[str]) -> None:
+    """One tag on a side of a rule: another one is refused, and so is the same once more."""
+    fields = {f"{side}AddressPrefix": None, f"{side}AddressPrefixes": entries}
+    problems = refuse(group(rule(access="Deny", **fields)))
+    plural = f"{RULE}.{side}AddressPrefixes"
+    assert [problem.path for problem in problems] == [f"{plural}[0]", f"{plural}[1]"]
+    assert all(UNSUPPORTED in problem.message for problem in problems)
+
+
 def test_priority_is_unique_in_a_direction() -> None:
     """And may be used once more in the other, and in another group."""
     first = rule(name="first")
@@ -261,54 +294,6 @@ def test_a_rule_name_is_unique(name: str, message: str) -> None:
     path, found, _ = refuse_one(document)
     assert path == "networkSecurityGroups[0].securityRules[1].name"
     assert found == f"'web': {message}"
-
-
-def test_the_number_of_rules() -> None:
-    """1000 rules, in both directions together."""
-    rules = [
-        rule(name=f"r{i}", priority=100 + i, direction=("Inbound", "Outbound")[i % 2])
-        for i in range(MAXIMUM_RULES + 1)
-    ]
-    load(group(*rules[:-1]))
-    path, message, _ = refuse_one(group(*rules))
-    assert path == "networkSecurityGroups[0].securityRules"
-    assert message == "'web': 1001 rules, and a network security group has at most 1000"
-
-
-@pytest.mark.parametrize("side", ["source", "destination"])
-def test_the_number_of_prefixes(side: str) -> None:
-    """4000 on each side of a group, all rules together."""
-    prefixes = [f"1.{i // 250}.{i % 250}.0/24" for i in range(MAXIMUM_PREFIXES + 1)]
-
-    def document(count: int) -> Raw:
-        plural = f"{side}AddressPrefixes"
-        first = rule(**{f"{side}AddressPrefix": None, plural: prefixes[:2000]})
-        fields = {f"{side}AddressPrefix": None, plural: prefixes[2000:count]}
-        return group(first, rule(name="second", priority=101, **fields))
-
-    load(document(MAXIMUM_PREFIXES))
-    path, message, _ = refuse_one(document(MAXIMUM_PREFIXES + 1))
-    assert path == "networkSecurityGroups[0].securityRules"
-    assert f"4001 {side} prefixes, and a network security group has at most 4000" in message
-
-
-@pytest.mark.parametrize("side", ["source", "destination"])
-def test_the_number_of_application_security_groups(side: str) -> None:
-    """10 on one side of a rule."""
-    names = [f"asg{i}" for i in range(11)]
-
-    def document(count: int) -> Raw:
-        fields = {
-            f"{side}AddressPrefix": None,
-            f"{side}ApplicationSecurityGroups": names[:count],
-        }
-        groups = {"applicationSecurityGroups": [{"name": name} for name in names]}
-        return {**group(rule(**fields)), **groups}
-
-    load(document(10))
-    path, message, _ = refuse_one(document(11))
-    assert path == f"{RULE}.{side}ApplicationSecurityGroups"
-    assert "11 application security groups, and one side of a rule has at most 10" in message
 
 
 def test_application_security_groups_that_are_refused() -> None:

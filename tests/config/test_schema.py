@@ -46,7 +46,7 @@ def test_a_default_is_what_its_own_shape_takes() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *("dialect", "subscription", "serviceTags"),
+        *("dialect", "etag", "location"),
         *("virtualMachines", "cloudServices", "securityAdminRules", "resources", "$schema"),
     ],
 )
@@ -96,7 +96,8 @@ def test_something_else_instead_of_an_object(value: object) -> None:
     """Said at every level."""
     assert "is not the daemon section" in refuse({"daemon": value})[0].message
     assert "is not a virtual network" in refuse({"virtualNetworks": [value]})[0].message
-    assert "is not a document" in refuse(repr(value).lower())[0].message
+    if not isinstance(value, list):  # a list is taken for one of Azure's resources
+        assert "is not a document" in refuse(repr(value).lower())[0].message
 
 
 @pytest.mark.parametrize("value", [5, "x", True, {"a": 1}, 1.5])

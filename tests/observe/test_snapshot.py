@@ -62,6 +62,7 @@ def test_json() -> None:
         "worker": {"up": True, "pid": 4321, "restarts": 1},
         "reloads": {"succeeded": 3, "refused": 1, "lastSucceeded": False},
         "table": {"owned": True, "markMask": "0xffff3fff"},
+        "serviceTags": None,
     }
 
 

@@ -19,16 +19,18 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nsgd.config.load import Document, load_documents
+from nsgd.config.load import Document, LoadedConfig, load_documents
+from nsgd.config.tag_catalogue import TagCatalogue, read_tag_file
 from nsgd.model.packet import PacketHeader
 from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.evaluate import decide
 
-from .generate import Written, random_case
+from .choose import Written
+from .generate import Case, random_tagged_case
 from .oracle import DEFAULT_RULES, Answer, Oracle, Packet
 
 PACKETS_PER_DOCUMENT = 50
@@ -42,14 +44,15 @@ class Failure:
     """One disagreement, complete enough to be read on its own."""
 
     seed: str
-    document: Written
+    case: Case  # its packets are the one below
     packet: Packet
     expected: Answer
     decided: Answer | str
 
     def __str__(self) -> str:
         return (
-            f"document {self.seed}:\n{json.dumps(self.document, indent=1)}\n"
+            f"document {self.seed}:\n{json.dumps(self.case.document, indent=1)}\n"
+            f"tag files:\n{json.dumps(self.case.tag_files)}\n"
             f"packet: {self.packet}\noracle: {self.expected}\nnsgd:   {self.decided}"
         )
 
@@ -77,6 +80,9 @@ class Summary:
         self.cases += 1
         if answer.rule is None:
             decider = answer.reason
+        elif answer.rule.startswith("platformRules/"):
+            decider = "platform rule"
+            self.histogram[f"platform: {answer.rule.partition('/')[2]}"] += 1
         elif answer.rule in DEFAULT_NAMES:
             decider = "default rule"
             self.histogram[f"default: {answer.rule}"] += 1
@@ -102,10 +108,22 @@ class Summary:
         return "\n".join(lines)
 
 
-def compile_document(document: Written) -> CompiledPolicy:
-    """The product's policy of a document; raises what the product raises."""
-    loaded = load_documents([Document("drawn.json", json.dumps(document).encode())])
-    return compile_policy(loaded.model)
+class InstalledTags:
+    """Drawn tag files as the product's source of them: through its own reader."""
+
+    def __init__(self, tag_files: Mapping[str, Written]) -> None:
+        self._files = tag_files
+
+    def catalogue(self, cloud: str) -> TagCatalogue | None:
+        """The file of a cloud, if one was drawn."""
+        file = self._files.get(cloud)
+        return None if file is None else read_tag_file(json.dumps(file).encode())
+
+
+def load_case(case: Case) -> LoadedConfig:
+    """What the product reads of a case's document; raises what the product raises."""
+    content = json.dumps(case.document).encode()
+    return load_documents([Document("drawn.json", content)], tags=InstalledTags(case.tag_files))
 
 
 def product_answer(policy: CompiledPolicy, packet: Packet) -> Answer:
@@ -137,16 +155,16 @@ def product_answer(policy: CompiledPolicy, packet: Packet) -> Answer:
     )
 
 
-def compare(seed: str, document: Written, packets: Sequence[Packet]) -> Summary:
-    """Judge *packets* twice. A document that the product refuses is a failure of each."""
+def compare(seed: str, case: Case) -> Summary:
+    """Judge a case's packets twice. A document that the product refuses is a failure of each."""
     summary = Summary(documents=1)
-    oracle = Oracle(document)
+    oracle = Oracle(case.document, case.tag_files)
     refused: str | None = None
     try:
-        policy = compile_document(document)
+        policy = compile_policy(load_case(case).model)
     except Exception as error:
         refused = f"{type(error).__name__}: {error}"
-    for packet in packets:
+    for packet in case.packets:
         expected = oracle.judge(packet)
         summary.count(packet, expected)
         decided: Answer | str
@@ -160,7 +178,8 @@ def compare(seed: str, document: Written, packets: Sequence[Packet]) -> Summary:
         if decided != expected:
             summary.disagreements += 1
             if not summary.failures:
-                summary.failures.append(Failure(seed, document, packet, expected, decided))
+                alone = case._replace(packets=[packet])
+                summary.failures.append(Failure(seed, alone, packet, expected, decided))
     return summary
 
 
@@ -169,7 +188,7 @@ def run(base: str, first: int, last: int, packets: int) -> Summary:
     total = Summary()
     for number in range(first, last):
         seed = f"{base}-{number}"
-        total.add(compare(seed, *random_case(seed, packets)))
+        total.add(compare(seed, random_tagged_case(seed, packets)))
     return total
 
 
@@ -179,9 +198,9 @@ def reduce_failure(failure: Failure) -> Failure:
     A failure in which the product refused or raised stays one of the same exception.
     """
 
-    def fails(document: Written) -> Failure | None:
+    def fails(case: Case) -> Failure | None:
         try:
-            found = compare(failure.seed, document, [failure.packet]).failures
+            found = compare(failure.seed, case).failures
         except Exception:
             return None  # not a document any more
         if not found or type(found[0].decided) is not type(failure.decided):
@@ -195,7 +214,7 @@ def reduce_failure(failure: Failure) -> Failure:
     smaller = True
     while smaller:
         smaller = False
-        for candidate in _one_part_less(smallest.document):
+        for candidate in _one_part_less(smallest.case):
             found = fails(candidate)
             if found is not None:
                 smallest, smaller = found, True
@@ -203,10 +222,17 @@ def reduce_failure(failure: Failure) -> Failure:
     return smallest
 
 
-def _one_part_less(document: Written) -> Iterator[Written]:
-    """Copies of *document*, each without one entry of one list or mapping."""
-    for path in _paths(document):
-        smaller = copy.deepcopy(document)
+def _one_part_less(case: Case) -> Iterator[Case]:
+    """Copies of *case*, each without one entry of one list or mapping of its document or files."""
+    for document in _smaller(case.document):
+        yield case._replace(document=document)
+    for tag_files in _smaller(case.tag_files):
+        yield case._replace(tag_files=tag_files)
+
+
+def _smaller(written: Written) -> Iterator[Written]:
+    for path in _paths(written):
+        smaller = copy.deepcopy(written)
         owner: Any = smaller
         for step in path[:-1]:
             owner = owner[step]

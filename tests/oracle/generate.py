@@ -1,37 +1,45 @@
-"""Draw policy documents and packets that lie on the edges of their rules.
+"""Draw policy documents, the service tags they name, and packets on the edges of their rules.
 
-The drawing is written once, against a source of small integers: Python's random
-generator for bulk runs, Hypothesis for runs whose failures shrink. Drawn documents are
-valid by Azure's text: names and priorities are unique, subnets and the prefixes of one
-list do not overlap, a tag stands alone, peers do not overlap, an interface has an
-address that Azure hands out. Within that they spell the same thing in every way
+Drawn documents are valid by Azure's text: names and priorities are unique, subnets and the
+prefixes of one list do not overlap, a tag stands alone, peers do not overlap, an interface
+has an address that Azure hands out. Within that they spell the same thing in every way
 the format allows: case, singular or list, absent or empty.
-
-In every choice the first option is the plainest, so that shrinking leads there.
 """
 
 from __future__ import annotations
 
-import functools
 import ipaddress
-import random
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from .oracle import (
-    LOAD_BALANCER,
-    NOT_PUBLIC_IPV4,
-    NOT_PUBLIC_IPV6,
-    PUBLIC_AGAIN_IPV6,
-    Address,
-    Packet,
-    Prefix,
+from .choose import (
+    Chooser,
+    HypothesisChooser,
+    RandomChooser,
+    Written,
+    any_overlap,
+    cased,
+    chance,
+    disjoint,
+    maybe_list,
+    maybe_reference,
+    overlaps_any,
+    pick,
+    some,
+    weighted,
 )
-
-T = TypeVar("T")
-Written = dict[str, Any]
+from .oracle import PLATFORM_TAGS, Packet, Prefix
+from .packets import PacketSource
+from .platform_parts import (
+    MACHINE_DAYS,
+    draw_platform_addresses,
+    draw_scale_sets,
+    draw_subscription,
+    maybe_day,
+)
+from .tag_files import draw_tag_files, tag_names
 
 # Blocks for address spaces: neighbours, private and public ones, both families.
 SPACES_IPV4 = (
@@ -58,8 +66,18 @@ FAR_PREFIXES = (
     "fd99::/64",
     "2a02:20::/32",
     "10.200.0.0/14",
+    "168.63.129.0/24",  # around the host's address: no longer of the Internet
 )
-ROUTES = ("10.255.0.0/24", "52.0.0.0/8", "0.0.0.0/0", "::/0", "192.168.64.0/25", "fd98::/64")
+ROUTES = (
+    "10.255.0.0/24",
+    "0.0.0.0/0",  # turns off the exemption of key management
+    "52.0.0.0/8",
+    "0.0.0.0/0",
+    "::/0",
+    "192.168.64.0/25",
+    "fd98::/64",
+    "168.63.129.16/32",
+)
 # Prefixes that users write besides those of their own networks.
 COMMON_PREFIXES = (
     "8.8.8.8",
@@ -79,9 +97,8 @@ COMMON_PREFIXES = (
     "128.0.0.0/1",
 )
 TAGS = ("VirtualNetwork", "Internet", "AzureLoadBalancer")
+PLATFORM = ("AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM")
 PROTOCOLS = ("*", "Tcp", "Udp", "Icmp", "Esp", "Ah")
-PROTOCOL_NUMBERS = {"*": 132, "Tcp": 6, "Udp": 17, "Icmp": 1, "Esp": 50, "Ah": 51}
-PACKET_PROTOCOLS = (6, 17, 1, 58, 50, 51, 132, 47, 0, 255)
 PORT_FIELDS: tuple[tuple[str | int, ...], ...] = (
     ("*",),
     ("80",),
@@ -100,64 +117,32 @@ PORT_FIELDS: tuple[tuple[str | int, ...], ...] = (
     ("32768-65535", "0-9", "10-32767"),
     ("0-79", "81-65535"),
     ("8080", "8081", "8082-8090"),
+    (25,),
+    ("24-26",),
+    ("53",),
+    ("1688",),
+    ("1689-65535", "0-1687"),
 )
-PLAIN_PORTS = (0, 1, 79, 80, 81, 443, 1023, 1024, 40000, 65534, 65535)
-
-OUTSIDE_IPV4 = ("8.8.8.8", "203.0.113.7", "172.31.0.100", "192.168.77.1", "52.1.2.3", "1.1.1.1")
-OUTSIDE_IPV6 = ("2a00::1", "2606:4700::1111", "fd77::1", "fe80::1", "::1")
 
 
-class Chooser(Protocol):
-    """A source of decisions."""
+class Case(NamedTuple):
+    """A document, the tag files installed beside it by cloud, and packets to judge."""
 
-    def integer(self, last: int) -> int:
-        """A whole number from 0 to *last*, both included."""
-
-
-class RandomChooser:
-    """Decisions from Python's random generator."""
-
-    def __init__(self, seed: str | int) -> None:
-        self._random = random.Random(seed).random
-
-    def integer(self, last: int) -> int:
-        return int(self._random() * (last + 1))
-
-
-class HypothesisChooser:
-    """Decisions from Hypothesis, each one seen and shrunk by it."""
-
-    def __init__(self, draw: st.DrawFn) -> None:
-        self._draw = draw
-
-    def integer(self, last: int) -> int:
-        return self._draw(st.integers(0, last)) if last > 0 else 0
-
-
-def chance(chooser: Chooser, percent: int) -> bool:
-    """True in *percent* of a hundred; False is the plain outcome."""
-    return chooser.integer(99) >= 100 - percent
-
-
-def pick(chooser: Chooser, options: Sequence[T]) -> T:
-    return options[chooser.integer(len(options) - 1)]
-
-
-def weighted(chooser: Chooser, options: Sequence[tuple[int, T]]) -> T:
-    """One of *options*, each with its weight."""
-    point = chooser.integer(sum(weight for weight, _ in options) - 1)
-    for weight, option in options:
-        if point < weight:
-            return option
-        point -= weight
-    raise AssertionError("weights add up")
+    document: Written
+    tag_files: dict[str, Written]
+    packets: list[Packet]
 
 
 # -- documents -------------------------------------------------------------------------
 
 
-def draw_document(chooser: Chooser) -> Written:
-    """A valid document in the project's own format."""
+def draw_document(
+    chooser: Chooser, *, names_tags: bool = True
+) -> tuple[Written, dict[str, Written]]:
+    """A valid document in the project's own format, and the tag files it needs, by cloud.
+
+    Without *names_tags* it names no published tag and has no files.
+    """
     overlap = chance(chooser, 20)
     every_link = chance(chooser, 50)
     networks = _draw_networks(chooser, overlap)
@@ -171,29 +156,39 @@ def draw_document(chooser: Chooser) -> Written:
     ]
     for network in networks:
         for subnet in network["subnets"]:
-            _maybe_reference(chooser, subnet, "networkSecurityGroup", groups, 65)
+            maybe_reference(chooser, subnet, "networkSecurityGroup", groups, 65)
     interfaces = _draw_interfaces(
         chooser, networks, groups, application_groups, overlap and every_link
     )
+    scale_sets = draw_scale_sets(chooser, networks, groups, application_groups, interfaces)
     prefixes = _prefixes_to_write(networks, interfaces)
-    document = {
+    tag_files = draw_tag_files(chooser, prefixes) if names_tags else {}
+    cloud = pick(chooser, list(tag_files)) if tag_files else "Public"
+    names = tag_names(tag_files[cloud]) if tag_files else []
+    platform = draw_platform_addresses(chooser, interfaces) if chance(chooser, 45) else None
+    # As a source a platform's tag meets packets only where a machine has such an address.
+    sources = 30 if platform and _are_of_machines(platform, interfaces) else 3
+    document: Written = {
         "virtualNetworks": networks,
         "networkInterfaces": interfaces,
         "networkSecurityGroups": [
-            {"name": name, "securityRules": _draw_rules(chooser, prefixes, application_groups)}
+            {
+                "name": name,
+                "securityRules": _draw_rules(chooser, prefixes, application_groups, names, sources),
+            }
             for name in groups
         ],
         "applicationSecurityGroups": application_groups,
+        "scaleSets": scale_sets,
     }
-    return {key: value for key, value in document.items() if value or not chance(chooser, 50)}
-
-
-def cased(chooser: Chooser, text: str) -> str:
-    """*text* in one of the spellings that compare equal."""
-    spelling = chooser.integer(9)
-    if spelling == 8:
-        return text.upper()
-    return text.lower() if spelling == 9 else text
+    document = {key: value for key, value in document.items() if value or not chance(chooser, 50)}
+    if cloud != "Public" or chance(chooser, 30):
+        document["serviceTags"] = {"cloud": cloud}
+    if platform is not None:
+        document["platformAddresses"] = platform
+    if chance(chooser, 40):
+        document["subscription"] = draw_subscription(chooser)
+    return document, tag_files
 
 
 def _draw_networks(chooser: Chooser, overlap: bool) -> list[Written]:
@@ -206,12 +201,12 @@ def _draw_networks(chooser: Chooser, overlap: bool) -> list[Written]:
             space.append(networks[0]["addressSpace"][0])
         for blocks, percent in ((SPACES_IPV4, 30), (SPACES_IPV6, 70)):
             if (blocks is SPACES_IPV4 and not space) or chance(chooser, percent):
-                free = [p for p in blocks if not _overlaps_any(p, [*taken, *space])]
+                free = [p for p in blocks if not overlaps_any(p, [*taken, *space])]
                 if free:
                     space.append(pick(chooser, free))
         network: Written = {"name": name, "addressSpace": space}
-        _maybe_list(chooser, network, "onPremises", FAR_PREFIXES, 45)
-        _maybe_list(chooser, network, "routes", ROUTES, 20)
+        maybe_list(chooser, network, "onPremises", FAR_PREFIXES, 45)
+        maybe_list(chooser, network, "routes", ROUTES, 30)
         network["subnets"] = _draw_subnets(chooser, space)
         networks.append(network)
     _draw_peerings(chooser, networks)
@@ -226,7 +221,7 @@ def _draw_peerings(chooser: Chooser, networks: list[Written]) -> None:
         for right in range(left + 1, len(networks)):
             # Nor may the peers of one network overlap each other.
             close = neighbours[left] | neighbours[right]
-            if not chance(chooser, 60) or _any_overlap([networks[index] for index in close]):
+            if not chance(chooser, 60) or any_overlap([networks[index] for index in close]):
                 continue
             sides = pick(chooser, ((left, right), (left, right), (left,), (right,)))
             neighbours[left].add(right)
@@ -258,7 +253,7 @@ def _draw_subnets(chooser: Chooser, space: Sequence[str]) -> list[Written]:
         index = min(index, count - 1)
         first = int(block.network_address) + (index << (block.max_prefixlen - length))
         text = f"{ipaddress.ip_address(first)}/{length}"
-        if _overlaps_any(text, taken):
+        if overlaps_any(text, taken):
             return None
         taken.append(text)
         return text
@@ -312,13 +307,14 @@ def _draw_interfaces(
                     interface["link"] = f"veth{number}"
                 elif chance(chooser, 20):
                     interface["link"] = None
-                _maybe_reference(chooser, interface, "networkSecurityGroup", groups, 75)
+                maybe_reference(chooser, interface, "networkSecurityGroup", groups, 75)
                 if chance(chooser, 30):
                     interface["enableIPForwarding"] = chance(chooser, 80)
                 if members and chance(chooser, 70):
                     interface["applicationSecurityGroups"] = [
-                        cased(chooser, member) for member in _some(chooser, members)
+                        cased(chooser, member) for member in some(chooser, members)
                     ]
+                maybe_day(chooser, interface, "created", MACHINE_DAYS)
                 interfaces.append(interface)
     return interfaces
 
@@ -340,7 +336,11 @@ def _draw_addresses(chooser: Chooser, prefixes: Sequence[str], used: set[str]) -
 
 
 def _draw_rules(
-    chooser: Chooser, prefixes: Sequence[str], application_groups: Sequence[Written]
+    chooser: Chooser,
+    prefixes: Sequence[str],
+    application_groups: Sequence[Written],
+    names: Sequence[str],
+    platform_sources: int,
 ) -> list[Written]:
     rules: list[Written] = []
     taken: set[tuple[str, int]] = set()
@@ -376,38 +376,77 @@ def _draw_rules(
             if group["virtualNetwork"].lower() == network
         ]
         for side in ("source", "destination"):
-            _write_side(chooser, rule, side, prefixes, groups)
-        _write_ports(chooser, rule, "sourcePortRange", 15)
-        _write_ports(chooser, rule, "destinationPortRange", 60)
+            _write_side(chooser, rule, side, prefixes, groups, names, platform_sources)
+        tags = _platform_tags(rule)
+        if tags:  # 7: such a rule denies, and one on DNS is for every protocol and port
+            rule["access"] = cased(chooser, "Deny")
+        if "azureplatformdns" in tags:
+            rule["protocol"] = "*"
+        _write_ports(chooser, rule, "sourcePortRange", 0 if "azureplatformdns" in tags else 15)
+        percent = 0 if "azureplatformdns" in tags else 25 if tags else 60
+        _write_ports(chooser, rule, "destinationPortRange", percent)
         if chance(chooser, 5):
             rule["description"] = "as asked for"
         rules.append(rule)
     return rules
 
 
+def _are_of_machines(platform: Written, interfaces: Sequence[Written]) -> bool:
+    own = {text for interface in interfaces for text in interface["privateIPAddresses"]}
+    return any(own & {*texts} for texts in platform.values())
+
+
+def _platform_tags(rule: Written) -> set[str]:
+    """The tags of the platform that a rule names, in lower case."""
+    texts: list[Any] = []
+    for side in ("source", "destination"):
+        texts += [rule.get(f"{side}AddressPrefix"), *(rule.get(f"{side}AddressPrefixes") or [])]
+    return {str(text).lower() for text in texts} & {*PLATFORM_TAGS}
+
+
 def _write_side(
-    chooser: Chooser, rule: Written, side: str, prefixes: Sequence[str], groups: Sequence[str]
+    chooser: Chooser,
+    rule: Written,
+    side: str,
+    prefixes: Sequence[str],
+    groups: Sequence[str],
+    names: Sequence[str],
+    platform_sources: int,
 ) -> None:
+    aims_at_platform = side == "destination" and rule["direction"].lower() == "outbound"
     kind = weighted(
         chooser,
-        [(28, "*"), (17, "tag"), (22, "prefix"), (17, "list"), (6, "all"), (16, "groups")],
+        [
+            (28, "*"),
+            (17, "tag"),
+            (22, "prefix"),
+            (17, "list"),
+            (6, "all"),
+            (16, "groups"),
+            (12, "published"),
+            (18 if aims_at_platform else platform_sources, "platform"),
+        ],
     )
     singular = f"{side}AddressPrefix"
     if kind == "groups" and groups:
         rule[f"{side}ApplicationSecurityGroups"] = [
-            cased(chooser, name) for name in _some(chooser, groups)
+            cased(chooser, name) for name in some(chooser, groups)
         ]
         if chance(chooser, 30):
             rule[singular] = pick(chooser, ("", None))
         return
-    if kind == "tag":
+    if kind == "published" and names:
+        values = [cased(chooser, pick(chooser, names))]
+    elif kind == "platform":
+        values = [cased(chooser, pick(chooser, (*PLATFORM, PLATFORM[1])))]
+    elif kind == "tag":
         values = [cased(chooser, pick(chooser, TAGS))]
     elif kind == "all":
         values = [pick(chooser, ("0.0.0.0/0", "::/0"))]
     elif kind == "prefix":
         values = [pick(chooser, prefixes)]
     elif kind == "list":
-        values = _disjoint(chooser, prefixes, 2 + chooser.integer(3))
+        values = disjoint(chooser, prefixes, 2 + chooser.integer(3))
     else:
         values = ["*"]
     _write_one_or_many(chooser, rule, singular, f"{side}AddressPrefixes", values)
@@ -450,391 +489,30 @@ def _prefixes_to_write(networks: list[Written], interfaces: list[Written]) -> li
     return [*dict.fromkeys([*texts, *COMMON_PREFIXES])]
 
 
-def _some(chooser: Chooser, options: Sequence[T]) -> list[T]:
-    """One or more of *options*, in their order."""
-    chosen = [option for option in options if chance(chooser, 40)]
-    return chosen or [pick(chooser, options)]
-
-
-def _maybe_reference(
-    chooser: Chooser, owner: Written, field: str, names: Sequence[str], percent: int
-) -> None:
-    if names and chance(chooser, percent):
-        owner[field] = cased(chooser, pick(chooser, names))
-    elif chance(chooser, 10):
-        owner[field] = pick(chooser, (None, ""))
-
-
-def _maybe_list(
-    chooser: Chooser, owner: Written, field: str, options: Sequence[str], percent: int
-) -> None:
-    if chance(chooser, percent):
-        owner[field] = _disjoint(chooser, options, 1 + chooser.integer(2))
-    elif chance(chooser, 15):
-        owner[field] = []
-
-
-def _disjoint(chooser: Chooser, options: Sequence[str], count: int) -> list[str]:
-    chosen: list[str] = []
-    for _ in range(count):
-        text = pick(chooser, options)
-        if not _overlaps_any(text, chosen):
-            chosen.append(text)
-    return chosen
-
-
-def _overlaps_any(text: str, others: Iterable[str]) -> bool:
-    block = _network(text)
-    return any(_overlap(block, _network(other)) for other in others)
-
-
-def _overlap(left: Prefix, right: Prefix) -> bool:
-    if isinstance(left, ipaddress.IPv4Network):
-        return isinstance(right, ipaddress.IPv4Network) and left.overlaps(right)
-    return isinstance(right, ipaddress.IPv6Network) and left.overlaps(right)
-
-
-def _any_overlap(networks: Sequence[Written]) -> bool:
-    seen: list[str] = []
-    for network in networks:
-        if any(_overlaps_any(text, seen) for text in network["addressSpace"]):
-            return True
-        seen += network["addressSpace"]
-    return False
-
-
-@functools.lru_cache(maxsize=100_000)
-def _network(text: str) -> Prefix:
-    return ipaddress.ip_network(text)
-
-
-@functools.lru_cache(maxsize=100_000)
-def _address(text: str) -> Address:
-    return ipaddress.ip_address(text)
-
-
-# -- packets ---------------------------------------------------------------------------
-
-
-class Host(NamedTuple):
-    """One end of a packet: an address, and the link and groups it may have."""
-
-    address: str
-    link: str | None
-    groups: tuple[str, ...]  # names of its network security groups, in lower case
-    forwards: bool
-
-
-@functools.lru_cache(maxsize=100_000)
-def edges(text: str) -> tuple[str, ...]:
-    """The addresses on and beside both ends of a prefix: first, last, before and after."""
-    block = _network(text)
-    first, last = int(block.network_address), int(block.broadcast_address)
-    make = ipaddress.IPv4Address if block.version == 4 else ipaddress.IPv6Address
-    return tuple(
-        str(make(number))
-        for number in (first, last, first - 1, last + 1, (first + last) // 2)
-        if 0 <= number < 1 << block.max_prefixlen
-    )
-
-
-TAG_EDGES: dict[int, tuple[str, ...]] = {
-    4: tuple(
-        address
-        for prefix in (*NOT_PUBLIC_IPV4, LOAD_BALANCER[0], ipaddress.ip_network("192.0.0.0/24"))
-        for address in edges(str(prefix))
-    ),
-    6: tuple(
-        address
-        for prefix in (
-            *NOT_PUBLIC_IPV6,
-            *PUBLIC_AGAIN_IPV6,
-            LOAD_BALANCER[1],
-            ipaddress.ip_network("2000::/3"),
-        )
-        for address in edges(str(prefix))
-    ),
-}
-
-
-class PacketSource:
-    """Draws packets towards the edges of one document."""
-
-    def __init__(self, document: Written) -> None:
-        networks = document.get("virtualNetworks") or []
-        interfaces = document.get("networkInterfaces") or []
-        groups_of_subnet: dict[str, str] = {}
-        self._undeclared: dict[int, list[Host]] = {4: [], 6: []}
-        self._edges: dict[int, list[str]] = {4: [], 6: []}
-        for network in networks:
-            for text in (
-                *network["addressSpace"],
-                *(network.get("onPremises") or []),
-                *(network.get("routes") or []),
-            ):
-                self._add_edges(text)
-            for subnet in network["subnets"]:
-                group = (subnet.get("networkSecurityGroup") or "").lower()
-                groups_of_subnet[f"{network['name']}/{subnet['name']}".lower()] = group
-                for text in subnet["addressPrefixes"]:
-                    version = self._add_edges(text)
-                    for address in edges(text):
-                        inside = _address(address) in _network(text)
-                        self._undeclared[version].append(
-                            Host(address, None, (group,) if group and inside else (), False)
-                        )
-        self._interfaces: dict[int, list[Host]] = {4: [], 6: []}
-        self._members: dict[str, list[str]] = {}
-        self._links: list[str] = ["eth0"]
-        for interface in interfaces:
-            link = interface.get("link")
-            if link:
-                self._links.append(link)
-            names = (
-                (interface.get("networkSecurityGroup") or "").lower(),
-                groups_of_subnet[interface["subnet"].lower()],
-            )
-            for address in interface["privateIPAddresses"]:
-                host = Host(
-                    address,
-                    link,
-                    tuple(name for name in names if name),
-                    bool(interface.get("enableIPForwarding")),
-                )
-                self._interfaces[6 if ":" in address else 4].append(host)
-            for group in interface.get("applicationSecurityGroups") or []:
-                self._members.setdefault(group.lower(), []).extend(interface["privateIPAddresses"])
-        self._rules: dict[str, list[Written]] = {
-            group["name"].lower(): group.get("securityRules") or []
-            for group in document.get("networkSecurityGroups") or []
-        }
-        for rules in self._rules.values():
-            for rule in rules:
-                for text in _rule_prefixes(rule):
-                    self._add_edges(text)
-        # Every rule that an endpoint's own address does not rule out.
-        self._targets: dict[int, list[tuple[Host, Written]]] = {
-            version: [
-                (host, rule)
-                for host in (*self._interfaces[version], *self._undeclared[version])
-                for group in host.groups
-                for rule in self._rules[group]
-                if self._may_see(version, host, rule)
-            ]
-            for version in (4, 6)
-        }
-
-    def draw(self, chooser: Chooser) -> Packet:
-        """One packet: more often than not aimed at a rule that could see it."""
-        version = 6 if chance(chooser, 45) and self._undeclared[6] else 4
-        if self._targets[version] and chance(chooser, 75):
-            near, rule = pick(chooser, self._targets[version])
-            return self._aimed_packet(chooser, version, near, rule)
-        near = self._managed_host(chooser, version)
-        outbound = chance(chooser, 50)
-        far = self._any_host(chooser, version)
-        if chance(chooser, 4):
-            near = self._any_host(chooser, version)
-        protocol = weighted(
-            chooser, [(50, 6), (20, 17), (10, 58 if version == 6 else 1), (20, None)]
-        ) or pick(chooser, PACKET_PROTOCOLS)
-        ports = [pick(chooser, PLAIN_PORTS), pick(chooser, PLAIN_PORTS)]
-        return self._packet(chooser, version, near, far, outbound, protocol, ports)
-
-    def _aimed_packet(self, chooser: Chooser, version: int, near: Host, rule: Written) -> Packet:
-        """A packet that meets *rule* in most fields and lies on the edge of some."""
-        outbound = rule["direction"].lower() == "outbound"
-        near_side, far_side = ("source", "destination") if outbound else ("destination", "source")
-        far = self._host_for(chooser, version, rule, far_side)
-        kind = chooser.integer(19)
-        if kind == 19:  # its own link with any address that the rule names
-            near = near._replace(address=self._host_for(chooser, version, rule, near_side).address)
-        elif kind > 16:
-            near = self._host_for(chooser, version, rule, near_side)
-        name = str(rule["protocol"]).capitalize()
-        if chance(chooser, 15) or name == "*":
-            protocol = weighted(
-                chooser, [(3, 6), (2, 17), (2, 58 if version == 6 else 1), (3, None)]
-            ) or pick(chooser, PACKET_PROTOCOLS)
-        else:
-            protocol = 58 if name == "Icmp" and version == 6 else PROTOCOL_NUMBERS[name]
-        ports = [
-            pick(chooser, PLAIN_PORTS)
-            if chance(chooser, 10)
-            else self._port_for(chooser, rule, field)
-            for field in ("sourcePortRange", "destinationPortRange")
-        ]
-        return self._packet(chooser, version, near, far, outbound, protocol, ports)
-
-    def _packet(
-        self,
-        chooser: Chooser,
-        version: int,
-        near: Host,
-        far: Host,
-        outbound: bool,
-        protocol: int,
-        ports: Sequence[int],
-    ) -> Packet:
-        if near.forwards and near.link and chance(chooser, 25):
-            # It forwards for others: its link with a foreign address.
-            near = near._replace(address=self._any_host(chooser, version).address)
-        source, destination = (near, far) if outbound else (far, near)
-        source_port, destination_port = ports if protocol in (6, 17) else (0, 0)
-        return Packet(
-            version,
-            protocol,
-            source.address,
-            destination.address,
-            source_port,
-            destination_port,
-            self._link(chooser, source),
-            self._link(chooser, destination),
-        )
-
-    def _link(self, chooser: Chooser, host: Host) -> str | None:
-        kind = chooser.integer(19)
-        if kind < 14:
-            return host.link or pick(chooser, (None, "eth0"))
-        if kind < 18:
-            return None
-        return pick(chooser, self._links)
-
-    def _managed_host(self, chooser: Chooser, version: int) -> Host:
-        if self._interfaces[version] and not chance(chooser, 25):
-            return pick(chooser, self._interfaces[version])
-        if self._undeclared[version]:
-            return pick(chooser, self._undeclared[version])
-        return self._any_host(chooser, version)
-
-    def _any_host(self, chooser: Chooser, version: int) -> Host:
-        kind = weighted(
-            chooser,
-            [(25, "outside"), (25, "interface"), (10, "undeclared"), (25, "edge"), (15, "tag")],
-        )
-        if kind == "interface" and self._interfaces[version]:
-            return pick(chooser, self._interfaces[version])
-        if kind == "undeclared" and self._undeclared[version]:
-            return pick(chooser, self._undeclared[version])
-        if kind == "edge" and self._edges[version]:
-            return self._host(pick(chooser, self._edges[version]))
-        if kind == "tag":
-            return self._host(pick(chooser, TAG_EDGES[version]))
-        return self._host(pick(chooser, OUTSIDE_IPV6 if version == 6 else OUTSIDE_IPV4))
-
-    def _host_for(self, chooser: Chooser, version: int, rule: Written, side: str) -> Host:
-        """A host in, or just beside, what a rule names on one side."""
-        members = [
-            address
-            for group in rule.get(f"{side}ApplicationSecurityGroups") or []
-            for address in self._members.get(group.lower(), [])
-            if (":" in address) == (version == 6)
-        ]
-        if members:
-            return self._host(pick(chooser, members))
-        texts = [
-            text
-            for text in _side_prefixes(rule, side)
-            if _is_prefix(text) and (":" in text) == (version == 6)
-        ]
-        if texts:
-            found = edges(pick(chooser, texts))
-            return self._host(pick(chooser, (found[0], found[1], found[-1], *found)))
-        tag = str(_side_prefixes(rule, side)[:1]).lower()
-        if "azureloadbalancer" in tag and chance(chooser, 60):
-            return self._host("fe80::1234:5678:9abc" if version == 6 else "168.63.129.16")
-        if "virtualnetwork" in tag and chance(chooser, 50):
-            return self._host(pick(chooser, self._edges[version] or TAG_EDGES[version]))
-        if "internet" in tag and chance(chooser, 60):
-            outside = OUTSIDE_IPV4[:2] if version == 4 else OUTSIDE_IPV6[:2]
-            return self._host(pick(chooser, (*outside, *TAG_EDGES[version])))
-        return self._any_host(chooser, version)
-
-    def _may_see(self, version: int, host: Host, rule: Written) -> bool:
-        """Whether *rule*, in a group of *host*, can match with this address at its end."""
-        outbound = rule["direction"].lower() == "outbound"
-        near_side, far_side = ("source", "destination") if outbound else ("destination", "source")
-        near, far = _side_prefixes(rule, near_side), _side_prefixes(rule, far_side)
-        if far and all(_is_prefix(text) and (":" in text) != (version == 6) for text in far):
-            return False
-        if not near:
-            return any(
-                host.address in self._members.get(group.lower(), ())
-                for group in rule[f"{near_side}ApplicationSecurityGroups"]
-            )
-        return any(
-            text.lower() != "azureloadbalancer"
-            and (not _is_prefix(text) or _address(host.address) in _network(text))
-            for text in near
-        )
-
-    def _host(self, address: str) -> Host:
-        """The interface that has *address*, else a stranger."""
-        for host in self._interfaces[6 if ":" in address else 4]:
-            if host.address == address:
-                return host
-        return Host(address, None, (), False)
-
-    def _port_for(self, chooser: Chooser, rule: Written, field: str) -> int:
-        values = _values(rule, field, f"{field}s")
-        text = str(pick(chooser, values))
-        if text == "*":
-            return pick(chooser, PLAIN_PORTS)
-        first, _, last = text.partition("-")
-        low, high = int(first), int(last or first)
-        near = (low, high, low, high, max(low - 1, 0), min(high + 1, 65535))
-        return pick(chooser, near)
-
-    def _add_edges(self, text: str) -> int:
-        version = 6 if ":" in text else 4
-        self._edges[version] += edges(text)
-        return version
-
-
-def _values(rule: Written, singular: str, plural: str) -> list[Any]:
-    value = rule.get(singular)
-    return (rule.get(plural) or []) + ([] if value is None or value == "" else [value])
-
-
-def _side_prefixes(rule: Written, side: str) -> list[str]:
-    return _values(rule, f"{side}AddressPrefix", f"{side}AddressPrefixes")
-
-
-def _is_prefix(text: str) -> bool:
-    return text[0].isdigit() or ":" in text
-
-
-def _rule_prefixes(rule: Written) -> list[str]:
-    return [
-        text
-        for side in ("source", "destination")
-        for text in _side_prefixes(rule, side)
-        if _is_prefix(text)
-    ]
-
-
 # -- both, for bulk runs and for Hypothesis ------------------------------------------------
 
 
+def random_tagged_case(seed: str, packets: int) -> Case:
+    """A document, its tag files and packets, the same for the same seed."""
+    return _draw_case(RandomChooser(seed), packets, names_tags=True)
+
+
 def random_case(seed: str, packets: int) -> tuple[Written, list[Packet]]:
-    """A document and packets for it, the same for the same seed."""
-    chooser = RandomChooser(seed)
-    document = draw_document(chooser)
-    source = PacketSource(document)
-    return document, [source.draw(chooser) for _ in range(packets)]
+    """A document that needs no tag file, and packets, the same for the same seed."""
+    document, _, drawn = _draw_case(RandomChooser(seed), packets, names_tags=False)
+    return document, drawn
+
+
+def _draw_case(chooser: Chooser, packets: int, *, names_tags: bool) -> Case:
+    document, tag_files = draw_document(chooser, names_tags=names_tags)
+    if packets == 0:
+        return Case(document, tag_files, [])
+    source = PacketSource(document, tag_files)
+    return Case(document, tag_files, [source.draw(chooser) for _ in range(packets)])
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> Written:
-    """Valid documents."""
-    return draw_document(HypothesisChooser(draw))
-
-
-@st.composite
-def cases(draw: st.DrawFn, most_packets: int = 8) -> tuple[Written, list[Packet]]:
-    """A document with one packet or a few."""
+def cases(draw: st.DrawFn, most_packets: int = 8) -> Case:
+    """A case with one packet or a few."""
     chooser = HypothesisChooser(draw)
-    document = draw_document(chooser)
-    source = PacketSource(document)
-    count = 1 + chooser.integer(most_packets - 1)
-    return document, [source.draw(chooser) for _ in range(count)]
+    return _draw_case(chooser, 1 + chooser.integer(most_packets - 1), names_tags=True)

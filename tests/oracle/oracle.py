@@ -2,21 +2,24 @@
 
 The second opinion against which the compiled policy is tested. It shares no code
 with nsgd, works on the document as plain dicts and searches linearly: slow and
-obvious is the trade. Only prefixes and lists that never change are kept between
+obvious is the trade. Only what is parsed and lists that never change are kept between
 packets. Documents are taken to be valid; of an invalid one the answers mean nothing,
 except that text with no meaning raises ValueError.
 
 Sources are named as in the project's notes on Azure's semantics: NSG (network
 security groups overview), HOW (how network security groups filter traffic), TAGS
 (service tags overview), ASG (application security groups), SEED (the 2017 overview),
-REC (recorded answers of the service), and 13.x for this project's own choices.
+REC (recorded answers of the service), 7 for the notes' section on the platform, and 13.x
+for this project's own choices.
 """
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -34,12 +37,24 @@ PROTOCOL_NUMBERS: Mapping[str, Mapping[int, int]] = {
     "ah": {4: 51, 6: 51},
 }
 
-# REC: the two prefixes of AzureLoadBalancer; the first is also in VirtualNetwork (TAGS).
-HOST_ADDRESS = ipaddress.ip_network("168.63.129.16/32")
-LOAD_BALANCER: tuple[Prefix, ...] = (
-    HOST_ADDRESS,
-    ipaddress.ip_network("fe80::1234:5678:9abc/128"),
-)
+# 7, REC: the platform's addresses where a document does not set them. The host's is also in
+# VirtualNetwork (TAGS), those of the load balancer are the tag AzureLoadBalancer.
+PLATFORM_ADDRESSES: Mapping[str, tuple[str, ...]] = {
+    "host": ("168.63.129.16",),
+    "metadata": ("169.254.169.254",),
+    "keyManagement": ("20.118.99.224", "40.83.235.53", "23.102.135.246"),
+    "loadBalancer": ("168.63.129.16", "fe80::1234:5678:9abc"),
+}
+DNS_PORT = 53
+KEY_MANAGEMENT_PORT = 1688
+SMTP_PORT = 25
+EVERY_IPV4 = ipaddress.ip_network("0.0.0.0/0")
+
+# 7: subscriptions older than this may send mail, whatever their kind; that day is not older.
+SMTP_LIMITED_SINCE = date(2017, 11, 15)
+
+# NSG: rules on these tags alone reach traffic to the platform.
+PLATFORM_TAGS = ("azureplatformdns", "azureplatformimds", "azureplatformlkm")
 
 # 13.5, from the IANA IPv4 special-purpose address registry and the multicast and
 # reserved space: not globally reachable. 192.0.0.0/24, 198.51.100.0/24 and
@@ -127,6 +142,13 @@ class Answer(NamedTuple):
     consulted: tuple[tuple[str, str, str, str], ...]  # group, direction, rule, access: in order
 
 
+class _End(NamedTuple):
+    """One end of a packet."""
+
+    address: Address
+    port: int | None  # None unless the protocol is TCP or UDP
+
+
 class _Side(NamedTuple):
     """The source or the destination of a rule: prefixes and tags, or groups."""
 
@@ -161,21 +183,45 @@ class _Interface:
     link: str | None
     security_group: str | None
     application_groups: tuple[str, ...]
+    created: date | None
+
+
+@dataclass(frozen=True)
+class _ScaleSet:
+    subnet: _Subnet
+    prefixes: tuple[Prefix, ...]
+    security_group: str | None
+    application_groups: tuple[str, ...]
+    created: date | None
 
 
 @dataclass(frozen=True)
 class _Endpoint:
-    """A declared interface, or an undeclared resource of a subnet (interface None)."""
+    """A declared interface, an instance of a scale set, or a subnet's resource (owner None)."""
 
     subnet: _Subnet
-    interface: _Interface | None
+    owner: _Interface | _ScaleSet | None
+
+
+@dataclass(frozen=True)
+class _Subscription:
+    kind: str  # in lower case
+    created: date
+    exempted: date | None
 
 
 class Oracle:
     """Answers of one policy document."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        """Read *document*, in the project's own format, already parsed."""
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        tag_files: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Read *document*, in the project's own format, already parsed.
+
+        *tag_files* are Microsoft's files of service tags, parsed, by cloud.
+        """
         self._networks: dict[str, Mapping[str, Any]] = {
             _key(network["name"]): network for network in _entries(document, "virtualNetworks")
         }
@@ -191,6 +237,9 @@ class Oracle:
         self._interfaces = [
             self._read_interface(interface) for interface in _entries(document, "networkInterfaces")
         ]
+        self._scale_sets = [
+            self._read_scale_set(scale_set) for scale_set in _entries(document, "scaleSets")
+        ]
         self._security_groups: dict[str, tuple[str, list[_Rule]]] = {
             _key(group["name"]): (group["name"], _read_rules(_entries(group, "securityRules")))
             for group in _entries(document, "networkSecurityGroups")
@@ -200,7 +249,10 @@ class Oracle:
         self._routes = {
             key: _prefixes(_entries(network, "routes")) for key, network in self._networks.items()
         }
-        self._prefix_of_text: dict[str, Prefix] = {}
+        self._platform = _read_platform(document)
+        self._exempt = {network: self._exemptions(network) for network in self._networks}
+        self._subscription = _read_subscription(document)
+        self._published = _read_tags(document, tag_files or {})
 
     def judge(self, packet: Packet) -> Answer:
         """Say what becomes of *packet*.
@@ -210,10 +262,14 @@ class Oracle:
             subnet's; inbound by the subnet's, then the interface's; traffic inside
             a subnet is filtered at both ends. The first Deny ends it.
         """
-        source = ipaddress.ip_address(packet.source)
-        destination = ipaddress.ip_address(packet.destination)
-        senders = self._candidates(packet.in_link, source)
-        receivers = self._candidates(packet.out_link, destination)
+        has_ports = packet.protocol in (TCP, UDP)
+        source = _End(_address(packet.source), packet.source_port if has_ports else None)
+        destination = _End(
+            _address(packet.destination),
+            packet.destination_port if has_ports else None,
+        )
+        senders = self._candidates(packet.in_link, source.address)
+        receivers = self._candidates(packet.out_link, destination.address)
         if not senders and not receivers:
             return Answer("Unmanaged", "unmanaged", None, None, None, ())
         nearer_senders = self._prefer_network_of(receivers, senders)
@@ -224,14 +280,18 @@ class Oracle:
         steps: list[tuple[str, str | None, str]] = []  # direction, security group, network
         for sender in nearer_senders:
             network = sender.subnet.network
-            if sender.interface is not None:
-                steps.append(("Outbound", sender.interface.security_group, network))
+            if self._smtp_is_denied(sender, packet, destination):
+                # 7, 13.8: outside the groups and ahead of them, so it has none to name.
+                denial = ("", "Outbound", "platformRules/DenySmtpOutBound", "Deny")
+                return Answer("Deny", "rule", "", denial[2], "Outbound", (denial,))
+            if sender.owner is not None:
+                steps.append(("Outbound", sender.owner.security_group, network))
             steps.append(("Outbound", sender.subnet.security_group, network))
         for receiver in nearer_receivers:
             network = receiver.subnet.network
             steps.append(("Inbound", receiver.subnet.security_group, network))
-            if receiver.interface is not None:
-                steps.append(("Inbound", receiver.interface.security_group, network))
+            if receiver.owner is not None:
+                steps.append(("Inbound", receiver.owner.security_group, network))
 
         consulted: list[tuple[str, str, str, str]] = []
         for direction, group, network in steps:
@@ -260,12 +320,20 @@ class Oracle:
         for subnet in self._subnets.values():
             if not any(address in prefix for prefix in subnet.prefixes):
                 continue
-            owner = None
-            for interface in self._interfaces:
-                if interface.subnet is subnet and address in interface.addresses:
-                    owner = interface
-            found.append(_Endpoint(subnet, owner))
+            found.append(_Endpoint(subnet, self._owner(subnet, address)))
         return found
+
+    def _owner(self, subnet: _Subnet, address: Address) -> _Interface | _ScaleSet | None:
+        """Who has an address of a subnet: a declared interface goes before a scale set."""
+        for interface in self._interfaces:
+            if interface.subnet is subnet and address in interface.addresses:
+                return interface
+        for scale_set in self._scale_sets:
+            if scale_set.subnet is subnet and any(
+                address in prefix for prefix in scale_set.prefixes
+            ):
+                return scale_set
+        return None
 
     def _prefer_network_of(
         self, others: list[_Endpoint], candidates: list[_Endpoint]
@@ -289,14 +357,13 @@ class Oracle:
         direction: str,
         network: str,
         packet: Packet,
-        source: Address,
-        destination: Address,
+        source: _End,
+        destination: _End,
     ) -> _Rule:
         """NSG: rules go by ascending priority and the first that matches decides."""
-        for rule in rules:
+        for rule in self._in_order(rules, direction, network):
             if (
-                rule.direction == direction
-                and _protocol_matches(rule.protocol, packet)
+                _protocol_matches(rule.protocol, packet)
                 and _ports_match(rule, packet)
                 and self._side_matches(rule.source, source, network)
                 and self._side_matches(rule.destination, destination, network)
@@ -304,45 +371,119 @@ class Oracle:
                 return rule
         raise AssertionError("the last default rule matches every packet")
 
-    def _side_matches(self, side: _Side, address: Address, network: str) -> bool:
-        return any(self._covers(text, address, network) for text in side.prefixes) or any(
-            self._is_member(group, address, network) for group in side.groups
+    def _in_order(self, rules: list[_Rule], direction: str, network: str) -> list[_Rule]:
+        """The rules of one direction as they are tried, with those of the platform.
+
+        Source:
+            NSG, 7: traffic to the platform's addresses is not subject to the groups,
+            unless a rule on one of the platform's tags targets it; 13.7: outbound only.
+        """
+        ordered = [rule for rule in rules if rule.direction == direction]
+        if direction == "Inbound":
+            return ordered
+        denials = [rule for rule in ordered if _names_platform(rule.destination)]
+        others = [rule for rule in ordered if not _names_platform(rule.destination)]
+        return [*denials, *self._exempt[network], *others]
+
+    def _exemptions(self, network: str) -> list[_Rule]:
+        """What leaves unjudged: to the host, to the metadata service, to activation servers."""
+        exempt = [
+            _platform_rule("AllowHostOutBound", "*", self._platform["host"], None),
+            _platform_rule("AllowMetadataOutBound", "*", self._platform["metadata"], None),
+        ]
+        # NSG, 7: this rule is off where a route for 0.0.0.0/0 is configured.
+        if EVERY_IPV4 not in self._routes[network]:
+            exempt.append(
+                _platform_rule(
+                    "AllowKeyManagementOutBound",
+                    "tcp",
+                    self._platform["keyManagement"],
+                    KEY_MANAGEMENT_PORT,
+                )
+            )
+        return exempt
+
+    def _side_matches(self, side: _Side, end: _End, network: str) -> bool:
+        return any(self._covers(text, end, network) for text in side.prefixes) or any(
+            self._is_member(group, end.address, network) for group in side.groups
         )
 
-    def _covers(self, text: str, address: Address, network: str) -> bool:
-        """Whether a prefix or tag, as written, holds *address* seen from *network*."""
+    def _covers(self, text: str, end: _End, network: str) -> bool:
+        """Whether a prefix or tag, as written, holds *end* seen from *network*."""
         name = _key(text)
+        address, port = end
         if name == "*":
             return True
+        if name == "azureplatformdns":
+            return address in self._platform["host"] and port == DNS_PORT
+        if name == "azureplatformimds":
+            return address in self._platform["metadata"]
+        if name == "azureplatformlkm":
+            return address in self._platform["keyManagement"] and port == KEY_MANAGEMENT_PORT
         if name == "virtualnetwork":
             # TAGS: with the host's virtual address and the prefixes of user-defined routes.
             return (
-                address in HOST_ADDRESS
+                address in self._platform["host"]
                 or any(address in prefix for prefix in self._connected[network])
                 or any(address in prefix for prefix in self._routes[network])
             )
         if name == "azureloadbalancer":
-            return any(address in prefix for prefix in LOAD_BALANCER)
+            return address in self._platform["loadBalancer"]
         if name == "internet":
-            # 13.5: routes do not shrink it, nor does the host's virtual address (REC).
-            return _is_public(address) and not any(
-                address in prefix for prefix in self._connected[network]
-            )
-        prefix = self._prefix_of_text.get(text)
-        if prefix is None:
-            prefix = self._prefix_of_text[text] = ipaddress.ip_network(text)
-        return address in prefix
+            return self._is_internet(address, network)
+        if name in self._published:
+            return any(address in prefix for prefix in self._published[name])
+        return address in _prefix(text)
+
+    def _is_internet(self, address: Address, network: str) -> bool:
+        """13.5: routes do not shrink it, nor does the host's virtual address (REC)."""
+        return _is_public(address) and not any(
+            address in prefix for prefix in self._connected[network]
+        )
 
     def _is_member(self, group: str, address: Address, network: str) -> bool:
         """ASG: a rule naming a group applies to its members' addresses only."""
-        for interface in self._interfaces:
-            member_network = interface.subnet.network
+        members: list[_Interface | _ScaleSet] = [*self._interfaces, *self._scale_sets]
+        for member in members:
+            member_network = member.subnet.network
             if (
-                group in interface.application_groups
+                group in member.application_groups
                 and (member_network == network or member_network in self._peers[network])
-                and address in interface.addresses
+                and self._is_address_of(member, address)
             ):
                 return True
+        return False
+
+    def _is_address_of(self, member: _Interface | _ScaleSet, address: Address) -> bool:
+        """An interface has its addresses; a scale set those of its prefixes that none has."""
+        if isinstance(member, _Interface):
+            return address in member.addresses
+        return any(address in prefix for prefix in member.prefixes) and not any(
+            interface.subnet.network == member.subnet.network and address in interface.addresses
+            for interface in self._interfaces
+        )
+
+    # -- mail ----------------------------------------------------------------------
+
+    def _smtp_is_denied(self, sender: _Endpoint, packet: Packet, destination: _End) -> bool:
+        """13.8: TCP port 25 from what the documents declare to the Internet, by subscription."""
+        return (
+            packet.protocol == TCP
+            and destination.port == SMTP_PORT
+            and self._is_internet(destination.address, sender.subnet.network)
+            and not self._may_send_mail(None if sender.owner is None else sender.owner.created)
+        )
+
+    def _may_send_mail(self, created: date | None) -> bool:
+        """The table of 7; *created* is the day of the machine, None means before any exemption."""
+        subscription = self._subscription
+        if subscription is None or subscription.created < SMTP_LIMITED_SINCE:
+            return True
+        if subscription.kind == "enterpriseagreement":
+            return True
+        if subscription.kind == "enterprisedevtest":
+            exempted = subscription.exempted
+            return exempted is not None and created is not None and created >= exempted
         return False
 
     # -- virtual networks ----------------------------------------------------------
@@ -368,15 +509,49 @@ class Oracle:
                 space += _entries(other, "onPremises")
         return _prefixes(space)
 
+    def _subnet(self, reference: str) -> _Subnet:
+        network, _, subnet = reference.partition("/")
+        return self._subnets[_key(network), _key(subnet)]
+
+    def _read_scale_set(self, scale_set: Mapping[str, Any]) -> _ScaleSet:
+        return _ScaleSet(
+            self._subnet(scale_set["subnet"]),
+            _prefixes(_entries(scale_set, "privateIPAddressPrefixes")),
+            _reference(scale_set, "networkSecurityGroup"),
+            tuple(_key(name) for name in _entries(scale_set, "applicationSecurityGroups")),
+            _day(scale_set, "created"),
+        )
+
     def _read_interface(self, interface: Mapping[str, Any]) -> _Interface:
-        network, _, subnet = interface["subnet"].partition("/")
         return _Interface(
-            self._subnets[_key(network), _key(subnet)],
-            tuple(ipaddress.ip_address(text) for text in _entries(interface, "privateIPAddresses")),
+            self._subnet(interface["subnet"]),
+            tuple(_address(text) for text in _entries(interface, "privateIPAddresses")),
             interface.get("link") or None,
             _reference(interface, "networkSecurityGroup"),
             tuple(_key(name) for name in _entries(interface, "applicationSecurityGroups")),
+            _day(interface, "created"),
         )
+
+
+def _platform_rule(
+    name: str, protocol: str, addresses: Iterable[Address], port: int | None
+) -> _Rule:
+    every_port = ((0, 65535),)
+    return _Rule(
+        f"platformRules/{name}",
+        0,
+        "Outbound",
+        "Allow",
+        protocol,
+        _Side(("*",), ()),
+        every_port,
+        _Side(tuple(str(address) for address in addresses), ()),
+        every_port if port is None else ((port, port),),
+    )
+
+
+def _names_platform(side: _Side) -> bool:
+    return any(_key(text) in PLATFORM_TAGS for text in side.prefixes)
 
 
 def _is_public(address: Address) -> bool:
@@ -435,6 +610,43 @@ def _read_rules(rules: Iterable[Mapping[str, Any]]) -> list[_Rule]:
         for rule in (*rules, *DEFAULT_RULES)
     ]
     return sorted(read, key=lambda rule: rule.priority)
+
+
+def _read_platform(document: Mapping[str, Any]) -> dict[str, tuple[Address, ...]]:
+    """The platform's addresses; here an empty list says that there are none."""
+    written = document.get("platformAddresses") or {}
+    found = {}
+    for field, default in PLATFORM_ADDRESSES.items():
+        texts = written.get(field)
+        texts = default if texts is None else texts
+        found[field] = tuple(_address(text) for text in texts)
+    return found
+
+
+def _read_subscription(document: Mapping[str, Any]) -> _Subscription | None:
+    written = document.get("subscription")
+    if not written:
+        return None
+    created = _day(written, "created")
+    if created is None:
+        raise ValueError("a subscription without a date")
+    return _Subscription(_key(written["kind"]), created, _day(written, "smtpExempted"))
+
+
+def _read_tags(
+    document: Mapping[str, Any], tag_files: Mapping[str, Mapping[str, Any]]
+) -> dict[str, tuple[Prefix, ...]]:
+    """The prefixes of each tag of the document's cloud, by its whole name in lower case."""
+    cloud = (document.get("serviceTags") or {}).get("cloud") or "Public"
+    return {
+        _key(entry["name"]): _prefixes(entry["properties"]["addressPrefixes"])
+        for entry in tag_files.get(cloud, {"values": []})["values"]
+    }
+
+
+def _day(owner: Mapping[str, Any], field: str) -> date | None:
+    value = owner.get(field)
+    return None if _is_absent(value) else date.fromisoformat(str(value))
 
 
 def _read_protocol(text: str) -> str:
@@ -497,7 +709,17 @@ def _peerings(network: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _prefixes(texts: Iterable[str]) -> tuple[Prefix, ...]:
-    return tuple(ipaddress.ip_network(text) for text in texts)
+    return tuple(_prefix(text) for text in texts)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _prefix(text: str) -> Prefix:
+    return ipaddress.ip_network(text)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _address(text: str) -> Address:
+    return ipaddress.ip_address(text)
 
 
 def _key(name: str) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from nsgd.model.address import Address, PortRange, Prefix
-from nsgd.model.network import NetworkInterface, NetworkSecurityGroup, Subnet
+from nsgd.model.network import NetworkInterface, NetworkSecurityGroup, ScaleSet, Subnet
 from nsgd.model.packet import ICMP, ICMPV6, TCP, PacketHeader
 from nsgd.model.rule import (
     Access,
     AnyAddress,
     Direction,
     GroupMembers,
+    PlatformService,
+    PlatformTag,
     PrefixList,
     Protocol,
+    PublishedTag,
     RuleAddress,
     SecurityRule,
     ServiceTag,
@@ -37,12 +42,19 @@ def value(text: str) -> int:
 
 
 def side(text: str) -> RuleAddress:
-    """``*``, ``tag:NAME``, ``asg:NAME,NAME`` or prefixes with commas."""
+    """``*``, ``asg:NAME,NAME``, prefixes with commas, or a tag of one of the three kinds:
+
+    ``tag:NAME``, ``published:NAME``, ``platform:NAME``.
+    """
     kind, _, rest = text.partition(":")
     if text == "*":
         return AnyAddress()
     if kind == "tag":
         return TagAddress(ServiceTag(rest))
+    if kind == "published":
+        return PublishedTag(rest)
+    if kind == "platform":
+        return PlatformTag(PlatformService[rest])
     if kind == "asg":
         return GroupMembers(tuple(rest.split(",")))
     return PrefixList(prefixes(*text.split(",")))
@@ -98,6 +110,7 @@ def nic(
     network: str = "vnet",
     link: str | None = None,
     asgs: tuple[str, ...] = (),
+    created: str | None = None,
 ) -> NetworkInterface:
     return NetworkInterface(
         name,
@@ -107,6 +120,28 @@ def nic(
         link,
         nsg,
         application_security_groups=asgs,
+        created=date.fromisoformat(created) if created else None,
+    )
+
+
+def scale_set(
+    name: str,
+    prefix: str,
+    subnet_name: str,
+    nsg: str | None = None,
+    *,
+    network: str = "vnet",
+    asgs: tuple[str, ...] = (),
+    created: str | None = None,
+) -> ScaleSet:
+    return ScaleSet(
+        name,
+        network,
+        subnet_name,
+        prefixes(*prefix.split(",")),
+        nsg,
+        asgs,
+        date.fromisoformat(created) if created else None,
     )
 
 

@@ -17,6 +17,7 @@ from tests.policy.builders import (
     packet,
     prefixes,
     rule,
+    scale_set,
     subnet,
 )
 
@@ -99,3 +100,15 @@ def test_hand_over() -> None:
         packet("10.2.0.5", "10.2.0.4", 22),
     ):
         assert decide(handed_over, first, None, None) == decide(policy, first, None, None)
+
+
+def test_a_group_of_a_scale_set_alone() -> None:
+    """It is in use like that of a NIC."""
+    network = VirtualNetwork("vnet", prefixes("10.0.0.0/16"), (subnet("s", "10.0.0.0/24"),))
+    vmss = scale_set("vmss", "10.0.0.32/27", "s", "web")
+    policy = compile_policy(NetworkModel((network,), (), (WEB,), scale_sets=(vmss,)))
+    assert [table.direction for table in policy.tables] == [OUTBOUND, INBOUND]
+    allowed = decide(policy, packet("203.0.113.7", "10.0.0.33", 80), None, None)
+    assert (allowed.network_security_group, allowed.rule) == ("web", "allow-web")
+    beside = decide(policy, packet("203.0.113.7", "10.0.0.4", 80), None, None)
+    assert beside.network_security_group is None

@@ -14,7 +14,7 @@ from nsgd.policy.endpoints import (
     EndpointMap,
     build_endpoint_map,
 )
-from tests.policy.builders import nic, prefixes, subnet
+from tests.policy.builders import nic, prefixes, scale_set, subnet
 
 TABLES = {("vnet", "nsg-s"): (0, 1), ("vnet", "nsg-n"): (2, 3)}
 
@@ -145,6 +145,67 @@ def test_tables_of_an_endpoint(
 def test_by_link(in_link: str | None, out_link: str | None, expected: tuple[str, str]) -> None:
     """A bound link names its NIC on either side."""
     assert find(ONE, "10.0.1.4", "10.0.2.5", in_link, out_link) == expected
+
+
+SCALED = build_endpoint_map(
+    NetworkModel(
+        (
+            VirtualNetwork(
+                "vnet",
+                prefixes("10.0.0.0/16", "fd00:1::/48"),
+                (subnet("s", "10.0.1.0/24,fd00:1::/64", "nsg-s"), subnet("t", "10.0.2.0/24")),
+            ),
+        ),
+        (nic("vm", "10.0.1.40,fd00:1::1:4", "s"), nic("edge", "10.0.1.32", "s", "nsg-n")),
+        scale_sets=(
+            scale_set("web", "10.0.1.32/28,fd00:1::1:0/112", "s", "nsg-n"),
+            scale_set("next", "10.0.1.48/28", "s"),
+            scale_set("whole", "10.0.2.0/24", "t", "nsg-n"),
+        ),
+    ),
+    TABLES,
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("10.0.1.31", "vnet/s"),
+        ("10.0.1.32", "edge"),  # the first address of the prefix is a NIC's
+        ("10.0.1.33", "web"),
+        ("10.0.1.39", "web"),
+        ("10.0.1.40", "vm"),
+        ("10.0.1.41", "web"),
+        ("10.0.1.47", "web"),
+        ("10.0.1.48", "next"),  # adjacent scale sets
+        ("10.0.1.63", "next"),
+        ("10.0.1.64", "vnet/s"),
+        ("10.0.2.0", "whole"),  # nothing is left of the subnet
+        ("10.0.2.255", "whole"),
+        ("10.0.3.0", NOT_DECLARED),
+        ("fd00:1::ffff", "vnet/s"),
+        ("fd00:1::1:0", "web"),
+        ("fd00:1::1:4", "vm"),
+        ("fd00:1::1:ffff", "web"),
+        ("fd00:1::2:0", "vnet/s"),
+    ],
+)
+def test_scale_sets(address: str, name: str | int) -> None:
+    """A declared NIC comes before a scale set, and that before the subnet."""
+    version, value = Address.parse(address)
+    assert name_of(SCALED, SCALED.by_address(version, value)) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "outbound", "inbound"),
+    [("web", (2, 0), (1, 3)), ("next", (0,), (1,)), ("whole", (2,), (3,)), ("vm", (0,), (1,))],
+)
+def test_tables_of_an_instance(
+    name: str, outbound: tuple[int, ...], inbound: tuple[int, ...]
+) -> None:
+    """The scale set's group stands where a NIC's does."""
+    (endpoint,) = (each for each in SCALED.endpoints if each.name == name)
+    assert (endpoint.outbound, endpoint.inbound) == (outbound, inbound)
 
 
 def overlapping(*, peered: bool = True) -> EndpointMap:

@@ -6,15 +6,16 @@ import pytest
 
 from nsgd.model.address import Address
 from nsgd.model.network import NetworkModel, Peering, VirtualNetwork
+from nsgd.model.platform import PlatformAddresses
 from nsgd.model.rule import ServiceTag
 from nsgd.policy.address_set import AddressSet
 from nsgd.policy.service_tags import (
-    AZURE_LOAD_BALANCER,
     GLOBALLY_REACHABLE,
     TagAddresses,
     mutual_peers,
     resolve_tags,
 )
+from tests.models import addresses
 from tests.policy.builders import address_set, prefixes
 
 HOST = "168.63.129.16"
@@ -111,8 +112,34 @@ def test_each_tag_by_name() -> None:
     found = tags(network("vnet", "10.0.0.0/16"))
     assert found.addresses(ServiceTag.VIRTUAL_NETWORK) is found.virtual_network
     assert found.addresses(ServiceTag.INTERNET) is found.internet
-    assert found.addresses(ServiceTag.AZURE_LOAD_BALANCER) is AZURE_LOAD_BALANCER
-    assert address_set(HOST, "fe80::1234:5678:9abc") == AZURE_LOAD_BALANCER
+    load_balancer = found.addresses(ServiceTag.AZURE_LOAD_BALANCER)
+    assert load_balancer == address_set(HOST, "fe80::1234:5678:9abc")
+
+
+@pytest.mark.parametrize(
+    ("platform", "virtual_network", "load_balancer"),
+    [
+        (PlatformAddresses(), ("10.0.0.0/16", HOST), (HOST, "fe80::1234:5678:9abc")),
+        (PlatformAddresses(host=()), ("10.0.0.0/16",), (HOST, "fe80::1234:5678:9abc")),
+        (PlatformAddresses(load_balancer=()), ("10.0.0.0/16", HOST), ()),
+        (
+            PlatformAddresses(
+                host=addresses("192.0.2.1", "fd00::1"), load_balancer=addresses("192.0.2.2")
+            ),
+            ("10.0.0.0/16", "192.0.2.1", "fd00::1"),
+            ("192.0.2.2",),
+        ),
+    ],
+)
+def test_platform_addresses(
+    platform: PlatformAddresses, virtual_network: tuple[str, ...], load_balancer: tuple[str, ...]
+) -> None:
+    """VirtualNetwork holds the host's addresses as they are set; each list may be empty."""
+    vnet = network("vnet", "10.0.0.0/16")
+    found = resolve_tags(NetworkModel((vnet,), platform=platform), vnet)
+    assert found.virtual_network == address_set(*virtual_network)
+    assert found.azure_load_balancer == address_set(*load_balancer)
+    assert found.internet == GLOBALLY_REACHABLE
 
 
 def test_public_space_of_the_network_is_not_internet() -> None:

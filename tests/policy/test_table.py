@@ -200,6 +200,26 @@ def test_the_last_rule_must_match_everything(last: EffectiveSecurityRule) -> Non
         compile_table("nsg", INBOUND, (last,))
 
 
+def test_silent_and_final_rules() -> None:
+    """What they are survives the hand-over, and a silent rule is not among the decisions."""
+    table = compile_table(
+        "",
+        OUTBOUND,
+        (
+            effective("deny", DENY, ports=((25, 25),)),
+            replace(effective("final", ALLOW, ports=((80, 80),)), is_final=True),
+            replace(LAST, is_silent=True),
+        ),
+    )
+    handed_over = CompiledTable.from_plain(marshal.loads(marshal.dumps(table.to_plain())))
+    assert handed_over == table
+    for each in (table, handed_over):
+        assert [each.is_silent(index) for index in range(3)] == [False, False, True]
+        assert [each.is_final(index) for index in range(3)] == [False, True, False]
+        assert [decision.rule for decision in each.decisions()] == ["deny", "final"]
+        assert each.match(4, 17, 0, 0, 0, 443) == 2
+
+
 PROTOCOL_NUMBERS = {
     Protocol.TCP: {4: 6, 6: 6},
     Protocol.UDP: {4: 17, 6: 17},

@@ -28,10 +28,16 @@ def tools() -> None:
 def units(tools: None, tmp_path: Path) -> list[Path]:
     """The units with a program that exists, since nsgd need not be installed."""
     copies = []
-    for unit in sorted(UNITS.glob("*.service")):
+    for unit in sorted(UNITS.glob("*.service")) + sorted(UNITS.glob("*.timer")):
         copies.append(tmp_path / unit.name)
-        copies[-1].write_text(unit.read_text().replace("/usr/bin/nsgd", "/bin/true"))
-    assert [unit.name for unit in copies] == ["nsgd-boot.service", "nsgd.service"]
+        text = unit.read_text().replace("/usr/bin/nsgd", "/bin/true")
+        copies[-1].write_text(text.replace("/usr/bin/python3", "/bin/true"))
+    assert [unit.name for unit in copies] == [
+        "nsgd-boot.service",
+        "nsgd-tags.service",
+        "nsgd.service",
+        "nsgd-tags.timer",
+    ]
     return copies
 
 
@@ -48,11 +54,11 @@ def test_verify_has_no_complaint(units: list[Path]) -> None:
 
 def test_verify_sees_mistakes(units: list[Path]) -> None:
     """The test above has something to find."""
-    units[1].write_text(units[1].read_text().replace("Type=notify", "Type=notice"))
+    units[2].write_text(units[2].read_text().replace("Type=notify", "Type=notice"))
     assert "notice" in run("systemd-analyze", "verify", "--man=no", *units).stderr
 
 
-@pytest.mark.parametrize("name", ["nsgd.service", "nsgd-boot.service"])
+@pytest.mark.parametrize("name", ["nsgd.service", "nsgd-boot.service", "nsgd-tags.service"])
 def test_exposure(units: list[Path], name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """systemd's score, 0 to 10, of what a process of the unit could reach."""
     (unit,) = (unit for unit in units if unit.name == name)
@@ -96,6 +102,23 @@ def test_one_capability(name: str) -> None:
     )
 
 
+def test_the_fetcher_can_write_tag_files_alone() -> None:
+    """Its own user, no capability, and of the daemon's directory only the part with tag files."""
+    service = directives("nsgd-tags.service")["Service"]
+    assert service["User"] == "nsgd-tags"
+    assert service["Group"] == directives("nsgd.service")["Service"]["Group"]
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == ""
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["ProtectSystem"] == "strict"
+    assert service["StateDirectory"] == "nsgd/service-tags"
+    assert "ReadWritePaths" not in service
+    assert service["InaccessiblePaths"] == "-/run/nsgd -/etc/nsgd"
+    assert "-m nsgd.tag_fetch --state-dir /var/lib/nsgd" in service["ExecStart"]
+    timer = directives("nsgd-tags.timer")["Timer"]
+    assert (timer["OnCalendar"], timer["Persistent"]) == ("daily", "yes")
+    assert "RandomizedDelaySec" in timer
+
+
 def test_a_crash_is_never_given_up() -> None:
     """No limit on starts, and the rules are there before the daemon and before the network."""
     unit = directives("nsgd.service")
@@ -121,6 +144,7 @@ def test_sysusers(tools: None, tmp_path: Path) -> None:
     made = run("systemd-sysusers", f"--root={tmp_path}", UNITS / "nsgd.sysusers")
     assert made.returncode == 0, made.stderr
     assert "nsgd:x:" in (tmp_path / "etc" / "passwd").read_text()
+    assert "nsgd-tags:x:" in (tmp_path / "etc" / "passwd").read_text()
     assert "nsgd:x:" in (tmp_path / "etc" / "group").read_text()
 
 

@@ -1,0 +1,1 @@
+"""What Azure answers about a policy: effective security rules, IP flow verify, diagnostics."""

@@ -1,0 +1,1 @@
+"""Azure Resource Manager templates to evaluated resources. Pure: a template in, values out."""

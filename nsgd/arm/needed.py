@@ -1,0 +1,79 @@
+"""Which missing parameters decide something about the network, and so must be given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from nsgd.arm.copies import child
+from nsgd.arm.problem import Path, TemplateProblem, format_path, show
+from nsgd.arm.unknown import Origin, Unknown, find_unknowns
+
+if TYPE_CHECKING:
+    from nsgd.arm.evaluate import Resource
+
+# By type: the properties that decide, or None for all of them.
+DECIDING: dict[str, tuple[Path, ...] | None] = {
+    "microsoft.network/networksecuritygroups": (("securityRules",),),
+    "microsoft.network/networksecuritygroups/securityrules": None,
+    "microsoft.network/virtualnetworks": (
+        ("addressSpace",),
+        ("subnets",),
+        ("virtualNetworkPeerings",),
+    ),
+    "microsoft.network/virtualnetworks/subnets": None,
+    "microsoft.network/virtualnetworks/virtualnetworkpeerings": None,
+    "microsoft.network/networkinterfaces": (("ipConfigurations",), ("networkSecurityGroup",)),
+    "microsoft.network/applicationsecuritygroups": (),
+    "microsoft.network/routetables": (("routes",),),
+    "microsoft.network/routetables/routes": None,
+    "microsoft.compute/virtualmachinescalesets": (("virtualMachineProfile", "networkProfile"),),
+}
+# Below these keys nothing decides which packets pass.
+_DECIDES_NOTHING = {
+    "description", "publicipaddress", "publicipaddressconfiguration", "natgateway", "delegations",
+    "loadbalancerbackendaddresspools", "loadbalancerinboundnatrules", "loadbalancerinboundnatpools",
+    "applicationgatewaybackendaddresspools", "healthprobe", "dnssettings", "serviceendpoints",
+    "serviceendpointpolicies", "flowtimeoutinminutes",
+}  # fmt: skip
+
+
+def deciding_unknowns(resource: Resource) -> Iterator[tuple[Path, Unknown]]:
+    """Unknown values of a resource that decide which packets pass, with the keys to them."""
+    kind = resource.type.lower()
+    if kind not in DECIDING or resource.is_existing:
+        return
+    for key, value in (("condition", resource.uncertain), ("name", resource.name)):
+        if isinstance(value, Unknown):
+            yield (key,), value
+    paths = DECIDING[kind]
+    for path in ((),) if paths is None else paths:
+        value = resource.properties
+        for step in path:
+            value = child(value, str(step)) if isinstance(value, dict) else value
+        for inside, unknown in find_unknowns(value):
+            if not any(str(key).lower() in _DECIDES_NOTHING for key in inside):
+                yield ("properties", *path, *inside), unknown
+
+
+def missing_parameters(resources: Iterable[Resource]) -> list[TemplateProblem]:
+    """One problem for each parameter that has no value while the network depends on it."""
+    found: dict[tuple[str, Any], TemplateProblem] = {}
+    for resource in resources:
+        for path, unknown in deciding_unknowns(resource):
+            if unknown.origin is not Origin.PARAMETER:
+                continue
+            place = format_path(resource.source_path(path))
+            found.setdefault(
+                (unknown.document, unknown.path),
+                TemplateProblem(
+                    unknown.path,
+                    None,
+                    f"{unknown.why}, and {place} of {show(resource.name)} depends on it"
+                    if not isinstance(resource.name, Unknown)
+                    else f"{unknown.why}, and {place} depends on it",
+                    unknown.way_out,
+                    unknown.document,
+                ),
+            )
+    return list(found.values())

@@ -1,0 +1,127 @@
+"""Service tags that rules name, looked up in Microsoft's file once for each load."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from nsgd.config.addresses import BUILT_IN_TAGS, INVALID_PREFIX, UnresolvedTag
+from nsgd.config.problem import Refusal
+from nsgd.config.report import Place, Report
+from nsgd.config.sections import Section
+from nsgd.config.tag_catalogue import TagCatalogue, TagSource
+from nsgd.config.wording import closest, show
+from nsgd.model.network import ServiceTagPrefixes
+from nsgd.model.rule import PublishedTag, ServiceTag
+
+DEFAULT_CLOUD = "Public"
+
+_CLOUD = re.compile(r"[A-Za-z]{1,64}")
+# The classic deployment model's spellings; INTERNET differs in case only.
+_CLASSIC_TAGS = {
+    "virtual_network": ServiceTag.VIRTUAL_NETWORK.value,
+    "azure_loadbalancer": ServiceTag.AZURE_LOAD_BALANCER.value,
+}
+_INSTALL = "`nsgd tags update FILE` installs it"
+# Looking for a near name among thousands takes long: beyond this the list has to do.
+_MAXIMUM_SUGGESTIONS = 20
+# Without a catalogue most texts are good tags: only a slip of a letter or two is taken for one.
+_SLIP = 0.85
+
+
+def parse_cloud(value: object) -> str:
+    """Read a cloud's name; it names a file too, so it has letters and nothing else."""
+    if isinstance(value, str) and _CLOUD.fullmatch(value):
+        return value
+    raise Refusal(
+        f"{show(value)} is not the name of a cloud",
+        "write it as Microsoft's file does, such as Public or AzureGovernment",
+    )
+
+
+def read_cloud(section: Section | None) -> str | None:
+    """The cloud of the ``serviceTags`` section; None where it was refused."""
+    if section is None or "cloud" not in section[1]:
+        return DEFAULT_CLOUD
+    cloud: str | None = section[1]["cloud"]
+    return cloud
+
+
+class RuleTags:
+    """Resolves the tags of one set of documents, and remembers which are in use.
+
+    The catalogue is asked for at the first tag and kept: a file that is replaced meanwhile does
+    not give one policy the prefixes of two.
+    """
+
+    def __init__(
+        self, cloud: str | None, source: TagSource | None, report: Report, may_judge: bool = True
+    ) -> None:
+        """*may_judge* is False where an unreadable document may name another cloud."""
+        self._cloud = cloud
+        self._source = source
+        self._report = report
+        self._may_judge = may_judge and cloud is not None
+        self._catalogue: TagCatalogue | None = None
+        self._is_asked = False
+        self._by_text: dict[str, PublishedTag | Refusal] = {}
+        self._suggestions = 0
+
+    def resolve(self, tag: UnresolvedTag, place: Place) -> PublishedTag | None:
+        """The tag in the file's spelling, or None where there is none, which has been reported.
+
+        Source:
+            Azure, Service tags overview; azure-semantics.md 5: "Look names up whole, never split."
+        """
+        found = self._by_text.get(tag.text)
+        is_new = found is None
+        if found is None:
+            found = self._by_text[tag.text] = self._look_up(tag.text)
+        if isinstance(found, PublishedTag):
+            return found
+        # A file that is not installed is one mistake, however many rules need it.
+        if self._may_judge and (is_new or self._catalogue is not None):
+            self._report.add(place, found.message, found.way_out)
+        return None
+
+    def in_use(self) -> tuple[ServiceTagPrefixes, ...]:
+        """Each tag that was resolved, once, in the order of first use."""
+        if self._catalogue is None:
+            return ()
+        names = dict.fromkeys(
+            found.name for found in self._by_text.values() if isinstance(found, PublishedTag)
+        )
+        return tuple(ServiceTagPrefixes(name, self._catalogue.prefixes(name)) for name in names)
+
+    def _look_up(self, text: str) -> PublishedTag | Refusal:
+        if not self._is_asked and self._source is not None and self._cloud is not None:
+            self._catalogue = self._source.catalogue(self._cloud)
+        self._is_asked = True
+        if self._catalogue is None:
+            return self._without_catalogue(text)
+        name = self._catalogue.find(text)
+        return PublishedTag(name) if name is not None else self._unknown(text, self._catalogue)
+
+    def _unknown(self, text: str, catalogue: TagCatalogue) -> Refusal:
+        meant = _CLASSIC_TAGS.get(text.lower())
+        if meant is None and self._suggestions < _MAXIMUM_SUGGESTIONS:
+            self._suggestions += 1
+            meant = closest(text, (*BUILT_IN_TAGS, *catalogue.names()))
+        known = "`nsgd tags list` shows all; or list the prefixes"
+        return Refusal(
+            f"{INVALID_PREFIX}: there is no service tag {show(text)} in Microsoft's file of cloud "
+            f"{catalogue.cloud}, change {catalogue.change_number}",
+            f"did you mean {meant}? {known}" if meant else known,
+        )
+
+    def _without_catalogue(self, text: str) -> Refusal:
+        meant = _CLASSIC_TAGS.get(text.lower())
+        if meant is None:
+            by_lower = {name.lower(): name for name in BUILT_IN_TAGS}
+            near = difflib.get_close_matches(text.lower(), by_lower, n=1, cutoff=_SLIP)
+            meant = by_lower[near[0]] if near else None
+        return Refusal(
+            f"{INVALID_PREFIX}: service tag {show(text)} needs Microsoft's service tags file of "
+            f"cloud {self._cloud}, and none is installed",
+            f"did you mean {meant}? Otherwise {_INSTALL}" if meant else _INSTALL,
+        )
