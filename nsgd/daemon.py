@@ -268,6 +268,15 @@ def boot(config_files: Sequence[Path], tags: InstalledTags) -> int:
 
 
 def remove_rules() -> bool:
-    """Delete a table that no running daemon owns. Raises KernelError; False where there is none."""
-    with NftTable() as table:
-        return table.remove()
+    """Delete a table that no running daemon owns; False where there is none.
+
+    Raises PermissionError and RefusedByKernel, whose texts say why.
+    """
+    try:
+        with NftTable() as table:
+            return table.remove()
+    except KernelError as error:
+        if error.number in (errno.EPERM, errno.EACCES):
+            hint = "this needs CAP_NET_ADMIN, and no running daemon may own the table"
+            raise PermissionError(f"{error}; {hint}") from error
+        raise RefusedByKernel(str(error)) from error

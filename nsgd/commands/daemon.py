@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import sys
 
@@ -126,18 +125,14 @@ def _stop(args: argparse.Namespace) -> int:
 
 def _remove_orphaned_rules() -> int:
     from nsgd import daemon
+    from nsgd.runtime.open_flows import RefusedByKernel
 
     try:
         was_there = daemon.remove_rules()
-    except Exception as error:
-        # A refusal by the kernel; its class is known to the daemon's module only.
-        number = getattr(error, "number", None)
-        if not isinstance(number, int):
-            raise
-        if number not in (errno.EPERM, errno.EACCES):
-            return fail(str(error), EXIT_FAILED)
-        hint = "this needs CAP_NET_ADMIN, and no running daemon may own the table"
-        return fail(f"{error}; {hint}", EXIT_PERMISSION)
+    except PermissionError as error:
+        return fail(str(error), EXIT_PERMISSION)
+    except RefusedByKernel as error:
+        return fail(str(error), EXIT_FAILED)
     if was_there:
         print("no daemon runs; the rules it left are removed: traffic passes unfiltered")
     else:

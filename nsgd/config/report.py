@@ -41,6 +41,10 @@ class Source:
     origins: Origins | None = None
 
 
+# A document of a million mistakes is not read to its end by anybody.
+MOST_PROBLEMS = 1000
+
+
 class _Entry(NamedTuple):
     place: Place
     message: str
@@ -59,6 +63,7 @@ class Report:
         self.is_complete = is_complete
         self._sources = sources
         self._entries: list[_Entry] = []
+        self._others = 0
 
     def add(self, place: Place, message: str, way_out: str, line: int | None = None) -> None:
         """Note a problem; *line* where the caller already knows it."""
@@ -68,6 +73,9 @@ class Report:
         self, place: Place, message: str, way_out: str, line: int | None = None
     ) -> None:
         """Note a problem whose place is one of the document's text."""
+        if len(self._entries) >= MOST_PROBLEMS:
+            self._others += 1
+            return
         self._entries.append(_Entry(place, message, way_out, line))
 
     def locate(self, place: Place, seen_from: Place) -> str:
@@ -83,7 +91,7 @@ class Report:
         return place if origins is None else Place(*origins.find(place.path))
 
     def problems(self) -> tuple[Problem, ...]:
-        """All problems, by document and line."""
+        """The first problems found, by document and line, and how many others there are."""
         lines: dict[int, Lines | None] = {}
         result: list[tuple[int, int, Problem]] = []
         for place, message, way_out, known_line in self._entries:
@@ -103,7 +111,11 @@ class Report:
             )
             result.append((place.document, line or 0, problem))
         result.sort(key=lambda entry: entry[:2])
-        return tuple(problem for _, _, problem in result)
+        problems = [problem for _, _, problem in result]
+        if self._others:
+            message = f"there are {self._others} other problems"
+            problems.append(Problem("documents", "", None, message, "mend these first"))
+        return tuple(problems)
 
 
 def _read_lines(text: str) -> Lines | None:

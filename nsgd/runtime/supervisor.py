@@ -27,13 +27,7 @@ from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
 from nsgd.runtime.policy_table import PolicyTable
 from nsgd.runtime.says import refusal_lines, rules_that_stay, state_line
-from nsgd.runtime.state import (
-    StateError,
-    has_started,
-    load_numbers,
-    note_start,
-    save_numbers,
-)
+from nsgd.runtime.state import StateError, has_started, load_numbers, note_start, save_numbers
 from nsgd.runtime.tag_store import InstalledTags
 from nsgd.runtime.tag_watch import TagWatch
 from nsgd.runtime.worker_keeper import WorkerKeeper
@@ -188,7 +182,10 @@ class Supervisor:
         return self.generation
 
     def _load(self, numbers: DecisionNumbers, running: DaemonSettings | None) -> LoadedPolicy:
-        return load_policy(self._paths, numbers, running, self._read_documents, self._tags)
+        loaded = load_policy(self._paths, numbers, running, self._read_documents, self._tags)
+        # What was read may have taken seconds, and the hand-over may wait for some more.
+        self._notifier.watchdog()
+        return loaded
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
         return WorkerPolicy.build(

@@ -17,8 +17,9 @@ from nsgd.runtime.counters import SharedCounters
 
 # Known without importing the worker, which would import the queue's extension module.
 _WAKE_SIGNAL = signal.SIGUSR1
-_START_TIMEOUT_S = 20.0
-_HAND_OVER_TIMEOUT_S = 10.0
+# Each less than the unit's WatchdogSec, which is not fed meanwhile.
+_START_TIMEOUT_S = 9.0
+_HAND_OVER_TIMEOUT_S = 8.0
 _STOP_TIMEOUT_S = 5.0
 
 

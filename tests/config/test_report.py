@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nsgd.config.problem import Key
-from nsgd.config.report import Place, Report, Source
+from nsgd.config.load import Document, load_documents
+from nsgd.config.problem import ConfigRefused, Key
+from nsgd.config.report import MOST_PROBLEMS, Place, Report, Source
 
 TEXT = """\
 a:
@@ -80,3 +81,14 @@ def test_locate() -> None:
     report = Report([Source("f"), Source("g")])
     assert report.locate(Place(0, ("a", 1)), Place(0)) == "a[1]"
     assert report.locate(Place(0, ("a", 1)), Place(1)) == "a[1] in f"
+
+
+def test_a_million_mistakes_are_not_all_told() -> None:
+    """The first are told with the number of the others, in a moment."""
+    mistakes = b"networkSecurityGroups:\n" + b"- {name: '/'}\n" * 50_000
+    with pytest.raises(ConfigRefused) as refused:
+        load_documents([Document("many.yaml", mistakes)])
+    problems = refused.value.problems
+    assert len(problems) == MOST_PROBLEMS + 1
+    assert problems[-1].document == "documents"
+    assert "other problems; mend these first" in str(problems[-1])
