@@ -421,10 +421,17 @@ def test_rules_that_cannot_be_removed(
 ) -> None:
     """The kernel's refusal is shown, with the likely reason."""
 
-    def remove_rules() -> bool:
-        raise KernelError("delete", "table inet nsgd", number)
+    class Refusing:
+        def __enter__(self) -> Refusing:
+            return self
 
-    monkeypatch.setattr(nsgd.daemon, "remove_rules", remove_rules)
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def remove(self) -> bool:
+            raise KernelError("delete", "table inet nsgd", number)
+
+    monkeypatch.setattr(nsgd.daemon, "NftTable", Refusing)
     assert ask("stop", tmp_path, "--remove-rules") == code
     error = capsys.readouterr().err
     assert error.startswith("nsgd: delete table inet nsgd: ")

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nsgd.lab.netns import Lab, NetworkNamespace
 
@@ -26,6 +26,8 @@ GATEWAY_V6 = "fe80::1"
 # Longer than any delay seen here, and shorter than TCP's first retransmission after 1 s.
 PATIENCE_S = 0.6
 Document = dict[str, Any]
+
+T = TypeVar("T")
 
 
 class Host:
@@ -59,9 +61,9 @@ class Host:
         made.bind((address or self.address(version), port))
         return made
 
-    def listen(self, port: int, version: int = 4) -> socket.socket:
+    def listen(self, port: int, version: int = 4, address: str | None = None) -> socket.socket:
         """A listening TCP socket."""
-        made = self.bound(socket.SOCK_STREAM, port, version)
+        made = self.bound(socket.SOCK_STREAM, port, version, address)
         made.listen(64)
         return made
 
@@ -137,6 +139,15 @@ class Network:
         self.restart()
 
     def restart(self) -> None:
+        """Start the daemon on the document that is there, and wait until it serves."""
+        self.start_daemon()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the daemon serves."""
+        self.wait(self._is_ready, "the daemon does not serve", 15.0)
+
+    def start_daemon(self) -> None:
         """Start the daemon on the document that is there."""
         with self.log.open("a") as log:
             self.daemon = self.gateway.popen(
@@ -145,7 +156,6 @@ class Network:
                 stdout=log,
                 stderr=log,
             )
-        self.wait(lambda: self._is_ready(), "the daemon does not serve", 15.0)
 
     def _is_ready(self) -> bool:
         assert self.daemon is not None
@@ -190,6 +200,12 @@ class Network:
         verb, *rest = arguments
         return self.gateway.run(self._nsgd(verb, *self._directories(), *rest), check=False)
 
+    def tags_update(self, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        """Install a service tags file for this daemon, by the command."""
+        state = str(self.directory / "state")
+        command = self._nsgd("tags", "update", str(file), "--state-dir", state, *options)
+        return self.gateway.run(command, check=False)
+
     def status(self) -> dict[str, Any]:
         """The daemon's status."""
         answer = self.nsgd("status", "-o", "json")
@@ -198,12 +214,23 @@ class Network:
         return result
 
     def hits(self) -> Mapping[tuple[str, str, str], int]:
-        """Non-zero rule hits by (group, direction, rule)."""
+        """Non-zero rule hits by (group, direction, rule); no group is an empty one."""
         return {
-            (row["networkSecurityGroup"], row["direction"], row["rule"]): row["hits"]
+            (row["networkSecurityGroup"] or "", row["direction"], row["rule"]): row["hits"]
             for row in self.status()["ruleHits"]
             if row["hits"]
         }
+
+    def decided_by(self, probe: Callable[[], T]) -> tuple[T, list[tuple[str, str]]]:
+        """The outcome of a probe and the (group, rule) whose counters it moved, in no order."""
+        before = dict(self.hits())
+        outcome = probe()
+        moved = [
+            (group, rule)
+            for (group, direction, rule), count in self.hits().items()
+            for _ in range(count - before.get((group, direction, rule), 0))
+        ]
+        return outcome, sorted(moved)
 
     def denied(self, reason: str) -> int:
         """Packets denied for a reason."""
@@ -235,13 +262,23 @@ class Network:
     # Probes: each sends exactly one first packet.
 
     def tcp(
-        self, source: str, destination: str, port: int, version: int = 4, source_port: int = 0
+        self,
+        source: str,
+        destination: str,
+        port: int,
+        version: int = 4,
+        source_port: int = 0,
+        to: str | None = None,
     ) -> bool:
-        """Whether a TCP connection comes about and carries a byte each way."""
-        with contextlib.closing(self[destination].listen(port, version)) as server:
+        """Whether a TCP connection comes about and carries a byte each way.
+
+        It goes to the first address of a family, or to the one that *to* names.
+        """
+        to = to or self[destination].address(version)
+        with contextlib.closing(self[destination].listen(port, version, to)) as server:
             client = self[source].bound(socket.SOCK_STREAM, source_port, version)
             try:
-                client.connect((self[destination].address(version), port))
+                client.connect((to, port))
             except TimeoutError:
                 # Left open, it would send another SYN after a second.
                 client.close()
@@ -255,13 +292,18 @@ class Network:
                 assert client.recv(1) == b"b"
             return True
 
-    def udp(self, source: str, destination: str, port: int, version: int = 4) -> bool:
+    def udp(
+        self, source: str, destination: str, port: int, version: int = 4, to: str | None = None
+    ) -> bool:
         """Whether one datagram arrives and its answer comes back."""
+        to = to or self[destination].address(version)
         with (
-            contextlib.closing(self[destination].bound(socket.SOCK_DGRAM, port, version)) as server,
+            contextlib.closing(
+                self[destination].bound(socket.SOCK_DGRAM, port, version, to)
+            ) as server,
             contextlib.closing(self[source].bound(socket.SOCK_DGRAM, 0, version)) as client,
         ):
-            client.sendto(b"ask", (self[destination].address(version), port))
+            client.sendto(b"ask", (to, port))
             try:
                 data, sender = server.recvfrom(100)
             except TimeoutError:
@@ -271,7 +313,7 @@ class Network:
             assert client.recv(100) == b"answer", "the reply was lost"
             return True
 
-    def ping(self, source: str, destination: str, version: int = 4) -> bool:
+    def ping(self, source: str, destination: str, version: int = 4, to: str | None = None) -> bool:
         """Whether one echo request is answered."""
         host = self[source]
         protocol = socket.IPPROTO_ICMP if version == 4 else socket.IPPROTO_ICMPV6
@@ -283,7 +325,7 @@ class Network:
             ) + bytes(8)
             if version == 4:
                 body = body[:2] + struct.pack("!H", internet_checksum(body)) + body[4:]
-            raw.sendto(body, (self[destination].address(version), 0))
+            raw.sendto(body, (to or self[destination].address(version), 0))
             expected = 0 if version == 4 else 129
             deadline = time.monotonic() + PATIENCE_S
             while time.monotonic() < deadline:
