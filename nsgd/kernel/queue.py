@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nsgd.kernel.verdicts import Verdicts
+from nsgd.kernel.verdicts import verdict_sender
 from nsgd.wire import netlink
 
 # The binding reads into 4096 bytes: a packet copied whole could be larger, would never reach
@@ -37,8 +37,6 @@ class QueueCounters:
     packets_seen: int
 
 
-# give(DROP or ACCEPT of nsgd.kernel.verdicts, packet id, mark)
-Give = Callable[[int, int, int], None]
 # Handles one packet of the binding and gives it its verdict.
 Handler = Callable[[Any], None]
 
@@ -60,15 +58,14 @@ class PacketQueue:
         self._handle: Handler | None = None
         self._failed = failed
         self._queue = NetfilterQueue()
-        self._verdicts = Verdicts(self._queue.get_fd(), number)
-        self.give: Give = self._verdicts.give
+        self.give, self._send_verdicts = verdict_sender(self._queue.get_fd(), number)
 
     def bind(self, length: int, handle: Handler) -> None:
         """Have the kernel's packets handled.
 
         Args:
             length: Packets that may wait before the kernel drops.
-            handle: Calls give(); an exception from it denies the packet.
+            handle: Calls give() once; an exception from it denies the packet.
 
         Raises:
             QueueInUseError: Another process has the queue.
@@ -108,7 +105,7 @@ class PacketQueue:
         """Serve packets until a signal handler raises. Raises OSError where verdicts are lost."""
         poller = select.poll()
         poller.register(self._queue.get_fd(), select.POLLIN)
-        serve, send = self._queue.run, self._verdicts.send
+        serve, send = self._queue.run, self._send_verdicts
         try:
             while True:
                 serve(block=False)
