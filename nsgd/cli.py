@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from nsgd import __version__
-from nsgd.commands import convert, daemon, documents, host, questions, tags
+from nsgd.commands import convert, daemon, documents, host, lab, questions, tags
 from nsgd.commands.common import EXIT_CODES, EXIT_FAILED
 
 
@@ -54,5 +54,6 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     convert.add_verbs(verb)
     questions.add_verbs(verb)
     tags.add_verbs(verb)
+    lab.add_verbs(verb)
     host.add_verbs(verb, words)
     return parser

@@ -123,9 +123,16 @@ def _configure_logging() -> None:
 
 
 def run(
-    config_files: Sequence[Path], runtime_dir: Path, state_dir: Path, tags: InstalledTags
+    config_files: Sequence[Path],
+    runtime_dir: Path,
+    state_dir: Path,
+    tags: InstalledTags,
+    parameters: Sequence[Path] = (),
 ) -> int:
-    """Run the daemon in the foreground until it is told to stop; returns the exit status."""
+    """Run the daemon in the foreground until it is told to stop; returns the exit status.
+
+    Documents, *parameters* for templates among them, and service tags are read at each reload.
+    """
     _configure_logging()
     # A reload that is asked for during the start is this start.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -135,7 +142,7 @@ def run(
         log.error("%s; nsgd needs CAP_NET_ADMIN", error)
         return EXIT_PERMISSION
     with nft:
-        return _run(nft, config_files, runtime_dir, state_dir, tags)
+        return _run(nft, config_files, runtime_dir, state_dir, tags, parameters)
 
 
 def _run(
@@ -144,10 +151,11 @@ def _run(
     runtime_dir: Path,
     state_dir: Path,
     tags: InstalledTags,
+    parameters: Sequence[Path],
 ) -> int:
     table = GatewayTable(nft)
     supervisor = Supervisor(
-        config_files, state_dir, table, KernelFlows(), Notifier.from_environment(), tags
+        config_files, state_dir, table, KernelFlows(), Notifier.from_environment(), tags, parameters
     )
     # Reading needs no ownership, and a scrape must not wait for a transaction's answer.
     reader = NftTable()
@@ -240,7 +248,7 @@ def _stop(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
     return {"stopping": True, "rules": rules if removed else rules_that_stay(supervisor.settings)}
 
 
-def boot(config_files: Sequence[Path], tags: InstalledTags) -> int:
+def boot(config_files: Sequence[Path], tags: InstalledTags, parameters: Sequence[Path] = ()) -> int:
     """Load a policy's rules without a worker; where that fails, rules that forward nothing.
 
     New flows are then dropped, or follow failureMode, until the daemon takes the table over.
@@ -250,7 +258,9 @@ def boot(config_files: Sequence[Path], tags: InstalledTags) -> int:
     with NftTable() as nft:
         table = GatewayTable(nft)
         try:
-            loaded = load_policy(config_files, DecisionNumbers(), None, tags=tags)
+            loaded = load_policy(
+                config_files, DecisionNumbers(), None, tags=tags, parameters=parameters
+            )
             table.install(loaded, is_served=False)
         except (ConfigRefused, RefusedByKernel) as error:
             for problem in error.problems if isinstance(error, ConfigRefused) else (error,):

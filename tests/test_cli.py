@@ -137,7 +137,7 @@ def test_help_of_each_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> Non
         (["check"], "the following arguments are required: PATH"),
         (["status", "-o", "yaml"], "invalid choice: 'yaml'"),
         (["stop", "now"], "unrecognized arguments: now"),
-        (["lab"], "the following arguments are required: --config, --expected"),
+        (["lab"], "the following arguments are required: --config"),
     ],
 )
 def test_wrong_usage(words: Sequence[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wire": {"model"},
     "arm": set(),
     "azure": {"model"},
-    "config": {"model", "azure"},
+    "config": {"model", "azure", "arm"},
     "policy": {"model"},
     "answers": {"model", "config", "policy"},
     "ruleset": {"model", "wire", "policy"},
@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Without kernel: it is handed protocols. The worker binds its own queue.
     "runtime": BELOW_RUNTIME,
     "tag_fetch": {"config", "runtime"},
-    "lab": {"model", "config", "policy"},
+    "lab": {"model", "azure", "config", "policy"},
     "bench": {"model", "config", "policy", "ruleset", "wire", "kernel", "lab"},
     "doctor": BELOW_RUNTIME | {"kernel", "runtime"},
     "daemon": BELOW_RUNTIME | {"kernel", "runtime", "lab"},

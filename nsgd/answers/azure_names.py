@@ -9,7 +9,9 @@ from __future__ import annotations
 from nsgd.model.rule import DEFAULT_SECURITY_RULES
 
 _DEFAULT_NAMES = frozenset(rule.name for rule in DEFAULT_SECURITY_RULES)
-_PLATFORM = "platformRules/"  # such rules are called so wherever nsgd names them
+# Such rules are called so wherever nsgd names them.
+_PLATFORM = "platformRules/"
+_ADMIN = "securityAdminRules/"
 
 
 def rule_name(name: str) -> str:
@@ -17,14 +19,19 @@ def rule_name(name: str) -> str:
 
     No user's rule has a default rule's name, and none has a slash in it.
     """
-    if name.startswith(_PLATFORM):
+    if name.startswith((_PLATFORM, _ADMIN)):
         return name
     kind = "defaultSecurityRules" if name in _DEFAULT_NAMES else "securityRules"
     return f"{kind}/{name}"
 
 
 def diagnostics_rule_name(name: str) -> str:
-    """As NSG diagnostics and flow logs name a rule: ``UserRule_AllowHttp``."""
+    """As NSG diagnostics and flow logs name a rule: ``UserRule_AllowHttp``.
+
+    Diagnostics name a security admin rule without more (Azure, NSG diagnostics, its example).
+    """
+    if name.startswith(_ADMIN):
+        return name.removeprefix(_ADMIN)
     if name.startswith(_PLATFORM):
         return f"PlatformRule_{name.removeprefix(_PLATFORM)}"
     return f"{'DefaultRule' if name in _DEFAULT_NAMES else 'UserRule'}_{name}"

@@ -75,9 +75,15 @@ class BatchVerifier:
         try:
             question = json.loads(line.decode())
         except (ValueError, RecursionError) as error:
-            return _error(f"not JSON: {error}"), False
+            return _error(f"not JSON: {_why_not_json(error)}"), False
         if type(question) is not dict:
             return _error(f"{show(question)} is no question; write an object"), False
+        if line.count(b":") != len(question):
+            # A field given twice, or a colon in a text, as IPv6 addresses have. A hook for each
+            # line would cost four times as much as counting.
+            twice = _given_twice(line)
+            if twice is not None:
+                return _error(f"{show(twice)} is given twice; keep one of them"), False
         try:
             return self.answer(question), True
         except QuestionRefused as refused:
@@ -181,6 +187,33 @@ def _outcome(table: CompiledTable, rule: int) -> _Outcome:
     answer = FlowAnswer(decision.access, (decision,))
     is_last = decision.access is Access.DENY or table.is_final(rule)
     return json.dumps(flow_answer_as_json(answer)), is_last
+
+
+def _why_not_json(error: Exception) -> str:
+    """In words for whoever wrote the line: some of Python's are for programmers of Python."""
+    match error:
+        case json.JSONDecodeError():
+            return str(error)
+        case UnicodeDecodeError():
+            return f"byte {error.start} is not UTF-8"
+        case RecursionError():
+            return "nested too deeply"
+    return "a number has too many digits"
+
+
+def _given_twice(line: bytes) -> str | None:
+    """The first key that an object of a line of JSON has twice."""
+    twice: list[str] = []
+
+    def take(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                twice.append(key)
+            seen.add(key)
+
+    json.loads(line.decode(), object_pairs_hook=take)
+    return twice[0] if twice else None
 
 
 def _texts(question: Mapping[str, Any]) -> dict[str, str]:

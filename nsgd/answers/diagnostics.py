@@ -130,7 +130,7 @@ def _evaluate(rule: EffectiveSecurityRule, question: FlowQuestion) -> RuleEvalua
     return RuleEvaluation(
         rule.name,
         rule.access,
-        _is_protocol(rule.protocol, packet.version, packet.protocol),
+        any(_is_protocol(each, packet.version, packet.protocol) for each in rule.protocols),
         rule.source.contains(packet.version, packet.source),
         source_ports == _EVERY if is_any_source_port else _holds(source_ports, packet.source_port),
         rule.destination.contains(packet.version, packet.destination),

@@ -6,13 +6,14 @@ Azure's answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nsgd.answers.admin_rules import admin_rules_as_json
 from nsgd.answers.azure_names import rule_name
+from nsgd.answers.ports import listed_ports, ports_as_text
 from nsgd.answers.prefixes import to_prefixes
 from nsgd.answers.resources import Association, Resource
-from nsgd.model.address import PortRange
 from nsgd.model.network import NetworkModel, NetworkSecurityGroup
 from nsgd.model.rule import (
     DEFAULT_SECURITY_RULES,
@@ -27,7 +28,6 @@ from nsgd.model.rule import (
     SecurityRule,
     TagAddress,
 )
-from nsgd.policy.address_set import merge_ranges
 from nsgd.policy.effective import NetworkResolver
 
 # What a recorded answer has for '*'. The doubled entry tells it from a rule of IPv4's 0.0.0.0/0.
@@ -43,23 +43,24 @@ def effective_rules_as_json(model: NetworkModel, resource: Resource) -> dict[str
         resource: Whose rules; one element for each group, the subnet's before its own.
 
     Returns:
-        ``value`` is empty where no group is associated.
+        ``value`` is empty where no group is associated. ``effectiveSecurityAdminRules`` is there
+        where such rules are applied.
 
     Source:
         A recorded answer of api-version 2020-05-01; SecurityRules of application security groups
         are not in it, so nsgd lists their members' addresses as expanded prefixes.
     """
     groups = {group.name: group for group in model.network_security_groups}
-    associations = resource.associations(Direction.INBOUND)
-    if not associations:
-        return {"value": []}
-    lister = _Lister(model, NetworkResolver(model, resource.virtual_network))
-    return {
+    seen = resource.virtual_network.seen_from(resource.subnet)
+    lister = _Lister(model, NetworkResolver(model, seen))
+    answer: dict[str, Any] = {
         "value": [
             lister.element(groups[association.network_security_group], association)
-            for association in associations
+            for association in resource.associations(Direction.INBOUND)
         ]
     }
+    admin_rules = admin_rules_as_json(model, resource, lister.expand)
+    return answer | ({"effectiveSecurityAdminRules": admin_rules} if admin_rules else {})
 
 
 class _Lister:
@@ -77,7 +78,7 @@ class _Lister:
             for side in (rule.source, rule.destination):
                 tag = _tag_name(side)
                 if tag is not None:
-                    tags[tag] = self._expand(side)
+                    tags[tag] = self.expand(side)
         return {
             "networkSecurityGroup": {"id": group.name},
             "association": {association.kind.value: {"id": association.applied_to}},
@@ -86,7 +87,8 @@ class _Lister:
         }
 
     def _rule(self, rule: SecurityRule) -> dict[str, Any]:
-        source_ports, destination_ports = _ports(rule.source_ports), _ports(rule.destination_ports)
+        source_ports = listed_ports(rule.source_ports)
+        destination_ports = listed_ports(rule.destination_ports)
         sources, destinations = self._prefixes(rule.source), self._prefixes(rule.destination)
         listed: dict[str, Any] = {
             "name": rule_name(rule.name),
@@ -102,7 +104,7 @@ class _Lister:
         }
         for field, side in (("Source", rule.source), ("Destination", rule.destination)):
             if not isinstance(side, AnyAddress | PrefixList):
-                listed[f"expanded{field}AddressPrefix"] = self._expand(side)
+                listed[f"expanded{field}AddressPrefix"] = self.expand(side)
         listed["access"] = rule.access.value
         listed["priority"] = rule.priority
         listed["direction"] = rule.direction.value
@@ -118,7 +120,8 @@ class _Lister:
                 return list(names)
         return [_tag_name(side) or ""]
 
-    def _expand(self, side: RuleAddress) -> list[str]:
+    def expand(self, side: RuleAddress) -> list[str]:
+        """The prefixes of a tag or of application security groups."""
         found = self._expanded.get(side)
         if found is None:
             # Microsoft's prefixes as its file has them, everything else as the fewest blocks.
@@ -148,11 +151,6 @@ def _tag_name(side: RuleAddress) -> str | None:
     return None
 
 
-def _ports(ports: Iterable[PortRange]) -> list[str]:
-    merged = merge_ranges((each.first, each.last) for each in ports)
-    return [f"{first}-{last}" for first, last in merged]
-
-
 def _only(values: Sequence[str]) -> str | None:
     """The value of the singular field: None where the list says more."""
     return values[0] if len(set(values)) == 1 else None
@@ -168,9 +166,9 @@ def as_rows(listed: Mapping[str, Any]) -> list[tuple[str, ...]]:
             rule["access"],
             rule["protocol"],
             _side_text(rule["sourceAddressPrefixes"]),
-            _ports_text(rule["sourcePortRanges"]),
+            ports_as_text(rule["sourcePortRanges"]),
             _side_text(rule["destinationAddressPrefixes"]),
-            _ports_text(rule["destinationPortRanges"]),
+            ports_as_text(rule["destinationPortRanges"]),
         )
         for rule in listed["effectiveSecurityRules"]
     ]
@@ -178,10 +176,3 @@ def as_rows(listed: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _side_text(prefixes: Sequence[str]) -> str:
     return "*" if tuple(prefixes) == _ANY_PREFIXES else " ".join(prefixes)
-
-
-def _ports_text(ranges: Sequence[str]) -> str:
-    if list(ranges) == ["0-65535"]:
-        return "*"
-    texts = (part.partition("-") for part in ranges)
-    return " ".join(first if first == last else f"{first}-{last}" for first, _, last in texts)

@@ -11,8 +11,9 @@ from nsgd.answers.ip_flow import FlowAnswer, describe, for_source_port, judge, t
 from nsgd.answers.path import PathAnswer, PathQuestion, ask_path
 from nsgd.answers.question import FlowQuestion
 from nsgd.answers.resources import Resource, Resources
-from nsgd.model.network import NetworkModel, VirtualNetwork
+from nsgd.model.network import NetworkModel
 from nsgd.model.rule import Direction
+from nsgd.policy.admin import AdminRules, is_admin_table
 from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.effective import NetworkResolver, effective_security_rules
 from nsgd.policy.smtp import smtp_rules
@@ -28,7 +29,8 @@ class QuestionedPolicy:
         self.policy = policy or compile_policy(model)
         self.resources = Resources(model, self.policy.endpoint_map)
         self._groups = {group.name: group for group in model.network_security_groups}
-        self._resolvers: dict[str, NetworkResolver] = {}
+        self._admin_rules = AdminRules(model)
+        self._resolvers: dict[tuple[str, str], NetworkResolver] = {}
 
     def local_resource(self, question: FlowQuestion, interface: str | None) -> Resource:
         """Whose groups a question asks: the named network interface's, or the local address's."""
@@ -76,7 +78,7 @@ class QuestionedPolicy:
         self, resource: Resource, tables: Sequence[CompiledTable], direction: Direction
     ) -> list[RulesToAsk]:
         """The rules that each table was compiled of."""
-        resolver = self._resolver(resource.virtual_network)
+        resolver = self._resolver(resource)
         associations = iter(resource.associations(direction))
         to_ask = []
         for table in tables:
@@ -84,14 +86,18 @@ class QuestionedPolicy:
             if group:
                 applied_to = next(associations).applied_to
                 rules = effective_security_rules(resolver, self._groups[group], direction)
+            elif is_admin_table(table):
+                applied_to = resource.virtual_network.name
+                rules = self._admin_rules.effective(resolver, applied_to, direction)
             else:
-                # The one table that belongs to no group.
                 applied_to, rules = resource.name, smtp_rules(resolver)
             to_ask.append(RulesToAsk(group, applied_to, direction, rules))
         return to_ask
 
-    def _resolver(self, network: VirtualNetwork) -> NetworkResolver:
-        found = self._resolvers.get(network.name)
+    def _resolver(self, resource: Resource) -> NetworkResolver:
+        key = resource.virtual_network.name, resource.subnet.name
+        found = self._resolvers.get(key)
         if found is None:
-            found = self._resolvers[network.name] = NetworkResolver(self.model, network)
+            seen = resource.virtual_network.seen_from(resource.subnet)
+            found = self._resolvers[key] = NetworkResolver(self.model, seen)
         return found

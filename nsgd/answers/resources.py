@@ -43,6 +43,7 @@ class Resource:
     kind: Kind
     name: str
     virtual_network: VirtualNetwork
+    subnet: Subnet
     endpoint: int  # index in the endpoint map
     subnet_association: Association | None
     own_association: Association | None  # the network interface's or the scale set's
@@ -169,7 +170,7 @@ class Resources:
             own = Association(group, kind, name) if group else None
         subnet_name, subnet_group = f"{network.name}/{subnet.name}", subnet.network_security_group
         of_subnet = Association(subnet_group, Kind.SUBNET, subnet_name) if subnet_group else None
-        return Resource(kind, name, network, endpoint, of_subnet, own)
+        return Resource(kind, name, network, subnet, endpoint, of_subnet, own)
 
     def _owner(
         self, network: VirtualNetwork, address: Address

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nsgd.answers.admin_rules import as_rows as admin_rules_as_rows
 from nsgd.answers.azure_names import group_name, rule_name
 from nsgd.answers.diagnostics import Explanation
 from nsgd.answers.effective_rules import as_rows
@@ -23,7 +24,8 @@ def effective_rules_as_text(answer: Mapping[str, Any], width: int) -> str:
         answer: What effective_rules_as_json returns.
         width: Columns of the terminal, for the prefixes of tags.
     """
-    if not answer["value"]:
+    admin_rules = answer.get("effectiveSecurityAdminRules", ())
+    if not answer["value"] and not admin_rules:
         return "no network security group is associated: all traffic is allowed"
     parts: list[str] = []
     tags: dict[str, list[str]] = {}
@@ -38,6 +40,14 @@ def effective_rules_as_text(answer: Mapping[str, Any], width: int) -> str:
         "Destination",
         "Ports",
     )
+    if admin_rules:
+        parts.append("security admin rules, ahead of every group")
+        parts.append(_table(heads, admin_rules_as_rows(admin_rules), narrow={5, 6, 7, 8}))
+        parts.append("")
+        for rule in admin_rules:
+            tags |= rule.get("tagMap", {})
+    if not answer["value"]:
+        parts += ["no network security group is associated: what they do not deny is allowed", ""]
     for element in answer["value"]:
         ((kind, owner),) = element["association"].items()
         words = {"networkInterface": "network interface", "scaleSet": "scale set"}

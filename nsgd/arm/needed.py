@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 # By type: the properties that decide, or None for all of them.
 DECIDING: dict[str, tuple[Path, ...] | None] = {
-    "microsoft.network/networksecuritygroups": (("securityRules",),),
+    "microsoft.network/networksecuritygroups": (
+        ("securityRules",),
+        ("defaultSecurityRules",),
+        ("flushConnection",),
+    ),
     "microsoft.network/networksecuritygroups/securityrules": None,
     "microsoft.network/virtualnetworks": (
         ("addressSpace",),
@@ -23,7 +27,12 @@ DECIDING: dict[str, tuple[Path, ...] | None] = {
     ),
     "microsoft.network/virtualnetworks/subnets": None,
     "microsoft.network/virtualnetworks/virtualnetworkpeerings": None,
-    "microsoft.network/networkinterfaces": (("ipConfigurations",), ("networkSecurityGroup",)),
+    "microsoft.network/networkinterfaces": (
+        ("ipConfigurations",),
+        ("networkSecurityGroup",),
+        ("enableIPForwarding",),
+        ("disableTcpStateTracking",),
+    ),
     "microsoft.network/applicationsecuritygroups": (),
     "microsoft.network/routetables": (("routes",),),
     "microsoft.network/routetables/routes": None,

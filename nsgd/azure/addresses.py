@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nsgd.azure.context import Context, DynamicAddress
+from nsgd.azure.context import Context, DynamicAddress, OpenScaleSet
 from nsgd.azure.fields import fold
 from nsgd.azure.origins import Piece
 from nsgd.model.address import Address, Prefix
+from nsgd.model.reserved import LONGEST_WITH_RESERVED, RESERVED_FIRST
 
 Tree = Mapping[str, object]
-
-# As nsgd.config.interfaces: Azure keeps the first four addresses of a subnet and the last.
-_RESERVED_FIRST = 4
-_LONGEST_WITH_RESERVED = 29
 
 # Where no address can be given for want of the subnet, which is reported by its name: in no
 # subnet, so that it can never be taken for an address.
@@ -68,23 +65,26 @@ def settle_addresses(context: Context, trees: Sequence[Tree]) -> list[Piece]:
         trees: All native documents, those included that the waiting pieces are in.
 
     Returns:
-        Interfaces for which there is no address, which has been reported.
+        Interfaces for which there is no address, which has been reported, and scale sets that have
+        become one with another.
 
     Source:
-        azure-semantics.md 13.15: the first free addresses of the subnet, in document order, from
-        the fourth on.
+        docs/azure-reference.md, choice 15: the first free addresses of the subnet, in document
+        order, from the fourth on.
     """
     without: list[Piece] = []
-    if context.dynamic:
+    waiting = [d for d in context.dynamic if id(d.interface) not in context.addressed]
+    if waiting:
         networks = _Networks(trees)
         free: dict[tuple[str, str, int], Iterator[Address]] = {}
         without += [
             dynamic.interface
-            for dynamic in context.dynamic
+            for dynamic in waiting
             if not _choose(dynamic, networks, free, context)
         ]
-    if context.open_scale_sets:
-        _open_scale_sets(context, trees)
+    still_open = [o for o in context.open_scale_sets if id(o.scale_set) not in context.addressed]
+    if still_open:
+        without += _open_scale_sets(still_open, context, trees)
     return without
 
 
@@ -124,8 +124,8 @@ def _free_addresses(
     for prefix in prefixes:
         if prefix.version != version:
             continue
-        has_reserved = version == 6 or prefix.length <= _LONGEST_WITH_RESERVED
-        value = prefix.first + (_RESERVED_FIRST if has_reserved else 0)
+        has_reserved = version == 6 or prefix.length <= LONGEST_WITH_RESERVED
+        value = prefix.first + (RESERVED_FIRST if has_reserved else 0)
         last = prefix.last - (1 if has_reserved else 0)
         while value <= last:
             address = Address(prefix.version, value)
@@ -136,21 +136,37 @@ def _free_addresses(
             value = value + 1 if instance is None else instance.last + 1
 
 
-def _open_scale_sets(context: Context, trees: Sequence[Tree]) -> None:
+def _open_scale_sets(
+    still_open: Sequence[OpenScaleSet], context: Context, trees: Sequence[Tree]
+) -> list[Piece]:
+    """Give each open scale set the prefixes of its subnet; returns those left out."""
     networks = _Networks(trees)
     in_subnet: dict[tuple[str, str], int] = {}
     for scale_set in _objects(trees, "scaleSets"):
         place = networks.place(scale_set.get("subnet"))
         in_subnet[place] = in_subnet.get(place, 0) + 1
-    for piece, at in context.open_scale_sets:
+    open_in: dict[tuple[str, str], list[Piece]] = {}
+    for piece, _ in still_open:
+        open_in.setdefault(networks.place(piece.value.get("subnet")), []).append(piece)
+    kinds = {place: len({*map(_judged_by, pieces)}) for place, pieces in open_in.items()}
+    left_out: list[Piece] = []
+    for piece, at in still_open:
         place = networks.place(piece.value.get("subnet"))
+        same_place = open_in[place]
         prefixes = networks.subnets.get(place)
         key = "privateIPAddressPrefixes"
         piece.put(key, [str(prefix) for prefix in prefixes or ()] or [_NOWHERE], at)
         if prefixes is None:
             continue
         name = piece.value["name"]
-        if in_subnet[place] > 1:
+        are_alike = in_subnet[place] == len(same_place) and kinds[place] == 1
+        if are_alike and piece is not same_place[0]:
+            left_out.append(piece)
+            first = same_place[0].value["name"]
+            context.findings.note(
+                at, f"instances of {name} are judged as those of {first}, and told by its name"
+            )
+        elif in_subnet[place] > 1 and not are_alike:
             context.findings.refuse(
                 at,
                 f"several scale sets are in subnet {place[1]}, and Azure's JSON does not say which"
@@ -163,6 +179,17 @@ def _open_scale_sets(context: Context, trees: Sequence[Tree]) -> None:
                 f"every address of subnet {place[1]} that no network interface has is taken for"
                 f" an instance of {name}",
             )
+    return left_out
+
+
+def _judged_by(scale_set: Piece) -> tuple[object, ...]:
+    """What decides about an instance, apart from its address."""
+    groups = scale_set.value.get("applicationSecurityGroups") or ()
+    return (
+        fold(scale_set.value.get("networkSecurityGroup") or ""),
+        tuple(sorted(map(fold, groups))),
+        scale_set.value.get("created"),
+    )
 
 
 def _objects(trees: Sequence[Tree], key: str) -> Iterator[Mapping[str, object]]:

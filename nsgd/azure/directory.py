@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nsgd.azure.fields import fold
+from nsgd.azure.fields import fold, only_spelling, text_of
 from nsgd.azure.findings import Findings, shown
 from nsgd.azure.origins import Written
 from nsgd.azure.recognise import KINDS, PARTS, SUBNET, VIRTUAL_NETWORK, Resource
@@ -24,13 +24,15 @@ class Directory:
     """The resources of all documents; what is a part of another has joined it.
 
     Source:
-        azure-semantics.md 13.16: resources are named ``group/name`` where two would clash, else
-        by name.
+        docs/azure-reference.md, choice 16: resources are named ``group/name`` where two would
+        clash, else by name.
     """
 
     def __init__(self, resources: Sequence[Resource], findings: Findings) -> None:
         self._findings = findings
         self._by_name: dict[tuple[str, str], list[Resource]] = {}
+        self._by_place: dict[_Place, list[Resource]] = {}
+        self._texts: dict[tuple[str, str], dict[str, list[ResourceId]]] = {}
         self.resources: list[Resource] = []
         for resource in resources:
             if fold(resource.id.type) in KINDS:
@@ -48,25 +50,66 @@ class Directory:
     def _add(self, resource: Resource) -> None:
         key = (fold(resource.id.type), fold(resource.id.name))
         same_name = self._by_name.setdefault(key, [])
-        for other in same_name:
-            if other.id.may_be(resource.id) and _equal(other.value, resource.value):
-                self._findings.note(resource.at, "is given before, just the same")
-                return
+        if same_name and self._is_repeated(resource, key):
+            self._findings.note(resource.at, "is given before, just the same")
+            return
         same_name.append(resource)
+        self._by_place.setdefault(_place(resource.id), []).append(resource)
         self.resources.append(resource)
+
+    def _is_repeated(self, resource: Resource, key: tuple[str, str]) -> bool:
+        # By their texts: comparing each with each would cost the square of how many there are.
+        if key not in self._texts:
+            self._texts[key] = {}
+            for other in self._by_name[key]:
+                self._texts[key].setdefault(text_of(other.value), []).append(other.id)
+        same_text = self._texts[key].setdefault(text_of(resource.value), [])
+        if any(other.may_be(resource.id) for other in same_text):
+            return True
+        same_text.append(resource.id)
+        return False
 
     def _join(self, resource: Resource) -> None:
         parent = resource.id.parent
-        found = self._find(parent)
-        if found:
+        found = self._find_one(parent, resource.at)
+        if found is not None:
             key = PARTS[fold(resource.id.type)]
-            found[0].parts.setdefault(key, []).append((resource.value, resource.at))
+            found.parts.setdefault(key, []).append((resource.value, resource.at))
         elif self._findings.is_complete:
             self._refuse_missing(parent, resource.at, "that this is a part of")
 
     def _find(self, resource_id: ResourceId) -> list[Resource]:
-        named = self._by_name.get((fold(resource_id.type), fold(resource_id.name)), [])
-        return [resource for resource in named if resource.id.may_be(resource_id)]
+        """That of just this id, else those that say less, or that the id says less of."""
+        exact = self._by_place.get(_place(resource_id))
+        if exact:
+            return exact[:1]
+        if resource_id.group is None or resource_id.subscription is None:
+            named = self._by_name.get((fold(resource_id.type), fold(resource_id.name)), [])
+            return [resource for resource in named if resource.id.may_be(resource_id)]
+        less = (
+            resource_id._replace(group=None),
+            resource_id._replace(subscription=None),
+            resource_id._replace(group=None, subscription=None),
+        )
+        return [self._by_place[p][0] for p in map(_place, less) if p in self._by_place]
+
+    def _find_one(self, resource_id: ResourceId, at: Written) -> Resource | None:
+        """The one that is meant; that it may be several is refused."""
+        found = self._find(resource_id)
+        if not found:
+            return None
+        # Of one native name there may be only one, which others see to.
+        other = next((other for other in found if fold(other.name) != fold(found[0].name)), None)
+        if other is not None:
+            self._findings.refuse(
+                at,
+                f"{_what(resource_id.type)} {shown(resource_id.name)}, that this belongs to or"
+                " refers to, may be either of",
+                "give each of them its resource id",
+                found[0].at,
+                other.at,
+            )
+        return found[0]
 
     def has(self, resource_id: ResourceId) -> bool:
         """Tell whether a resource is among the documents."""
@@ -80,7 +123,7 @@ class Directory:
         What no document of Azure's JSON has keeps its last name: a native document may have it,
         unless *is_azure_only*, and whoever reads the result reports it if not.
         """
-        key = _id_key(value)
+        key = only_spelling(value, "id", at, self._findings) if isinstance(value, dict) else None
         if key is None:
             self._findings.refuse(
                 at, f"{shown(value)} is not a reference", "write an object with the resource's id"
@@ -105,9 +148,9 @@ class Directory:
     def _resolve(
         self, resource_id: ResourceId, resource_type: str, at: Written, is_azure_only: bool
     ) -> Reference:
-        found = self._find(resource_id)
-        if found:
-            return Reference(found[0].name, at, found[0])
+        found = self._find_one(resource_id, at)
+        if found is not None:
+            return Reference(found.name, at, found)
         others = self._by_name.get((fold(resource_type), fold(resource_id.name)))
         if self._findings.is_complete and (others or is_azure_only):
             self._refuse_missing(resource_id, at, "that this refers to")
@@ -121,7 +164,18 @@ class Directory:
         if others:
             where = others[0].id
             message += f"; there is one in group {where.group} of subscription {where.subscription}"
-        self._findings.refuse(at, message, f"load the {what} too, or correct the id")
+        way_out = f"load the {what} too, or correct the id"
+        self._findings.refuse(at, message, self._findings.way_out_of_missing(at, way_out))
+
+
+_Place = tuple[str, tuple[str, ...], str | None, str | None]
+
+
+def _place(of: ResourceId) -> _Place:
+    """All that an id says, so that ids are equal where it is."""
+    group = None if of.group is None else fold(of.group)
+    subscription = None if of.subscription is None else fold(of.subscription)
+    return fold(of.type), tuple(map(fold, of.names)), group, subscription
 
 
 def _own_name(resource: Resource) -> str:
@@ -134,16 +188,3 @@ def _what(resource_type: str) -> str:
     if resource_type == SUBNET:
         return "subnet"
     return KINDS.get(fold(resource_type), resource_type)
-
-
-def _id_key(value: object) -> str | None:
-    if not isinstance(value, dict):
-        return None
-    return next((key for key in value if fold(key) == "id"), None)
-
-
-def _equal(one: object, other: object) -> bool:
-    try:
-        return one == other
-    except RecursionError:
-        return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nsgd.azure.recognise import (
@@ -13,6 +15,8 @@ from nsgd.azure.recognise import (
     VIRTUAL_NETWORK,
 )
 from nsgd.azure.rule_text import Json, rule_fields, singular_or_plural
+from nsgd.azure.services import delegations_of, is_told_by_name
+from nsgd.model.dialect import NOW
 from nsgd.model.network import (
     NetworkInterface,
     NetworkModel,
@@ -54,18 +58,29 @@ class Export(NamedTuple):
 def rest_resources(model: NetworkModel) -> Export:
     """The resources of a model, in an order in which each refers to earlier ones only.
 
-    Peerings refer to networks that may come later. Where a network has routes, all its subnets
-    use one route table, named after it, whose routes have no next hop: none is known.
+    Peerings refer to networks that may come later. Where a network has routes, its subnets use a
+    route table that is named after it, and those with routes of their own one with both; the routes
+    have no next hop: none is known.
     """
     resources = [_resource(APPLICATION_GROUP, g.name) for g in model.application_security_groups]
     resources += [_security_group(group) for group in model.network_security_groups]
     for network in model.virtual_networks:
-        if network.routes and network.subnets:
-            resources.append(_route_table(network))
+        tables = {_route_table_name(network, s): network.seen_from(s) for s in network.subnets}
+        resources += [_route_table(name, seen) for name, seen in tables.items() if seen.routes]
         resources.append(_network(network))
     resources += [_interface(interface) for interface in model.network_interfaces]
     resources += [_scale_set(scale_set) for scale_set in model.scale_sets]
-    return Export(resources, _changes(model), _aside(model))
+    return Export(resources, _one_id(resources) + _changes(model), _aside(model))
+
+
+def _one_id(resources: Sequence[Json]) -> list[str]:
+    """Names that are not told apart by their ids, such as ``nsgd/web`` and ``web``."""
+    times = Counter(str(resource["id"]).lower() for resource in resources)
+    return [
+        f"what tells {count} resources apart that get one id, {each}"
+        for each, count in times.items()
+        if count > 1
+    ]
 
 
 def _changes(model: NetworkModel) -> list[str]:
@@ -89,6 +104,10 @@ def _changes(model: NetworkModel) -> list[str]:
         lines.append("platformAddresses")
     if model.subscription is not None:
         lines.append("subscription")
+    if model.dialect != NOW:
+        lines.append(f"dialect {model.dialect.name}")
+    if model.security_admin_configurations:
+        lines.append("securityAdminConfigurations")
     return lines
 
 
@@ -98,6 +117,13 @@ def _aside(model: NetworkModel) -> list[str]:
         for interface in model.network_interfaces
         for key, value in (("link", interface.link), ("created", interface.created))
         if value is not None
+    ]
+    lines += [
+        f"{service.value} in services of subnet {network.name}/{subnet.name}"
+        for network in model.virtual_networks
+        for subnet in network.subnets
+        for service in subnet.services
+        if not delegations_of((service,)) and not is_told_by_name(subnet.name, service)
     ]
     endpoints: list[NetworkInterface | ScaleSet] = [*model.network_interfaces, *model.scale_sets]
     with_members = {name for e in endpoints for name in e.application_security_groups}
@@ -165,15 +191,14 @@ def _security_group(group: NetworkSecurityGroup) -> Json:
     return _resource(SECURITY_GROUP, group.name, properties)
 
 
-def _route_table_name(network: VirtualNetwork) -> str:
-    return f"{network.name}-routes"
+def _route_table_name(network: VirtualNetwork, subnet: Subnet) -> str:
+    return f"{network.name}.{subnet.name}-routes" if subnet.routes else f"{network.name}-routes"
 
 
-def _route_table(network: VirtualNetwork) -> Json:
-    name = _route_table_name(network)
+def _route_table(name: str, network: VirtualNetwork) -> Json:
     routes = [
         _part(ROUTE_TABLE, name, "routes", f"route-{index}", {"addressPrefix": str(prefix)})
-        for index, prefix in enumerate(network.routes)
+        for index, prefix in enumerate(dict.fromkeys(network.routes))
     ]
     return _resource(ROUTE_TABLE, name, {"routes": routes})
 
@@ -196,8 +221,10 @@ def _subnet(network: VirtualNetwork, subnet: Subnet) -> Json:
     if subnet.network_security_group is not None:
         group = _refer(SECURITY_GROUP, subnet.network_security_group)
         properties["networkSecurityGroup"] = group
-    if network.routes:
-        properties["routeTable"] = _refer(ROUTE_TABLE, _route_table_name(network))
+    if delegations := delegations_of(subnet.services):
+        properties["delegations"] = delegations
+    if network.seen_from(subnet).routes:
+        properties["routeTable"] = _refer(ROUTE_TABLE, _route_table_name(network, subnet))
     return _part(VIRTUAL_NETWORK, network.name, "subnets", subnet.name, properties)
 
 

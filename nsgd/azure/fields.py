@@ -6,11 +6,13 @@ decide something.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nsgd.azure.findings import Findings, shown
 from nsgd.azure.origins import Leaf, Piece, Written
+from nsgd.model.spelling import fold as fold
 
 # In any resource, and in what is inside one: these say who, where and when, and decide nothing.
 _ANYWHERE = (
@@ -101,9 +103,12 @@ class Fields:
         return self.below.at(key) if found is None else found[1][0].at(found[1][1])
 
 
-def fold(text: str) -> str:
-    """The form in which names and keys are compared: only ASCII letters have two cases."""
-    return text.lower() if text.isascii() else text
+def text_of(value: object) -> str:
+    """A text that equal values of JSON share, and no others."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except RecursionError:
+        return f"at {id(value)}"
 
 
 def read_fields(table: Table, value: object, at: Written, findings: Findings) -> Fields | None:
@@ -111,36 +116,70 @@ def read_fields(table: Table, value: object, at: Written, findings: Findings) ->
     if not isinstance(value, dict):
         findings.refuse(at, f"{shown(value)} is not {table.what}", "write an object")
         return None
-    inner = value.get("properties")
-    has_inner = isinstance(inner, dict)
-    fields = Fields(at, at.at("properties") if has_inner else at)
-    _take(table, value, at, fields, findings)
-    if has_inner:
-        assert isinstance(inner, dict)
+    below = next(iter(spellings(value, "properties")), None)
+    inner = None if below is None else value[below]
+    has_inner = below is not None and isinstance(inner, dict)
+    fields = Fields(at, at.at(below) if below is not None and has_inner else at)
+    _take(table, value, at, fields, findings, below)
+    if isinstance(inner, dict):
         _take(table, inner, fields.below, fields, findings)
     elif inner is not None:
-        findings.refuse(at.at("properties"), f"{shown(inner)} is not an object", "write an object")
+        where = at.at(below or "properties")
+        findings.refuse(where, f"{shown(inner)} is not an object", "write an object")
     return fields
 
 
+def spellings(value: Mapping[str, object], key: str) -> list[str]:
+    """The keys of an object that are *key*, which is in lower case, in any case; *key* first."""
+    length = len(key)
+    found = [k for k in value if len(k) == length and k != key and fold(k) == key]
+    return [key, *found] if key in value else found
+
+
+def only_spelling(
+    value: Mapping[str, object], key: str, at: Written, findings: Findings
+) -> str | None:
+    """The key as an object has it, or None; a second one is refused."""
+    found = spellings(value, key)
+    for other in found[1:]:
+        findings.refuse(
+            at.at(other),
+            f"{shown(other)} is given twice, as keys compare without case: also by",
+            "keep one of them",
+            at.at(found[0]),
+        )
+    return found[0] if found else None
+
+
 def _take(
-    table: Table, value: dict[str, object], base: Written, fields: Fields, findings: Findings
+    table: Table,
+    value: dict[str, object],
+    base: Written,
+    fields: Fields,
+    findings: Findings,
+    below: str | None = None,
 ) -> None:
+    """Take the fields of one level; *below* is the key of the other one."""
     keys = table.keys
     for key, entry in value.items():
-        if entry is None or (not entry and entry in ("", [], {})):
+        if entry is None or (not entry and entry in ("", [])) or key == below:
             continue
         known = keys.get(key, False)
         if known is False:
             known = keys.get(fold(key), False)
-        if known is None or (key == "properties" and base is fields.at):
+        if known is None:
             continue
-        if isinstance(known, str):
+        if entry == {}:
+            # Azure leaves out what there is nothing of: this is somebody's mistake.
+            if isinstance(known, str):
+                findings.refuse(base.at(key), "an empty object says nothing", "fill or remove it")
+        elif isinstance(known, str):
             if not fields.set(known, entry, base, key) and fields.get(known) != entry:
                 findings.refuse(
                     base.at(key),
-                    f"{known} is given twice, also as {_last(fields.where(known))}",
+                    f"{known} is given twice, also by",
                     "keep one of them",
+                    fields.where(known),
                 )
         elif isinstance(known, Only):
             # Not ==: 1 is not true.
@@ -167,7 +206,3 @@ def entries_of(fields: Fields, key: str, findings: Findings) -> Iterator[tuple[o
             yield entry, where.at(index)
     elif value is not None:
         findings.refuse(where, f"{shown(value)} is not a list", "write a list")
-
-
-def _last(where: Written) -> str:
-    return ".".join(str(key) for key in where.path[-2:])

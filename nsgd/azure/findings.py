@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from nsgd.azure.origins import Written
@@ -16,6 +17,7 @@ class Mistake(NamedTuple):
     at: Written
     message: str
     way_out: str
+    others: tuple[Written, ...] = ()  # places that the message ends with
 
 
 class Note(NamedTuple):
@@ -29,18 +31,30 @@ class Findings:
     """Collects them over all documents.
 
     *is_complete* is False where a document could not be read at all: a resource that is nowhere
-    may then be there, so references to it are not reported.
+    may then be there, so references to it are not reported. *ways_out* say, by document, what to do
+    where something is missing; *templates* are the documents that are some.
     """
 
-    def __init__(self, is_complete: bool = True) -> None:
+    def __init__(
+        self,
+        is_complete: bool = True,
+        ways_out: Mapping[int, str] | None = None,
+        templates: Container[int] = (),
+    ) -> None:
         self.is_complete = is_complete
+        self.templates = templates
+        self._ways_out = ways_out or {}
         self.mistakes: list[Mistake] = []
         self.notes: list[Note] = []
         self.read_over: Counter[str] = Counter()  # resources by type
 
-    def refuse(self, at: Written, message: str, way_out: str) -> None:
-        """Note a mistake."""
-        self.mistakes.append(Mistake(at, message, way_out))
+    def way_out_of_missing(self, at: Written, usual: str) -> str:
+        """What to do where a document refers to what is nowhere; some documents know better."""
+        return self._ways_out.get(at.document, usual)
+
+    def refuse(self, at: Written, message: str, way_out: str, *others: Written) -> None:
+        """Note a mistake; the message ends with the places of *others*."""
+        self.mistakes.append(Mistake(at, message, way_out, others))
 
     def note(self, at: Written, text: str) -> None:
         """Note what a user may want to know."""

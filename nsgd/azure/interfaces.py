@@ -1,17 +1,17 @@
-"""Network interfaces, with all their IP configurations, and scale sets."""
+"""Network interfaces, with all their IP configurations."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from nsgd.azure.context import Context, DynamicAddress, OpenScaleSet
+from nsgd.azure.context import Context, DynamicAddress
 from nsgd.azure.fields import Fields, Only, Table, entries_of, fold, read_fields
 from nsgd.azure.findings import shown
 from nsgd.azure.origins import Piece, Written
 from nsgd.azure.recognise import SUBNET, Resource
 from nsgd.azure.security_groups import put_application_groups, put_security_group
 
-_INTERFACE_IGNORED = (
+INTERFACE_IGNORED = (
     "auxiliaryMode",
     "auxiliarySku",
     "defaultOutboundConnectivityEnabled",
@@ -32,7 +32,7 @@ _INTERFACE_IGNORED = (
     "vnetEncryptionSupported",
     "workloadType",
 )
-_TRACKED = {
+TRACKED = {
     "disableTcpStateTracking": Only(
         False, "every flow's state is kept in connection tracking", "remove it"
     )
@@ -40,8 +40,8 @@ _TRACKED = {
 _INTERFACE = Table(
     "a network interface",
     ("name", "ipConfigurations", "networkSecurityGroup", "enableIPForwarding"),
-    _INTERFACE_IGNORED,
-    _TRACKED,
+    INTERFACE_IGNORED,
+    TRACKED,
 )
 _CONFIGURATION = Table(
     "an IP configuration",
@@ -51,6 +51,7 @@ _CONFIGURATION = Table(
         "privateIPAddressVersion",
         "subnet",
         "applicationSecurityGroups",
+        "networkSecurityGroup",
     ),
     (
         "applicationGatewayBackendAddressPools",
@@ -65,49 +66,9 @@ _CONFIGURATION = Table(
         "virtualNetworkTaps",
     ),
 )
-_SCALE_SET = Table(
-    "a scale set",
-    ("name", "virtualMachineProfile", "timeCreated"),
-    # The machines, and when they come and go.
-    (
-        "additionalCapabilities",
-        "automaticRepairsPolicy",
-        "constrainedMaximumCapacity",
-        "doNotRunExtensionsOnOverprovisionedVMs",
-        "hostGroup",
-        "orchestrationMode",
-        "overprovision",
-        "platformFaultDomainCount",
-        "priorityMixPolicy",
-        "proximityPlacementGroup",
-        "resiliencyPolicy",
-        "scaleInPolicy",
-        "scheduledEventsPolicy",
-        "singlePlacementGroup",
-        "skuProfile",
-        "spotRestorePolicy",
-        "uniqueId",
-        "upgradePolicy",
-        "zonalPlatformFaultDomainAlignMode",
-        "zoneBalance",
-    ),
-)
-_CONFIGURATION_OF_SET = Table(
-    "a network interface configuration",
-    ("name", "ipConfigurations", "networkSecurityGroup"),
-    _INTERFACE_IGNORED,
-    _TRACKED
-    | {
-        "enableIPForwarding": Only(
-            False,
-            "instances would send from addresses that are not theirs",
-            "declare the instances as network interfaces, each with a link",
-        )
-    },
-)
 
 
-class _Configurations(NamedTuple):
+class IPConfigurations(NamedTuple):
     """What the IP configurations of one interface have in common, and each by itself."""
 
     groups: Piece  # holds applicationSecurityGroups where there are some
@@ -124,8 +85,8 @@ def translate_interface(resource: Resource, context: Context) -> Piece | None:
     piece.put("name", resource.name, fields.where("name"))
     put_security_group(piece, fields, context)
     fields.copy_to(piece, ("enableIPForwarding",))
-    configurations = _read_configurations(fields, context)
-    _put_common(piece, fields, configurations)
+    configurations = read_configurations(fields, context)
+    put_common(piece, fields, configurations)
     addresses = []
     for index, configuration in enumerate(configurations.each):
         addresses.append((configuration.get("privateIPAddress"), _address_at(configuration)))
@@ -156,7 +117,7 @@ def _dynamic(
     return DynamicAddress(piece, index, 6 if is_v6 else 4, _address_at(configuration))
 
 
-def _read_configurations(fields: Fields, context: Context) -> _Configurations:
+def read_configurations(fields: Fields, context: Context) -> IPConfigurations:
     """Read them, and refuse what differs among those of one interface.
 
     Azure refuses both too: SubnetsNotInSameVnet and
@@ -165,12 +126,22 @@ def _read_configurations(fields: Fields, context: Context) -> _Configurations:
     each: list[Fields] = []
     subnet: tuple[str, Written] | None = None
     groups: Piece | None = None
+    without_subnet: list[Fields] = []
     for value, at in entries_of(fields, "ipConfigurations", context.findings):
         configuration = read_fields(_CONFIGURATION, value, at, context.findings)
         if configuration is None:
             continue
         each.append(configuration)
+        if configuration.get("networkSecurityGroup") is not None:
+            # Templates have it there by mistake, and are deployed without complaint; see
+            # Azure/azure-quickstart-templates, pull request 1175.
+            context.findings.note(
+                configuration.where("networkSecurityGroup"),
+                "Azure disregards a group in an IP configuration: only the interface's own counts",
+            )
         own = _subnet_of(configuration, context)
+        if configuration.get("subnet") is None:
+            without_subnet.append(configuration)
         if subnet is None:
             subnet = own
         elif own is not None and fold(own[0]) != fold(subnet[0]):
@@ -190,7 +161,14 @@ def _read_configurations(fields: Fields, context: Context) -> _Configurations:
                 " IP configuration",
                 "give all its IP configurations the same ones",
             )
-    return _Configurations(groups or Piece(fields.at, fields.below), subnet, each)
+    if len(without_subnet) < len(each):  # of all together the reader of the native entry tells
+        for configuration in without_subnet:
+            context.findings.refuse(
+                configuration.where("subnet"),
+                "the IP configuration has no subnet, and others of its interface have one",
+                "write the subnet in each of them",
+            )
+    return IPConfigurations(groups or Piece(fields.at, fields.below), subnet, each)
 
 
 def _subnet_of(configuration: Fields, context: Context) -> tuple[str, Written] | None:
@@ -205,7 +183,8 @@ def _group_names(piece: Piece) -> set[str]:
     return {fold(name) for name in piece.value.get("applicationSecurityGroups", ())}
 
 
-def _put_common(piece: Piece, fields: Fields, configurations: _Configurations) -> None:
+def put_common(piece: Piece, fields: Fields, configurations: IPConfigurations) -> None:
+    """Set the subnet and the application security groups of an interface."""
     if configurations.subnet is not None:
         piece.put("subnet", *configurations.subnet)
     elif configurations.each:
@@ -216,46 +195,3 @@ def _put_common(piece: Piece, fields: Fields, configurations: _Configurations) -
     if key in configurations.groups.value:
         piece.value[key] = configurations.groups.value[key]
         piece.parts[key] = configurations.groups.parts[key]
-
-
-def translate_scale_set(resource: Resource, context: Context) -> list[Piece]:
-    """A scale set as entries of ``scaleSets``: one for each interface that an instance has."""
-    fields = read_fields(_SCALE_SET, resource.value, resource.at, context.findings)
-    if fields is None:
-        return []
-    found = _interface_configurations(fields, context)
-    pieces = []
-    for value, at in found:
-        inner = read_fields(_CONFIGURATION_OF_SET, value, at, context.findings)
-        if inner is None:
-            continue
-        piece = Piece(inner.at, inner.below)
-        name = resource.name
-        if len(found) > 1:
-            name = f"{name}.{inner.get('name')}"
-        piece.put("name", name, inner.where("name"))
-        put_security_group(piece, inner, context)
-        _put_common(piece, inner, _read_configurations(inner, context))
-        created = fields.get("timeCreated")
-        if isinstance(created, str):
-            piece.put("created", created[:10], fields.where("timeCreated"))
-        context.open_scale_sets.append(OpenScaleSet(piece, piece.find(("subnet",))))
-        pieces.append(piece)
-    return pieces
-
-
-def _interface_configurations(fields: Fields, context: Context) -> list[tuple[object, Written]]:
-    """What the machines' profile says of networks; the rest of it is about the machines."""
-    value = fields.get("virtualMachineProfile")
-    at = fields.where("virtualMachineProfile")
-    for key in ("networkProfile", "networkInterfaceConfigurations"):
-        if not isinstance(value, dict):
-            break
-        written = next((k for k in value if fold(k) == fold(key)), key)
-        value, at = value.get(written), at.at(written)
-    if value is None:
-        return []  # its instances are network interfaces of their own (flexible orchestration)
-    if not isinstance(value, list):
-        context.findings.refuse(at, f"{shown(value)} is not a list", "write a list")
-        return []
-    return [(entry, at.at(index)) for index, entry in enumerate(value)]

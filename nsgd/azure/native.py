@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nsgd.azure.admin_text import native_configuration
+from nsgd.azure.classic_text import machine_sections
 from nsgd.azure.rule_text import Json, rule_fields, singular_or_plural
+from nsgd.model.dialect import NOW, Dialect
 from nsgd.model.network import (
     NetworkInterface,
     NetworkModel,
@@ -32,17 +35,29 @@ def native_document(
         settings: The ``daemon`` section.
         reading: The sections that say how the document is to be read, serviceTags and limits.
     """
+    dialect = model.dialect
+    interfaces = {nic.name: _interface(nic) for nic in model.network_interfaces}
     sections: Json = {
+        "dialect": None if dialect == NOW else dialect.name,
         **{key: dict(section) for key, section in (reading or {}).items()},
         "platformAddresses": _platform(model.platform),
         "subscription": _subscription(model.subscription),
         "virtualNetworks": [_network(network) for network in model.virtual_networks],
-        "networkInterfaces": [_interface(nic) for nic in model.network_interfaces],
+        **(
+            machine_sections(model, interfaces)
+            if dialect.attaches_to_machines
+            else {"networkInterfaces": list(interfaces.values())}
+        ),
         "scaleSets": [_scale_set(scale_set) for scale_set in model.scale_sets],
-        "networkSecurityGroups": [_group(group) for group in model.network_security_groups],
+        "networkSecurityGroups": [
+            _group(group, dialect) for group in model.network_security_groups
+        ],
         "applicationSecurityGroups": [
             _present({"name": group.name, "virtualNetwork": group.virtual_network})
             for group in model.application_security_groups
+        ],
+        "securityAdminConfigurations": [
+            native_configuration(each) for each in model.security_admin_configurations
         ],
         "daemon": _settings(settings),
     }
@@ -77,6 +92,8 @@ def _subnet(subnet: Subnet) -> Json:
             "name": subnet.name,
             "addressPrefixes": _texts(subnet.address_prefixes),
             "networkSecurityGroup": subnet.network_security_group,
+            "services": [service.value for service in subnet.services],
+            "routes": _texts(subnet.routes),
         }
     )
 
@@ -120,13 +137,13 @@ def _scale_set(scale_set: ScaleSet) -> Json:
     )
 
 
-def _group(group: NetworkSecurityGroup) -> Json:
+def _group(group: NetworkSecurityGroup, dialect: Dialect) -> Json:
     return _present(
         {
             "name": group.name,
             "flushConnection": group.flush_connection,
             "securityRules": [
-                {"name": rule.name, **rule_fields(rule, lambda name: name)}
+                {"name": rule.name, **rule_fields(rule, lambda name: name, dialect.tag_spellings)}
                 for rule in group.security_rules
             ],
         }

@@ -10,6 +10,7 @@ from nsgd.azure.findings import shown
 from nsgd.azure.origins import Piece, Written
 from nsgd.azure.recognise import ROUTE_TABLE, VIRTUAL_NETWORK, Resource
 from nsgd.azure.security_groups import put_security_group
+from nsgd.azure.services import put_services
 
 _NETWORK = Table(
     "a virtual network",
@@ -33,7 +34,8 @@ _NETWORK = Table(
     },
 )
 _ADDRESS_SPACE = Table("an address space", ("addressPrefixes",), ("ipamPoolPrefixAllocations",))
-# Service endpoints change the routes of a tag's prefixes, not the tag (azure-semantics.md 13.17).
+# Service endpoints change the routes of a tag's prefixes, not the tag (docs/azure-reference.md,
+# choice 17).
 _SUBNET = Table(
     "a subnet",
     (
@@ -43,11 +45,11 @@ _SUBNET = Table(
         "networkSecurityGroup",
         "routeTable",
         "privateEndpoints",
+        "applicationGatewayIPConfigurations",
+        "delegations",
     ),
     (
-        "applicationGatewayIPConfigurations",
         "defaultOutboundAccess",
-        "delegations",
         "ipAllocations",
         "ipConfigurationProfiles",
         "ipConfigurations",
@@ -99,25 +101,18 @@ _TAG_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
 
 
 def translate_network(resource: Resource, context: Context) -> Piece | None:
-    """A virtual network as an entry of ``virtualNetworks``; routes are its subnets' together."""
+    """A virtual network as an entry of ``virtualNetworks``."""
     fields = read_fields(_NETWORK, resource.value, resource.at, context.findings)
     if fields is None:
         return None
     piece = Piece(fields.at, fields.below)
     piece.put("name", resource.name, fields.where("name"))
     _put_address_space(piece, fields, context)
-    routes: dict[object, Written] = {}
-
-    def translate_subnet(value: object, at: Written, context: Context) -> Piece | None:
-        return _translate_subnet(value, at, context, routes)
-
-    subnets = translate_parts(resource, fields, "subnets", translate_subnet, context)
+    subnets = translate_parts(resource, fields, "subnets", _translate_subnet, context)
     piece.put_pieces("subnets", subnets, fields.where("subnets"))
     key = "virtualNetworkPeerings"
     peerings = translate_parts(resource, fields, key, _translate_peering, context)
     piece.put_pieces("peerings", peerings, fields.where(key))
-    if routes:
-        piece.put_list("routes", list(routes.items()), next(iter(routes.values())))
     return piece
 
 
@@ -133,9 +128,7 @@ def _put_address_space(piece: Piece, fields: Fields, context: Context) -> None:
         piece.put("addressSpace", space.get("addressPrefixes"), space.where("addressPrefixes"))
 
 
-def _translate_subnet(
-    value: object, at: Written, context: Context, routes: dict[object, Written]
-) -> Piece | None:
+def _translate_subnet(value: object, at: Written, context: Context) -> Piece | None:
     fields = read_fields(_SUBNET, value, at, context.findings)
     if fields is None:
         return None
@@ -146,32 +139,33 @@ def _translate_subnet(
         given.pop()  # some versions of the interface answer with both
     fields.copy_to(piece, given)
     put_security_group(piece, fields, context)
+    put_services(piece, fields, context)
     if fields.get("networkSecurityGroup") is not None and fields.get("privateEndpoints"):
         context.findings.note(
             fields.where("privateEndpoints"),
             "Azure may exempt private endpoints from the subnet's network security group;"
             " here it judges them",
         )
-    table = fields.get("routeTable")
-    if table is not None:
-        _collect_routes(table, fields.where("routeTable"), context, routes)
+    if fields.get("routeTable") is not None:
+        _put_routes(piece, fields, context)
     return piece
 
 
-def _collect_routes(
-    reference_value: object, at: Written, context: Context, routes: dict[object, Written]
-) -> None:
-    """Add the prefixes of the route table that a subnet uses."""
-    reference = context.directory.resolve(reference_value, ROUTE_TABLE, at, is_azure_only=True)
+def _put_routes(piece: Piece, fields: Fields, context: Context) -> None:
+    """Set ``routes`` to the prefixes of the route table that a subnet uses, each once."""
+    at = fields.where("routeTable")
+    value = fields.get("routeTable")
+    reference = context.directory.resolve(value, ROUTE_TABLE, at, is_azure_only=True)
     if reference is None or reference.resource is None:
         return
     resource = reference.resource
-    fields = read_fields(_TABLE, resource.value, resource.at, context.findings)
-    if fields is None:
+    table = read_fields(_TABLE, resource.value, resource.at, context.findings)
+    if table is None:
         return
-    for piece in translate_parts(resource, fields, "routes", _translate_route, context):
-        prefix = piece.value.get("addressPrefix")
-        where = piece.find(("addressPrefix",))
+    routes: dict[object, Written] = {}
+    for route in translate_parts(resource, table, "routes", _translate_route, context):
+        prefix = route.value.get("addressPrefix")
+        where = route.find(("addressPrefix",))
         if isinstance(prefix, str) and _TAG_LIKE.fullmatch(prefix):
             context.findings.refuse(
                 where,
@@ -182,6 +176,8 @@ def _collect_routes(
             routes.setdefault(prefix, where)
         else:
             context.findings.refuse(where, "a route has no prefix", "write addressPrefix")
+    if routes:
+        piece.put_list("routes", list(routes.items()), at)
 
 
 def _translate_route(value: object, at: Written, context: Context) -> Piece | None:

@@ -20,17 +20,23 @@ _MAY_ADD: Mapping[str, tuple[str, ...]] = {
 def lay_over(
     tree: Mapping[str, object],
     document: int,
-    pieces: Mapping[str, Sequence[Piece]],
+    pieces: Mapping[str, Mapping[str, Piece]],
     context: Context,
 ) -> tuple[dict[str, object], dict[str, Entries]] | None:
     """Move what a native document adds to resources of others into these.
+
+    Args:
+        tree: The native document.
+        document: Its number.
+        pieces: What it may add to: of each section the pieces by name, folded.
+        context: Is told what need not be chosen any more.
 
     Returns:
         The document without those entries and where the rest of each changed section stands, or
         None where it adds to nothing.
 
     Source:
-        azure-semantics.md 13.15: a native overlay may fix addresses and bind links.
+        docs/azure-reference.md, choice 15: a native overlay may fix addresses and bind links.
     """
     changed: dict[str, object] = {}
     sections: dict[str, Entries] = {}
@@ -38,7 +44,7 @@ def lay_over(
         entries = tree.get(section)
         if not isinstance(entries, list):
             continue
-        by_name = {fold(piece.value["name"]): piece for piece in pieces.get(section, ())}
+        by_name = pieces.get(section, {})
         kept: list[object] = []
         places: list[Leaf] = []
         for index, entry in enumerate(entries):
@@ -70,6 +76,15 @@ def _add(
     may_add: Sequence[str],
     context: Context,
 ) -> None:
+    before = context.overlaid.setdefault(id(piece), at)
+    if before is not at:
+        context.findings.refuse(
+            at,
+            f"what Azure's {shown(piece.value['name'])} lacks is added already by",
+            "write one entry with all of it",
+            before,
+        )
+        return
     for key, value in entry.items():
         if key == "name" or value in (None, "", []):
             continue
@@ -81,9 +96,5 @@ def _add(
             )
             continue
         piece.put(key, value, at.at(key))
-        if key == "privateIPAddresses":
-            context.dynamic = [d for d in context.dynamic if d.interface is not piece]
-        if key == "privateIPAddressPrefixes":
-            context.open_scale_sets = [
-                o for o in context.open_scale_sets if o.scale_set is not piece
-            ]
+        if key in ("privateIPAddresses", "privateIPAddressPrefixes"):
+            context.addressed.add(id(piece))

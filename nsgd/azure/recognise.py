@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from nsgd.azure.fields import fold
+from nsgd.azure.fields import fold, only_spelling, spellings
 from nsgd.azure.findings import Findings, shown
 from nsgd.azure.origins import Written
 from nsgd.azure.resource_id import ResourceId, parse_resource_id
@@ -36,6 +36,28 @@ PARTS: dict[str, str] = {
     fold(f"{ROUTE_TABLE}/routes"): "routes",
 }
 
+_PEERING = fold(f"{VIRTUAL_NETWORK}/virtualNetworkPeerings")
+
+# The keys of native documents; nsgd.config.schema says what is in each.
+NATIVE_SECTIONS = frozenset(
+    (
+        "applicationSecurityGroups",
+        "cloudServices",
+        "daemon",
+        "dialect",
+        "limits",
+        "networkInterfaces",
+        "networkSecurityGroups",
+        "platformAddresses",
+        "scaleSets",
+        "securityAdminConfigurations",
+        "serviceTags",
+        "subscription",
+        "virtualMachines",
+        "virtualNetworks",
+    )
+)
+
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)+(?:/[A-Za-z0-9]+)+")
 _PAGE_KEYS = frozenset(("value", "nextlink", "count"))
 # What az network nsg create and its like print around the resource.
@@ -62,17 +84,41 @@ def is_azure(tree: object) -> bool:
     """Tell whether a document is Azure's JSON: no native document looks like it."""
     if isinstance(tree, list):
         return True
-    if not isinstance(tree, dict) or "$schema" in tree:
+    if not isinstance(tree, dict) or "$schema" in tree or _has_native_section(tree):
         return False
     return _is_resource(tree) or _is_page(tree) or _is_created(tree)
 
 
+def _has_native_section(tree: dict[str, object]) -> bool:
+    """Tell whether a document declares something by itself.
+
+    az prints what a resource belongs to beside its own keys, such as the networkInterfaces of a
+    group: lists of ids, which no native list has.
+    """
+    return any(
+        entry not in (None, "", []) and not _has_only_ids(entry)
+        for key, entry in tree.items()
+        if key in NATIVE_SECTIONS
+    )
+
+
+def _has_only_ids(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(entry, dict) and spellings(entry, "id") for entry in value
+    )
+
+
 def _is_resource(value: dict[str, object]) -> bool:
-    type_text, id_text = value.get("type"), value.get("id")
     return (
-        (isinstance(type_text, str) and _TYPE.fullmatch(type_text) is not None)
-        or (isinstance(id_text, str) and fold(id_text[:15]) == "/subscriptions/")
-        or isinstance(value.get("properties"), dict)
+        any(
+            isinstance(text := value[key], str) and _TYPE.fullmatch(text)
+            for key in spellings(value, "type")
+        )
+        or any(
+            isinstance(text := value[key], str) and fold(text[:15]) == "/subscriptions/"
+            for key in spellings(value, "id")
+        )
+        or any(isinstance(value[key], dict) for key in spellings(value, "properties"))
     )
 
 
@@ -125,7 +171,10 @@ def _check_last_page(value: dict[str, object], at: Written, findings: Findings) 
 
 
 def _identify(value: dict[str, object], at: Written, findings: Findings) -> Resource | None:
-    type_text, id_text, name = value.get("type"), value.get("id"), value.get("name")
+    keys = [only_spelling(value, key, at, findings) for key in ("type", "id", "name")]
+    type_text, id_text, name = (None if key is None else value[key] for key in keys)
+    if isinstance(name, str) and "name" not in value:
+        value = {**value, "name": name}  # where all others look for it
     resource_id = parse_resource_id(id_text) if isinstance(id_text, str) else None
     if not isinstance(type_text, str) or not type_text:
         if resource_id is None:
@@ -133,7 +182,7 @@ def _identify(value: dict[str, object], at: Written, findings: Findings) -> Reso
                 at, "it has neither a type nor a resource id: what it is cannot be told", _EXPORT
             )
             return None
-        return Resource(resource_id, value, at)
+        type_text = resource_id.type
     is_known = fold(type_text) in KINDS or fold(type_text) in PARTS
     if resource_id is None:
         if is_known and id_text:
@@ -156,7 +205,9 @@ def _identify(value: dict[str, object], at: Written, findings: Findings) -> Reso
             at.at("type"), f"{shown(type_text)} is not the type in its id", "correct one of them"
         )
     elif (
-        fold(type_text) in KINDS
+        is_known
+        # A peering's name decides nothing, and examples of Azure's own disagree with their ids.
+        and fold(type_text) != _PEERING
         and isinstance(name, str)
         and name
         and fold(name) != fold(resource_id.name)

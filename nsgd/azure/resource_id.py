@@ -49,8 +49,28 @@ def _agree(one: str | None, other: str | None) -> bool:
     return one is None or other is None or fold(one) == fold(other)
 
 
+class LocatedId(str):
+    """The text of an id of which not everything is to be believed: *resource_id* says what is.
+
+    Templates make ids with the subscription and the group that they are deployed to, which nobody
+    may have said.
+    """
+
+    __slots__ = ("resource_id",)
+
+    def __new__(cls, text: str, resource_id: ResourceId) -> LocatedId:
+        """Take the text and what of it counts."""
+        made = super().__new__(cls, text)
+        made.resource_id = resource_id
+        return made
+
+    resource_id: ResourceId
+
+
 def parse_resource_id(text: str) -> ResourceId | None:
     """Read an id, or return None where it is none of a resource in a group."""
+    if isinstance(text, LocatedId):
+        return text.resource_id
     match = _ID.fullmatch(text)
     if match is None:
         return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nsgd.model.address import ALL_PORTS, PortRange
+from nsgd.model.dialect import NOW
 from nsgd.model.rule import (
     AnyAddress,
     GroupMembers,
@@ -13,13 +14,18 @@ from nsgd.model.rule import (
     PublishedTag,
     RuleAddress,
     SecurityRule,
+    ServiceTag,
     TagAddress,
 )
 
 Json = dict[str, object]
 
 
-def rule_fields(rule: SecurityRule, refer: Callable[[str], object]) -> Json:
+def rule_fields(
+    rule: SecurityRule,
+    refer: Callable[[str], object],
+    tag_spellings: Mapping[ServiceTag, str] = NOW.tag_spellings,
+) -> Json:
     """A rule's fields without its name, in the order in which people read them.
 
     One prefix or port is written in the singular field, several in the plural; ports 0-65535 by
@@ -28,15 +34,16 @@ def rule_fields(rule: SecurityRule, refer: Callable[[str], object]) -> Json:
     Args:
         rule: The rule.
         refer: Makes a reference of an application security group's name.
+        tag_spellings: How the computed tags are written.
     """
     fields: Json = {
         "priority": rule.priority,
         "direction": rule.direction.value,
         "access": rule.access.value,
         "protocol": rule.protocol.value,
-        **_address("source", rule.source, refer),
+        **_address("source", rule.source, refer, tag_spellings),
         **_ports("source", rule.source_ports),
-        **_address("destination", rule.destination, refer),
+        **_address("destination", rule.destination, refer, tag_spellings),
         **_ports("destination", rule.destination_ports),
     }
     if rule.description:
@@ -44,12 +51,17 @@ def rule_fields(rule: SecurityRule, refer: Callable[[str], object]) -> Json:
     return fields
 
 
-def _address(side: str, address: RuleAddress, refer: Callable[[str], object]) -> Json:
+def _address(
+    side: str,
+    address: RuleAddress,
+    refer: Callable[[str], object],
+    tag_spellings: Mapping[ServiceTag, str],
+) -> Json:
     match address:
         case AnyAddress():
             return {f"{side}AddressPrefix": "*"}
         case TagAddress(tag):
-            return {f"{side}AddressPrefix": tag.value}
+            return {f"{side}AddressPrefix": tag_spellings[tag]}
         case PublishedTag(name):
             return {f"{side}AddressPrefix": name}
         case PlatformTag(service):

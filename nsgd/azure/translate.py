@@ -10,9 +10,10 @@ from nsgd.azure.context import Context
 from nsgd.azure.directory import Directory
 from nsgd.azure.fields import fold
 from nsgd.azure.findings import Findings
-from nsgd.azure.interfaces import translate_interface, translate_scale_set
+from nsgd.azure.interfaces import translate_interface
 from nsgd.azure.networks import translate_network
 from nsgd.azure.origins import Entries, Origins, Piece, Written
+from nsgd.azure.other_types import what_decides
 from nsgd.azure.overlay import lay_over
 from nsgd.azure.recognise import (
     APPLICATION_GROUP,
@@ -28,6 +29,7 @@ from nsgd.azure.recognise import (
     is_azure,
 )
 from nsgd.azure.resource_id import ResourceId
+from nsgd.azure.scale_sets import translate_scale_set
 from nsgd.azure.security_groups import translate_application_group, translate_security_group
 
 _SECTIONS = {
@@ -36,7 +38,6 @@ _SECTIONS = {
     fold(SECURITY_GROUP): ("networkSecurityGroups", translate_security_group),
     fold(APPLICATION_GROUP): ("applicationSecurityGroups", translate_application_group),
 }
-_ADMIN_RULES = "microsoft.network/networkmanagers/securityadminconfigurations"
 _GATEWAYS = ("microsoft.network/localnetworkgateways", "microsoft.network/virtualnetworkgateways")
 
 
@@ -56,17 +57,29 @@ class Translation:
     findings: Findings = field(default_factory=Findings)
 
 
-def translate_documents(trees: Sequence[object], is_complete: bool = True) -> Translation:
+def translate_documents(
+    trees: Sequence[object],
+    is_complete: bool = True,
+    templates: Mapping[int, Sequence[Resource]] | None = None,
+    ways_out: Mapping[int, str] | None = None,
+) -> Translation:
     """Translate what is Azure's JSON among *trees*, which are looked at together.
 
     Args:
         trees: The parsed documents; None for one that could not be read.
         is_complete: Whether all could be read.
+        templates: The resources of those documents that are templates, in place of their trees.
+        ways_out: What to do, by document, where something that it refers to is missing.
     """
-    findings = Findings(is_complete)
-    azure = [is_azure(tree) for tree in trees]
+    given = templates or {}
+    findings = Findings(is_complete, ways_out, given)
+    azure = [document in given or is_azure(tree) for document, tree in enumerate(trees)]
     resources = [
-        find_resources(tree, document, findings) if azure[document] else []
+        given[document]
+        if document in given
+        else find_resources(tree, document, findings)
+        if azure[document]
+        else []
         for document, tree in enumerate(trees)
     ]
     return _translate(trees, azure, resources, findings)
@@ -117,10 +130,11 @@ def _lay_over_all(
     context: Context,
 ) -> dict[int, NativeDocument]:
     """The native documents that add to something, without what they add."""
-    pieces: dict[str, list[Piece]] = {}
+    pieces: dict[str, dict[str, Piece]] = {}
     for of_document in sections:
         for section, made in of_document.items():
-            pieces.setdefault(section, []).extend(made)
+            by_name = pieces.setdefault(section, {})
+            by_name.update((fold(piece.value["name"]), piece) for piece in made)
     result = {}
     for document, tree in enumerate(trees):
         if not azure[document] and isinstance(tree, dict):
@@ -154,12 +168,8 @@ def _read_over(resources: Sequence[Resource], directory: Directory, findings: Fi
         kind = fold(resource.id.type)
         if kind in KINDS or kind in PARTS:
             continue
-        if kind.startswith(_ADMIN_RULES):
-            findings.refuse(
-                resource.at,
-                "security admin rules are not supported yet",
-                "remove them; express them as rules of network security groups",
-            )
+        if (why := what_decides(resource.id.type)) is not None:
+            findings.refuse(resource.at, *why)
             continue
         if kind == fold(SCALE_SET_INTERFACE):
             _check_instance(resource, directory, findings)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nsgd.config.load import LoadedConfig
     from nsgd.config.problem import ConfigRefused
     from nsgd.runtime.control_client import ControlError
     from nsgd.runtime.tag_store import TagFile, TagStore
@@ -52,6 +53,30 @@ def add_config(parser: argparse.ArgumentParser, *, is_required: bool = True) -> 
         required=is_required,
         help="documents and directories of documents, loaded as one",
     )
+    add_parameters(parser)
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """The option that goes with every option or argument that names documents."""
+    parser.add_argument(
+        "--parameters",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="values for the parameters of templates: NAME.parameters.json for NAME.json alone,"
+        " any other file for all templates that have such parameters",
+    )
+
+
+def load_config(args: argparse.Namespace, paths: Sequence[Path]) -> LoadedConfig:
+    """Load documents as the options say. Raises ConfigRefused."""
+    from nsgd.config.load import load_documents
+    from nsgd.runtime.documents import read_documents, read_linked
+
+    documents = read_documents(paths, args.parameters)
+    return load_documents(documents, tags=tag_source(args), read_linked=read_linked)
 
 
 def add_runtime_dir(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,8 @@ from nsgd.commands.common import (
     add_config,
     add_service_tags,
     fail,
+    load_config,
     show_problems,
-    tag_source,
 )
 
 
@@ -41,13 +41,11 @@ def _convert(args: argparse.Namespace) -> int:
     from nsgd.azure.export import rest_resources
     from nsgd.azure.native import native_document
     from nsgd.azure.yaml_text import to_yaml
-    from nsgd.config.load import load_documents
     from nsgd.config.problem import ConfigRefused
     from nsgd.model.settings import DaemonSettings
-    from nsgd.runtime.documents import read_documents
 
     try:
-        loaded = load_documents(read_documents(args.config), tags=tag_source(args))
+        loaded = load_config(args, args.config)
     except ConfigRefused as refused:
         return show_problems(refused)
     for note in loaded.notes:

@@ -63,13 +63,15 @@ def add_verbs(verb: AddVerb) -> None:
 def _run(args: argparse.Namespace) -> int:
     from nsgd import daemon
 
-    return daemon.run(args.config, args.runtime_dir, args.state_dir, tag_source(args))
+    return daemon.run(
+        args.config, args.runtime_dir, args.state_dir, tag_source(args), args.parameters
+    )
 
 
 def _boot(args: argparse.Namespace) -> int:
     from nsgd import daemon
 
-    return daemon.boot(args.config, tag_source(args))
+    return daemon.boot(args.config, tag_source(args), args.parameters)
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Verbs about this host and in namespaces of their own: doctor, lab, bench."""
+"""Verbs about this host and what it can do: doctor, bench."""
 
 from __future__ import annotations
 
@@ -19,20 +19,18 @@ from nsgd.commands.common import (
 
 
 def add_verbs(verb: AddVerb, words: Sequence[str]) -> None:
-    """Add the verbs; options of lab and bench only where *words*, the arguments, name them."""
+    """Add the verbs; options of bench only where *words*, the arguments, name it."""
     doctor = verb("doctor", _doctor, "say what this host offers, what is missing, and the way out")
     add_config(doctor, is_required=False)
     add_runtime_dir(doctor)
     add_service_tags(doctor)
     doctor.add_argument("-o", "--output", choices=("table", "json"), default="table")
 
-    lab = verb("lab", _lab, "try a policy with real packets in network namespaces")
     bench = verb("bench", _bench, "measure nsgd beside other ways to filter")
     # Their options are in modules that import the kernel's libraries.
     chosen = next((word for word in words if not word.startswith("-")), None)
-    if chosen in ("lab", "bench"):
-        import_module(f"nsgd.{chosen}.run").add_arguments(lab if chosen == "lab" else bench)
-    add_service_tags(lab)
+    if chosen == "bench":
+        import_module("nsgd.bench.run").add_arguments(bench)
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -40,15 +38,11 @@ def _doctor(args: argparse.Namespace) -> int:
     from nsgd.doctor.report import checks_as_json, checks_as_text, worst
     from nsgd.doctor.run import examine
 
-    checks = examine(args.config or (), args.runtime_dir / SOCKET_NAME, tag_source(args))
+    checks = examine(
+        args.config or (), args.runtime_dir / SOCKET_NAME, tag_source(args), args.parameters
+    )
     print(checks_as_json(checks) if args.output == "json" else checks_as_text(checks))
     return EXIT_FAILED if worst(checks) is State.PROBLEM else EXIT_OK
-
-
-def _lab(args: argparse.Namespace) -> int:
-    source = tag_source(args)
-    code: int = import_module("nsgd.lab.run").run(args, tags=source, service_tags=source.path)
-    return code
 
 
 def _bench(args: argparse.Namespace) -> int:

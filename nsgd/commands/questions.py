@@ -20,9 +20,9 @@ from nsgd.commands.common import (
     add_runtime_dir,
     add_service_tags,
     fail,
+    load_config,
     show_error,
     show_problems,
-    tag_source,
 )
 
 if TYPE_CHECKING:
@@ -205,6 +205,8 @@ def _ask(args: argparse.Namespace, answer: Callable[[QuestionedPolicy], int]) ->
 
     if args.running == bool(args.config):
         return fail("name either documents with --config or --running", EXIT_USAGE)
+    if args.running and args.parameters:
+        return fail("--parameters goes with --config: a daemon has its own", EXIT_USAGE)
     try:
         model = _running_model(args) if args.running else _model_of_documents(args)
         return answer(QuestionedPolicy(model))
@@ -217,10 +219,7 @@ def _ask(args: argparse.Namespace, answer: Callable[[QuestionedPolicy], int]) ->
 
 
 def _model_of_documents(args: argparse.Namespace) -> NetworkModel:
-    from nsgd.config.load import load_documents
-    from nsgd.runtime.documents import read_documents
-
-    return load_documents(read_documents(args.config), tags=tag_source(args)).model
+    return load_config(args, args.config).model
 
 
 def _running_model(args: argparse.Namespace) -> NetworkModel:

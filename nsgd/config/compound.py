@@ -49,7 +49,8 @@ class Field:
 class ObjectOf(Shape):
     """An object with the keys of *fields*; *what* names it in messages.
 
-    Null, empty text and an empty list mean that the key is absent (azure-semantics.md 13.2).
+    Null, empty text and an empty list mean that the key is absent (docs/azure-reference.md,
+    choice 2).
     """
 
     what: str

@@ -25,7 +25,7 @@ def check_default_rules(
     """Report whatever differs from the six, descriptions and the case of names apart.
 
     Source:
-        azure-semantics.md 13.14.
+        docs/azure-reference.md, Default rules and choice 14.
     """
     report = references.report
     missing = dict(_BY_NAME)

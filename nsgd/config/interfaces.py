@@ -14,12 +14,7 @@ from nsgd.config.report import Place, Report
 from nsgd.config.wording import show
 from nsgd.model.address import Address, Prefix
 from nsgd.model.network import NetworkInterface
-
-# Azure, Virtual network FAQ: "Azure reserves the first four addresses and the last address, for a
-# total of five IP addresses within each subnet." Its smallest IPv4 subnet is a /29; in the longer
-# prefixes that labs use no address is reserved.
-_RESERVED_FIRST = 4
-_LONGEST_WITH_RESERVED = 29
+from nsgd.model.reserved import LONGEST_WITH_RESERVED, RESERVED_FIRST
 
 
 class InterfaceReader:
@@ -33,13 +28,15 @@ class InterfaceReader:
         subnets: Sequence[DeclaredSubnet],
         limits: Limits,
         report: Report,
+        kind: str = "network interface",
     ) -> None:
+        """*kind* is what the documents call an interface."""
         self._networks = networks
         self._security_groups = security_groups
         self._groups = groups
         self._limits = limits
         self._report = report
-        self._names: Names[None] = Names("network interface", report)
+        self.names: Names[str] = Names(kind, report)
         self._subnets: dict[str, list[DeclaredSubnet]] = {}
         for subnet in subnets:
             self._subnets.setdefault(fold(subnet.name), []).append(subnet)
@@ -54,7 +51,7 @@ class InterfaceReader:
         for place, raw in sections:
             name: str | None = raw.get("name")
             if name is not None:
-                self._names.declare(name, place, None)
+                self.names.declare(name, place, name)
             link: str | None = raw.get("link")
             if link is not None:
                 self._bind(link, place.at("link"))
@@ -161,11 +158,11 @@ class InterfaceReader:
                         "write an address of the subnet, or name another subnet",
                     )
             elif _is_reserved(address, prefix):
-                first_free = Address(4, prefix.first + _RESERVED_FIRST)
+                first_free = Address(4, prefix.first + RESERVED_FIRST)
                 last_free = Address(4, prefix.last - 1)
                 self._report.add(
                     at,
-                    f"{address} is reserved: Azure keeps the first {_RESERVED_FIRST} addresses of "
+                    f"{address} is reserved: Azure keeps the first {RESERVED_FIRST} addresses of "
                     f"a subnet and the last",
                     f"write an address from {first_free} to {last_free}",
                 )
@@ -200,6 +197,6 @@ class InterfaceReader:
 def _is_reserved(address: Address, prefix: Prefix) -> bool:
     return (
         prefix.version == 4
-        and prefix.length <= _LONGEST_WITH_RESERVED
-        and (address.value < prefix.first + _RESERVED_FIRST or address.value == prefix.last)
+        and prefix.length <= LONGEST_WITH_RESERVED
+        and (address.value < prefix.first + RESERVED_FIRST or address.value == prefix.last)
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from nsgd.config.addresses import BUILT_IN_TAGS, parse_address, parse_prefix, parse_rule_address
 from nsgd.config.compound import Field, ListOf, NameOr, ObjectOf
+from nsgd.config.dialect import parse_dialect
 from nsgd.config.failsafe import parse_failsafe_source
 from nsgd.config.ports import parse_port_range
 from nsgd.config.rule_tags import parse_cloud
@@ -21,6 +22,7 @@ from nsgd.config.schema_meanings import MEANINGS
 from nsgd.config.settings import parse_listen, parse_mark_mask
 from nsgd.config.shape import Boolean, Choice, Integer, Parsed, Shape, Text
 from nsgd.config.subscription import parse_date
+from nsgd.model.dialect import DIALECTS
 
 JsonSchema = dict[str, Any]
 
@@ -82,6 +84,15 @@ _PARSED: Mapping[Callable[[object], object], tuple[str, JsonSchema]] = {
         {"type": "string", "pattern": rf"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):{_PORT}$"},
     ),
     parse_date: ("date", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
+    parse_dialect: (
+        "dialect",
+        {
+            "anyOf": [
+                {"enum": [*DIALECTS, *(int(name) for name in DIALECTS if name.isdigit())]},
+                {"type": "string", "pattern": f"^({_without_case(list(DIALECTS))})$"},
+            ]
+        },
+    ),
     parse_mark_mask: (
         "markMask",
         {

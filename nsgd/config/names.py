@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from nsgd.config.problem import Key
 from nsgd.config.report import Place, Report
 from nsgd.config.wording import closest, show
+from nsgd.model.spelling import fold as fold
 
 Value = TypeVar("Value")
 
@@ -50,9 +51,9 @@ class Names(Generic[Value]):
         if found is not None:
             return found[2]
         if self._report.is_complete:
-            self._report.add(
-                place.at(*keys), f"there is no {self.kind} named {show(name)}", self._way_out(name)
-            )
+            at = place.at(*keys)
+            way_out = self._report.missing_way_out(at) or self._way_out(name)
+            self._report.add(at, f"there is no {self.kind} named {show(name)}", way_out)
         return None
 
     def _way_out(self, name: str) -> str:
@@ -62,9 +63,3 @@ class Names(Generic[Value]):
             if meant:
                 return f"did you mean {show(meant)}?"
         return f"declare the {self.kind}, or correct the name"
-
-
-def fold(name: str) -> str:
-    """The form in which names are compared: Azure disregards the case of ASCII letters."""
-    # Only ASCII: lower() makes a k of the Kelvin sign.
-    return name.lower() if name.isascii() else name

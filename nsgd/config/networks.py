@@ -77,7 +77,13 @@ def _assemble_subnets(
         name: str | None = raw.get("name")
         if name is None:
             continue
-        subnet = Subnet(name, tuple(prefix for prefix, _ in prefixes), group)
+        subnet = Subnet(
+            name,
+            tuple(prefix for prefix, _ in prefixes),
+            group,
+            tuple(service for service in raw.get("services") or () if service is not None),
+            tuple(prefix for prefix in raw.get("routes") or () if prefix is not None),
+        )
         declared = DeclaredSubnet(network.name, name, subnet.address_prefixes)
         if network.subnets.declare(name, place, declared):
             network.all_subnets.append(declared)

@@ -33,7 +33,7 @@ def parse_document(content: bytes) -> ParsedDocument:
     A document is JSON where its first character is ``{`` or ``[``; a UTF-8 byte order mark is
     passed over.
     """
-    text = _decode(content)
+    text = decode_document(content)
     blank = _BLANK.match(text)
     assert blank is not None
     start = text[blank.end() : blank.end() + 1]
@@ -52,7 +52,8 @@ def _empty() -> Unreadable:
     )
 
 
-def _decode(content: bytes) -> str:
+def decode_document(content: bytes) -> str:
+    """The text of a document, without a byte order mark. Raises Unreadable."""
     if content.startswith(_UTF16_BOMS):
         raise Unreadable("the document is UTF-16", _SAVE_AS_UTF8)
     content = content.removeprefix(_UTF8_BOM)

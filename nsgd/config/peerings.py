@@ -55,7 +55,7 @@ def check_peer_overlaps(
     """Report prefixes that two peers share, where both sides declare the peering.
 
     A packet between them could not be told apart from one inside. Networks that are not peers
-    may overlap (azure-semantics.md 13.16).
+    may overlap (docs/azure-reference.md, choice 16).
     """
     peers = {
         (network.name, peering.remote_virtual_network)

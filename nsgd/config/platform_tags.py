@@ -20,9 +20,9 @@ def check_platform_tags(
     """Report what a rule with such a tag on one of its *sides* may not say.
 
     Source:
-        azure-semantics.md 7; data-safe-haven issue 992 quotes the service on Allow,
-        MicrosoftDocs/azure-docs issue 56942 on DNS: "DNS exfiltration tags must be used with "*"
-        as a protocol".
+        docs/azure-reference.md, Platform traffic: data-safe-haven issue 992 quotes the service on
+        Allow, MicrosoftDocs/azure-docs issue 56942 on DNS: "DNS exfiltration tags must be used with
+        "*" as a protocol".
     """
     services = [side.service for side in sides if isinstance(side, PlatformTag)]
     if raw.get("access") is Access.ALLOW:

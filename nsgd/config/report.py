@@ -6,7 +6,7 @@ lines, so a good document pays nothing for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,21 +28,38 @@ class Place(NamedTuple):
         return Place(self.document, self.path + keys)
 
 
+class Located(NamedTuple):
+    """A place in what the user wrote: its document, which may be one that a template links to.
+
+    *expression* is the text there where it is an expression of a template.
+    """
+
+    document: str
+    path: tuple[Key, ...]
+    line: int | None
+    expression: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One document as far as it could be read; *text* and *tree* are None where it could not.
 
-    *origins* lead from the places that checking knows to the text, where that is not native.
+    *origins* lead from the places that checking knows to the text, where that is not native. Of a
+    template the tree is what came out of it: *locate* leads from there to its text.
+    *missing_way_out* is what to do where it refers to what is nowhere.
     """
 
     name: str
     text: str | None = None
     tree: object = None
     origins: Origins | None = None
+    locate: Callable[[tuple[Key, ...]], Located] | None = None
+    missing_way_out: str | None = None
 
 
 # A document of a million mistakes is not read to its end by anybody.
 MOST_PROBLEMS = 1000
+_SHOWN_EXPRESSION = 120
 
 
 class _Entry(NamedTuple):
@@ -64,6 +81,7 @@ class Report:
         self._sources = sources
         self._entries: list[_Entry] = []
         self._others = 0
+        self._made: list[tuple[int, Problem]] = []
 
     def add(self, place: Place, message: str, way_out: str, line: int | None = None) -> None:
         """Note a problem; *line* where the caller already knows it."""
@@ -73,18 +91,45 @@ class Report:
         self, place: Place, message: str, way_out: str, line: int | None = None
     ) -> None:
         """Note a problem whose place is one of the document's text."""
-        if len(self._entries) >= MOST_PROBLEMS:
+        if len(self._entries) + len(self._made) >= MOST_PROBLEMS:
             self._others += 1
             return
         self._entries.append(_Entry(place, message, way_out, line))
 
+    def add_problem(self, document: int, problem: Problem) -> None:
+        """Note a problem that is whole already; *document* is where it is told."""
+        if len(self._entries) + len(self._made) >= MOST_PROBLEMS:
+            self._others += 1
+            return
+        self._made.append((document, problem))
+
+    def missing_way_out(self, place: Place) -> str | None:
+        """What to do where *place* refers to what is nowhere, if its document has a word on it."""
+        return self._sources[self._written(place).document].missing_way_out
+
+    def describe(self, document: int, path: tuple[Key, ...]) -> str:
+        """A place of a document's text with the document's name."""
+        located = self._located(Place(document, path))
+        shown = format_path(located.path)
+        return f"{located.document}: {shown}" if shown else located.document
+
+    def _located(self, place: Place) -> Located:
+        source = self._sources[place.document]
+        if source.locate is not None:
+            return source.locate(place.path)
+        return Located(source.name, place.path, None)
+
     def locate(self, place: Place, seen_from: Place) -> str:
         """Name a place in a message about another: with its document only where that differs."""
-        place, seen_from = self._written(place), self._written(seen_from)
-        path = format_path(place.path)
-        if place.document == seen_from.document:
-            return path
-        return f"{path} in {self._sources[place.document].name}"
+        return self.locate_as_written(self._written(place), self._written(seen_from))
+
+    def locate_as_written(self, place: Place, seen_from: Place) -> str:
+        """As locate(), of places of the documents' text."""
+        located = self._located(place)
+        path = format_path(located.path)
+        if located.document == self._located(seen_from).document:
+            return path or "this document"
+        return f"{path} in {located.document}" if path else located.document
 
     def _written(self, place: Place) -> Place:
         origins = self._sources[place.document].origins
@@ -96,26 +141,37 @@ class Report:
         result: list[tuple[int, int, Problem]] = []
         for place, message, way_out, known_line in self._entries:
             source = self._sources[place.document]
-            line = known_line
+            located = self._located(place)
+            line = located.line if known_line is None else known_line
             if line is None and source.text is not None:
                 if place.document not in lines:
                     lines[place.document] = _read_lines(source.text)
                 line = _line_of(lines[place.document], place.path)
             names = _names(source.tree, place.path)
             problem = Problem(
-                source.name,
-                format_path(place.path),
+                located.document,
+                format_path(located.path),
                 line,
-                f"{names}: {message}" if names else message,
+                with_expression(f"{names}: {message}" if names else message, located.expression),
                 way_out,
             )
             result.append((place.document, line or 0, problem))
+        result += [(document, one.line or 0, one) for document, one in self._made]
         result.sort(key=lambda entry: entry[:2])
         problems = [problem for _, _, problem in result]
         if self._others:
             message = f"there are {self._others} other problems"
             problems.append(Problem("documents", "", None, message, "mend these first"))
         return tuple(problems)
+
+
+def with_expression(message: str, expression: str | None) -> str:
+    """A message about a value, with the expression of a template that gave it."""
+    if not expression:
+        return message
+    if len(expression) > _SHOWN_EXPRESSION:
+        expression = f"{expression[:_SHOWN_EXPRESSION]}..."
+    return f"{message} (from {expression if expression.isprintable() else ascii(expression)})"
 
 
 def _read_lines(text: str) -> Lines | None:

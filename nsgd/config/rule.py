@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nsgd.config.addresses import RuleEntry, UnresolvedTag
+from nsgd.config.dialect import NOW_IN_FORCE, DialectInForce, check_rule
 from nsgd.config.groups import Group
 from nsgd.config.limits import Limits
 from nsgd.config.names import Names, fold
 from nsgd.config.overlap import find_overlaps
 from nsgd.config.platform_tags import check_platform_tags
+from nsgd.config.portless import check_portless
 from nsgd.config.report import Place, Report
 from nsgd.config.rule_tags import RuleTags
 from nsgd.config.wording import show
@@ -33,6 +35,7 @@ class References(NamedTuple):
     tags: RuleTags
     limits: Limits
     report: Report
+    in_force: DialectInForce = NOW_IN_FORCE
 
 
 class Side(NamedTuple):
@@ -68,8 +71,11 @@ def assemble_rule(
     source_ports = read_ports(raw, SOURCE, place, report)
     destination = read_address(raw, DESTINATION, place, references)
     destination_ports = read_ports(raw, DESTINATION, place, report)
+    check_portless(raw, place, report)
     if isinstance(source, PlatformTag) or isinstance(destination, PlatformTag):
         check_platform_tags(raw, (source, destination), place, report)
+    if references.in_force.restricts_rules:
+        check_rule(raw, place, references.in_force, report)
     name = raw.get("name")
     priority = raw.get("priority")
     direction = raw.get("direction")
@@ -109,8 +115,8 @@ def read_address(
         entry: RuleEntry | None = raw[side.prefix]
         if isinstance(entry, Prefix):
             return PrefixList((entry,))
-        if isinstance(entry, UnresolvedTag):
-            return references.tags.resolve(entry, place.at(side.prefix))
+        if isinstance(entry, UnresolvedTag) or references.in_force.restricts_rules:
+            return references.tags.take(entry, place.at(side.prefix))
         return entry
     report = references.report
     given = [key for key in (side.prefix, side.prefixes, side.groups) if key in raw]
@@ -140,9 +146,9 @@ def _prefix_list(
     report = references.report
     if len(entries) == 1:
         entry = entries[0]
-        if isinstance(entry, UnresolvedTag):
-            return references.tags.resolve(entry, place.at(0))
-        return PrefixList((entry,)) if isinstance(entry, Prefix) else entry
+        if isinstance(entry, Prefix):
+            return PrefixList((entry,))
+        return references.tags.take(entry, place.at(0))
     prefixes: list[tuple[Prefix, int]] = []
     for index, entry in enumerate(entries):
         if isinstance(entry, Prefix):

@@ -6,13 +6,15 @@ import difflib
 import re
 
 from nsgd.config.addresses import BUILT_IN_TAGS, INVALID_PREFIX, UnresolvedTag
+from nsgd.config.dialect import NOW_IN_FORCE, DialectInForce
 from nsgd.config.problem import Refusal
 from nsgd.config.report import Place, Report
 from nsgd.config.sections import Section
 from nsgd.config.tag_catalogue import TagCatalogue, TagSource
 from nsgd.config.wording import closest, show
+from nsgd.model.dialect import DIALECTS
 from nsgd.model.network import ServiceTagPrefixes
-from nsgd.model.rule import PublishedTag, ServiceTag
+from nsgd.model.rule import AnyAddress, PlatformTag, PublishedTag, ServiceTag, TagAddress
 
 DEFAULT_CLOUD = "Public"
 
@@ -55,9 +57,15 @@ class RuleTags:
     """
 
     def __init__(
-        self, cloud: str | None, source: TagSource | None, report: Report, may_judge: bool = True
+        self,
+        cloud: str | None,
+        source: TagSource | None,
+        report: Report,
+        may_judge: bool = True,
+        in_force: DialectInForce = NOW_IN_FORCE,
     ) -> None:
         """*may_judge* is False where an unreadable document may name another cloud."""
+        self._in_force = in_force
         self._cloud = cloud
         self._source = source
         self._report = report
@@ -67,12 +75,47 @@ class RuleTags:
         self._by_text: dict[str, PublishedTag | Refusal] = {}
         self._suggestions = 0
 
-    def resolve(self, tag: UnresolvedTag, place: Place) -> PublishedTag | None:
+    def take(
+        self, entry: AnyAddress | TagAddress | PlatformTag | UnresolvedTag | None, place: Place
+    ) -> AnyAddress | TagAddress | PlatformTag | PublishedTag | None:
+        """An entry as the dialect in force has it; None where it is or has been refused."""
+        dialect = self._in_force.dialect
+        match entry:
+            case None | AnyAddress():
+                return entry
+            case UnresolvedTag():
+                return self.resolve(entry, place)
+            case TagAddress(computed):
+                name, spelling = computed.value, dialect.tag_spellings[computed]
+                if spelling.lower() == name.lower():
+                    return entry
+                way_out = f"write {spelling}"
+            case PlatformTag(service):
+                if dialect.has_platform_tags:
+                    return entry
+                name = service.value
+                way_out = "write the addresses: platform traffic is judged by the ordinary rules"
+        self._in_force.lacks(f"service tag {name}", way_out, place, self._report)
+        return None
+
+    def resolve(self, tag: UnresolvedTag, place: Place) -> TagAddress | PublishedTag | None:
         """The tag in the file's spelling, or None where there is none, which has been reported.
 
         Source:
-            Azure, Service tags overview; azure-semantics.md 5: "Look names up whole, never split."
+            Azure, Virtual network service tags, which has AzureFrontDoor.Frontend beside regions
+            such as Storage.WestUS: a name is looked up whole, and never split at its dot.
         """
+        computed = self._in_force.dialect.spelled(tag.text)
+        if computed is not None:
+            return TagAddress(computed)
+        if not self._in_force.is_known and any(d.spelled(tag.text) for d in DIALECTS.values()):
+            return None  # perhaps a tag of the dialect that an unreadable document names
+        if not self._in_force.dialect.may_publish(tag.text):
+            names = self._in_force.dialect.tag_names()
+            meant = closest(tag.text, names)
+            way_out = f"{f'did you mean {meant}? ' if meant else ''}it has {', '.join(names)}"
+            self._in_force.lacks(f"service tag {show(tag.text)}", way_out, place, self._report)
+            return None
         found = self._by_text.get(tag.text)
         is_new = found is None
         if found is None:

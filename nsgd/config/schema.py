@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from nsgd.config.addresses import parse_address, parse_prefix, parse_rule_address
+from nsgd.config.admin_schema import SERVICES, security_admin_configuration
 from nsgd.config.compound import Field, ListOf, NameOr, ObjectOf
+from nsgd.config.dialect import DIALECT
 from nsgd.config.limits import LIMITS
 from nsgd.config.platform import PLATFORM_ADDRESSES, ObjectWithEmptyLists
 from nsgd.config.ports import parse_port_range
@@ -13,14 +15,13 @@ from nsgd.config.rule_tags import DEFAULT_CLOUD, parse_cloud
 from nsgd.config.settings import SETTINGS
 from nsgd.config.shape import Boolean, Choice, Integer, Parsed, Shape, Text
 from nsgd.config.subscription import DATE, SUBSCRIPTION
+from nsgd.model.dialect import NOW
 from nsgd.model.rule import HIGHEST_PRIORITY, LOWEST_PRIORITY, Access, Direction, Protocol
 
 # Keys that other releases or Azure's own exports have: refused, but not as a spelling mistake.
 LATER = frozenset(
     (
-        "cloudServices",
         "defaultOutboundAccess",
-        "dialect",
         "dnsSettings",
         "enableAcceleratedNetworking",
         "etag",
@@ -42,7 +43,6 @@ LATER = frozenset(
         "tags",
         "type",
         "variables",
-        "virtualMachines",
         "virtualNetworkPeerings",
     )
 )
@@ -58,7 +58,7 @@ _NAME = Text(
     re.compile(_NAME_PATTERN),
 )
 # Resources of two resource groups may have one name: GROUP/NAME tells them apart
-# (azure-semantics.md 13.16). Azure, Naming rules: a group has up to 90 characters.
+# (docs/azure-reference.md, choice 16). Azure, Naming rules: a group has up to 90 characters.
 _RESOURCE_NAME = Text(
     f"{_NAME.allowed}; before it GROUP/, a resource group, where two would clash",
     re.compile(rf"(?:[A-Za-z0-9_.()-]{{1,90}}/)?{_NAME_PATTERN}"),
@@ -129,6 +129,8 @@ SUBNET = ObjectOf(
         "addressPrefix": Field(Parsed("a prefix", parse_prefix)),
         "addressPrefixes": Field(_PREFIXES),
         "networkSecurityGroup": Field(_REFERENCE),
+        "services": Field(SERVICES),
+        "routes": Field(_PREFIXES),
     },
     LATER,
 )
@@ -171,6 +173,40 @@ NETWORK_INTERFACE = ObjectOf(
     LATER,
 )
 
+# A classic machine is a network interface underneath.
+_MACHINE = {
+    key: field
+    for key, field in NETWORK_INTERFACE.fields.items()
+    if key != "applicationSecurityGroups"
+}
+VIRTUAL_MACHINE = ObjectOf("a virtual machine", _MACHINE, LATER)
+
+CLOUD_SERVICE = ObjectOf(
+    "a cloud service",
+    {
+        "name": Field(_RESOURCE_NAME, is_required=True),
+        "networkSecurityGroup": Field(_REFERENCE),
+        "virtualMachines": Field(ListOf(_REFERENCE)),
+        "roleInstances": Field(
+            ListOf(
+                ObjectOf(
+                    "a role instance",
+                    {
+                        "name": Field(_NAME, is_required=True),
+                        **{
+                            key: field
+                            for key, field in _MACHINE.items()
+                            if key not in ("name", "networkSecurityGroup")
+                        },
+                    },
+                    LATER,
+                )
+            )
+        ),
+    },
+    LATER,
+)
+
 SCALE_SET = ObjectOf(
     "a scale set",
     {
@@ -187,6 +223,13 @@ SCALE_SET = ObjectOf(
 APPLICATION_SECURITY_GROUP = ObjectOf(
     "an application security group",
     {"name": Field(_RESOURCE_NAME, is_required=True), "virtualNetwork": Field(_REFERENCE)},
+    LATER,
+)
+
+_ADMIN_CONFIGURATION = security_admin_configuration(
+    _NAME,
+    _RESOURCE_NAME,
+    Text("text", longest=MAXIMUM_DESCRIPTION_CHARACTERS, is_multiline=True),
     LATER,
 )
 
@@ -210,8 +253,12 @@ DOCUMENT = ObjectOf(
         "virtualNetworks": Field(ListOf(VIRTUAL_NETWORK)),
         "networkInterfaces": Field(ListOf(NETWORK_INTERFACE)),
         "scaleSets": Field(ListOf(SCALE_SET)),
+        "virtualMachines": Field(ListOf(VIRTUAL_MACHINE)),
+        "cloudServices": Field(ListOf(CLOUD_SERVICE)),
         "networkSecurityGroups": Field(ListOf(NETWORK_SECURITY_GROUP)),
         "applicationSecurityGroups": Field(ListOf(APPLICATION_SECURITY_GROUP)),
+        "securityAdminConfigurations": Field(ListOf(_ADMIN_CONFIGURATION)),
+        "dialect": Field(DIALECT, default=NOW.name),
         "serviceTags": Field(_SERVICE_TAGS),
         "platformAddresses": Field(_PLATFORM),
         "subscription": Field(_SUBSCRIPTION),

@@ -30,6 +30,12 @@ MEANINGS: Mapping[str, str] = {
     "scaleSets": "Instances that come and go, by the prefixes of their addresses",
     "platformAddresses": "Where the services of Azure's platform are; in one document at most",
     "subscription": "Decides whether SMTP may be sent to the Internet; in one document at most",
+    "dialect": "Network security groups as Azure has them now, or had them in 2017, or in its "
+    "classic deployment model; the same in all documents",
+    "virtualMachines": "Classic machines, which groups attach to; under a cloud service, the names "
+    "of its own",
+    "cloudServices": "Classic cloud services, whose group is that of each of their machines",
+    "roleInstances": "Machines of the cloud service that are declared here",
     # Platform addresses and the subscription
     "host": "Addresses of DHCP, DNS, health probes and the agent; may be []",
     "metadata": "Addresses of the instance metadata service; may be []",
@@ -43,7 +49,7 @@ MEANINGS: Mapping[str, str] = {
     "subnets": "Subnets inside the address space",
     "peerings": "Names of other networks; a peering counts where both sides declare it",
     "onPremises": "Prefixes behind the network's gateway",
-    "routes": "Prefixes of user-defined routes; they widen VirtualNetwork",
+    "routes": "Prefixes of user-defined routes, a subnet's or all; they widen VirtualNetwork",
     "addressPrefix": "The prefix of a subnet that has one",
     "addressPrefixes": "The prefixes of a subnet",
     "networkSecurityGroup": "The name of the group that is attached here",
@@ -60,11 +66,23 @@ MEANINGS: Mapping[str, str] = {
     "securityRules": "The group's own rules",
     "defaultSecurityRules": "Azure's six default rules as its answers repeat them; not changeable",
     "flushConnection": "Judge open flows again when the rules change",
-    "priority": "Unique in the group and direction; the lowest number that matches decides",
+    "priority": "Unique in the group or rule collection and direction; the lowest number that "
+    "matches decides",
     "direction": "Seen from the network interface",
     "access": "What happens to a flow that matches",
     "protocol": "In a rule '*' is every IP protocol, and Icmp is ICMPv6 too",
     "description": "Free text",
+    # Security admin rules
+    "securityAdminConfigurations": "Rules that virtual networks have ahead of every group",
+    "ruleCollections": "Rules, and the virtual networks that they apply to",
+    "appliesTo": "Names of virtual networks",
+    "rules": "Security admin rules",
+    "sources": "Prefixes and service tags, any of which may match; or '*' alone",
+    "destinations": "Prefixes and service tags, any of which may match; or '*' alone",
+    "applyOnNetworkIntentPolicyBasedServices": "Which rules apply in a network with SQL Managed "
+    "Instance or Databricks; AllowRulesOnly leaves out those that deny",
+    "services": "Azure services in the subnet, for which security admin rules are not applied: "
+    "there, or with SqlManagedInstance and Databricks in the whole network",
     **{
         f"{side}{key}": f"{side.capitalize()}: {meaning}"
         for side in ("source", "destination")

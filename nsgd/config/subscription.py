@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from nsgd.config.compound import Field
+from nsgd.config.dialect import DialectInForce
 from nsgd.config.problem import Refusal
 from nsgd.config.report import Report
 from nsgd.config.sections import Section
@@ -38,7 +39,9 @@ SUBSCRIPTION: Mapping[str, Field] = {
 }
 
 
-def assemble_subscription(section: Section | None, report: Report) -> Subscription | None:
+def assemble_subscription(
+    section: Section | None, report: Report, in_force: DialectInForce
+) -> Subscription | None:
     """The subscription of the one section; None without one, or where a part was refused.
 
     An exemption where Azure gives none would open what Azure keeps closed, so it is refused.
@@ -49,13 +52,19 @@ def assemble_subscription(section: Section | None, report: Report) -> Subscripti
     kind: SubscriptionKind | None = raw.get("kind")
     created: date | None = raw.get("created")
     exempted: date | None = raw.get("smtpExempted")
+    terms = in_force.dialect.smtp
+    if kind is not None and kind not in terms.offers:
+        offers = ", ".join(each.value for each in SubscriptionKind if each in terms.offers)
+        what = f"subscription of kind {kind.value}"
+        in_force.lacks(what, f"write one of {offers}", place.at("kind"), report)
     if kind is None or created is None:
         return None
-    if exempted is not None and kind is not SubscriptionKind.ENTERPRISE_DEV_TEST:
-        if kind is SubscriptionKind.ENTERPRISE_AGREEMENT:
+    if exempted is not None and kind not in terms.exemptible and in_force.is_known:
+        if kind in terms.unrestricted:
             message = f"a subscription of kind {kind.value} needs no exemption"
         else:
             message = f"Azure gives subscriptions of kind {kind.value} no exemption"
-        way_out = f"remove it, or correct kind: {SubscriptionKind.ENTERPRISE_DEV_TEST.value} has it"
+        having = ", ".join(each.value for each in SubscriptionKind if each in terms.exemptible)
+        way_out = f"remove it, or correct kind: {having} has it"
         report.add(place.at("smtpExempted"), message, way_out)
     return Subscription(kind, created, exempted)

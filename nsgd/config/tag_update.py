@@ -1,7 +1,7 @@
 """Judges a new service tags file beside the one that was good until now.
 
 A file may be Microsoft's and whole and still do harm: an older one brings back prefixes that were
-given up, a short one takes prefixes away from rules.
+given up, a short one takes prefixes away from rules, a wide one opens what they deny.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 from nsgd.config.names import fold
 from nsgd.config.tag_catalogue import TagCatalogue
+from nsgd.config.tag_growth import SHORTEST_PREFIX, growth, short_prefixes
 from nsgd.config.wording import show
 
 # What is left of an update, at least: of all tags and prefixes, and of a tag that rules name.
 _LEAST_PERCENT_OF_ALL = 70
 _LEAST_PERCENT_OF_TAG = 30
+# And what it may have more: of all prefixes, and of the number. The file after a number that was
+# too high would need --force, and so would each that follows.
+_MOST_TIMES_OF_ALL = 4
+_MOST_NUMBERS_AHEAD = 1000
 _SHOWN_TAGS = 5
 
 
@@ -50,7 +55,7 @@ def check_update(
         in_use: Tags that the policy in force names.
     """
     if old is None:
-        return tuple(_check_tags_in_use(new, None, in_use))
+        return (*_check_short_prefixes(new, None), *_check_tags_in_use(new, None, in_use))
     if fold(new.cloud) != fold(old.cloud):
         return (
             UpdateProblem(
@@ -69,6 +74,15 @@ def check_update(
                 can_be_forced=True,
             )
         )
+    elif new.change_number > old.change_number + _MOST_NUMBERS_AHEAD:
+        problems.append(
+            UpdateProblem(
+                f"its changeNumber is {new.change_number}, and the installed file has "
+                f"{old.change_number}: more than {_MOST_NUMBERS_AHEAD} ahead",
+                "download it again; if Microsoft has come so far, use --force",
+                can_be_forced=True,
+            )
+        )
     for number_new, number_old, what in (
         (new.prefix_count, old.prefix_count, "prefixes"),
         (len(new.names()), len(old.names()), "service tags"),
@@ -82,7 +96,34 @@ def check_update(
                     can_be_forced=True,
                 )
             )
-    return (*problems, *_check_tags_in_use(new, old, in_use))
+    if new.prefix_count > old.prefix_count * _MOST_TIMES_OF_ALL:
+        problems.append(
+            UpdateProblem(
+                f"it has {new.prefix_count} prefixes, and the installed file {old.prefix_count}: "
+                f"more than {_MOST_TIMES_OF_ALL} times as many",
+                "compare the two files; if Microsoft means it, use --force",
+                can_be_forced=True,
+            )
+        )
+    return (
+        *problems,
+        *_check_short_prefixes(new, old),
+        *_check_tags_in_use(new, old, in_use),
+    )
+
+
+def _check_short_prefixes(new: TagCatalogue, old: TagCatalogue | None) -> list[UpdateProblem]:
+    short = [f"{prefix} in {name}" for name, prefix in short_prefixes(new, old)]
+    if not short:
+        return []
+    return [
+        UpdateProblem(
+            f"it has prefixes shorter than {SHORTEST_PREFIX[4]} bits (IPv4) or "
+            f"{SHORTEST_PREFIX[6]} (IPv6): {name_some(short)}",
+            "download it again; if Microsoft means it, use --force",
+            can_be_forced=True,
+        )
+    ]
 
 
 def _check_tags_in_use(
@@ -111,6 +152,15 @@ def _check_tags_in_use(
                         can_be_forced=True,
                     )
                 )
+            problems += [
+                UpdateProblem(
+                    f"the service tag {show(found)}, which rules in force name, has {now} IPv"
+                    f"{version} addresses, and {had_before} in the installed file: over tenfold",
+                    "compare the two files; if Microsoft means it, use --force",
+                    can_be_forced=True,
+                )
+                for version, now, had_before in growth(new.prefixes(found), old.prefixes(before))
+            ]
     return problems
 
 

@@ -13,7 +13,7 @@ from nsgd.doctor.checks import judge
 from nsgd.doctor.facts import Policy, TagFileSeen
 from nsgd.doctor.gather import gather
 from nsgd.runtime.control_client import ControlError, ControlErrorKind, request
-from nsgd.runtime.documents import read_documents
+from nsgd.runtime.documents import read_documents, read_linked
 from nsgd.runtime.tag_report import file_statuses
 from nsgd.runtime.tag_store import TagFile, TagStore
 
@@ -21,10 +21,16 @@ _STATUS_TIMEOUT_S = 5.0
 
 
 def examine(
-    config: Sequence[Path], socket_path: Path, tags: TagStore | TagFile
+    config: Sequence[Path],
+    socket_path: Path,
+    tags: TagStore | TagFile,
+    parameters: Sequence[Path] = (),
 ) -> tuple[Check, ...]:
-    """Examine this host; with documents also what they name, *tags* where they name some."""
-    policy, problems = _load(config, tags) if config else (None, ())
+    """Examine this host; with documents also what they name, *tags* where they name some.
+
+    *parameters* are files with values for templates among the documents.
+    """
+    policy, problems = _load(config, parameters, tags) if config else (None, ())
     status, error, is_absent = None, "", False
     try:
         status = request(socket_path, "status", _STATUS_TIMEOUT_S)
@@ -52,9 +58,12 @@ def examine(
     )
 
 
-def _load(config: Sequence[Path], tags: TagSource) -> tuple[Policy | None, tuple[str, ...]]:
+def _load(
+    config: Sequence[Path], parameters: Sequence[Path], tags: TagSource
+) -> tuple[Policy | None, tuple[str, ...]]:
     try:
-        loaded = load_documents(read_documents(config), tags=tags)
+        documents = read_documents(config, parameters)
+        loaded = load_documents(documents, tags=tags, read_linked=read_linked)
     except ConfigRefused as refused:
         return None, tuple(str(each) for each in refused.problems)
     return Policy(loaded.model, loaded.settings), ()

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import resource
 import socket
 import struct
 import sys
@@ -58,7 +59,8 @@ class Agent:
         """Answer on every address, so that an answer comes from the address that was asked."""
         loop = asyncio.get_running_loop()
         for address in addresses:
-            self._open_raw(address)
+            if address not in self._icmp_sockets:
+                self._open_raw(address)
             for port in tcp:
                 self._keep.append(await asyncio.start_server(_echo_line, address, port))
             for port in udp:
@@ -220,6 +222,9 @@ async def _echo_line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         await writer.drain()
         await reader.read()
     writer.close()
+    # Whoever asked closes by a reset, which the loop would complain of if nobody heard of it.
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 def _bound_socket(probe: dict[str, Any], kind: int, result: dict[str, Any]) -> socket.socket:
@@ -249,6 +254,9 @@ def _family(address: str) -> socket.AddressFamily:
 
 async def main() -> None:
     """Serve requests until standard input ends."""
+    # Each port of each address is a descriptor.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=_MAXIMUM_LINE_BYTES)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)

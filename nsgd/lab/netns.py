@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pyroute2 import IPRoute
 
@@ -223,11 +223,12 @@ class Lab:
     Ctrl-C or SIGTERM, which raises SystemExit(143) inside the block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, full_name: Callable[[str], str] = unused_name) -> None:
+        self._full_name = full_name
         self._namespaces: list[NetworkNamespace] = []
         self._former_sigterm: Any = None
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         is_main = threading.current_thread() is threading.main_thread()
         if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             self._former_sigterm = signal.signal(signal.SIGTERM, exit_on_signal)
@@ -246,7 +247,7 @@ class Lab:
     @interrupts_deferred()
     def namespace(self, name: str, *, forwarding: bool = False) -> NetworkNamespace:
         """Create a namespace with loopback up; *forwarding* makes it a router in both families."""
-        namespace = NetworkNamespace(unused_name(name))
+        namespace = NetworkNamespace(self._full_name(name))
         # Known to close() first: any step of the creation may fail.
         self._namespaces.append(namespace)
         create(namespace.name)

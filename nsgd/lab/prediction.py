@@ -10,11 +10,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nsgd.lab.traffic import Observation
-from nsgd.model.decision import Decision
+from nsgd.model.address import Address
+from nsgd.model.decision import Decision, TableDecision
+from nsgd.model.packet import TCP, UDP, PacketHeader
+from nsgd.model.rule import Protocol
+from nsgd.model.settings import Failsafe
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.evaluate import decide
 
 RuleKey = tuple[str, str, str]  # network security group, direction, rule
+
+
+def rule_key(decision: TableDecision) -> RuleKey:
+    """How counters tell the rule from others."""
+    return decision.network_security_group, decision.direction.value, decision.rule
 
 
 def decide_probe(policy: CompiledPolicy, observation: Observation) -> Decision:
@@ -25,6 +34,19 @@ def decide_probe(policy: CompiledPolicy, observation: Observation) -> Decision:
         probe.packet(observation.source_port),
         probe.sender.gateway_link,
         probe.receiver.gateway_link,
+    )
+
+
+def passes_failsafe(failsafe: Failsafe, packet: PacketHeader) -> bool:
+    """Tell whether a packet that opens a flow passes ahead of every rule."""
+    number = TCP if failsafe.protocol is Protocol.TCP else UDP
+    return (
+        packet.protocol == number
+        and any(ports.first <= packet.destination_port <= ports.last for ports in failsafe.ports)
+        and (
+            not failsafe.sources
+            or any(p.contains(Address(packet.version, packet.source)) for p in failsafe.sources)
+        )
     )
 
 
@@ -39,11 +61,7 @@ def decided_by(decision: Decision) -> str:
 
 def predicted_hits(decisions: Iterable[Decision]) -> Counter[RuleKey]:
     """Hits by rule: each first packet is one hit in every table that it was judged by."""
-    return Counter(
-        (table.network_security_group, table.direction.value, table.rule)
-        for decision in decisions
-        for table in decision.consulted
-    )
+    return Counter(rule_key(table) for decision in decisions for table in decision.consulted)
 
 
 def counted_hits(status: Mapping[str, Any]) -> Counter[RuleKey]:

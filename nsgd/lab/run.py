@@ -11,14 +11,13 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nsgd.config.load import Document, load_documents
+from nsgd.config.load import LoadedConfig
 from nsgd.config.problem import ConfigRefused
-from nsgd.config.tag_catalogue import TagSource
 from nsgd.lab.expected import Expectation, ExpectedRefused, read_expected
 from nsgd.lab.netns import Lab, remove_leftovers
 from nsgd.lab.prediction import (
@@ -31,7 +30,7 @@ from nsgd.lab.prediction import (
 from nsgd.lab.report import Row, format_counters, format_rows, rows_as_json
 from nsgd.lab.subject import NSGD, DaemonFailed, DaemonUnderTest
 from nsgd.lab.topology import Topology, hosts_of_model
-from nsgd.lab.traffic import AgentFailed, Observed, Traffic, all_probes
+from nsgd.lab.traffic import AgentFailed, Observation, Observed, Traffic, all_probes
 from nsgd.policy.compile import CompiledPolicy, compile_policy
 
 EXIT_OK = 0
@@ -48,6 +47,15 @@ _BROKEN_PAIRS_SHOWN = 20
 class LabBroken(Exception):
     """Without any firewall something does not pass: no result would mean anything."""
 
+    @classmethod
+    def of(cls, broken: Sequence[Observation], total: int) -> LabBroken:
+        """Name the first of what does not pass."""
+        shown = "".join(
+            f"\n  {o.probe}: {o.observed.value} {o.detail}".rstrip()
+            for o in broken[:_BROKEN_PAIRS_SHOWN]
+        )
+        return cls(f"{len(broken)} of {total} probes fail without it{shown}")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -63,35 +71,23 @@ class Outcome:
         return sum(not row.is_match for row in self.rows) + len(self.counter_differences)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's options."""
-    parser.add_argument("--config", type=Path, required=True, help="the policy, a YAML document")
-    parser.add_argument(
-        "--expected", type=Path, required=True, help="what must pass and what must not, by hand"
-    )
-    parser.add_argument(
-        "--only-failures", action="store_true", help="show mismatches only, in the table"
-    )
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
-
-
 def run(
     args: argparse.Namespace,
     nsgd: Sequence[str] = NSGD,
     *,
-    tags: TagSource | None = None,
+    load: Callable[[Sequence[Path]], LoadedConfig],
     service_tags: Path | None = None,
 ) -> int:
     """Run the lab and return the exit code: 0 where everything matches.
 
     Args:
-        args: What add_arguments declares.
+        args: The options of nsgd.commands.lab.
         nsgd: The command under test.
-        tags: The service tags that the policy may name.
+        load: Loads the policy. Raises ConfigRefused.
         service_tags: Where they are, for the command under test.
     """
     try:
-        return _run(args, nsgd, tags, service_tags)
+        return _run(args, nsgd, load, service_tags)
     except KeyboardInterrupt:
         return _fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
 
@@ -99,12 +95,11 @@ def run(
 def _run(
     args: argparse.Namespace,
     nsgd: Sequence[str],
-    tags: TagSource | None,
+    load: Callable[[Sequence[Path]], LoadedConfig],
     service_tags: Path | None,
 ) -> int:
     try:
-        content = args.config.read_bytes()
-        model = load_documents([Document(str(args.config), content)], tags=tags).model
+        model = load(args.config).model
         expectation = read_expected(args.expected.read_bytes(), hosts_of_model(model))
     except (OSError, ConfigRefused) as error:
         return _fail(str(error), EXIT_CONFIG)
@@ -112,7 +107,9 @@ def _run(
         return _fail("\n".join(f"{args.expected}: {p}" for p in refused.problems), EXIT_CONFIG)
     remove_leftovers()
     try:
-        outcome = run_lab(args.config, expectation, compile_policy(model), nsgd, service_tags)
+        outcome = run_lab(
+            args.config, expectation, compile_policy(model), nsgd, service_tags, args.parameters
+        )
     except PermissionError as error:
         return _fail(f"the lab needs root: {error}", EXIT_PERMISSION)
     except (LabBroken, AgentFailed) as broken:
@@ -127,11 +124,12 @@ main = run
 
 
 def run_lab(
-    config: Path,
+    configs: Sequence[Path],
     expectation: Expectation,
     policy: CompiledPolicy,
     nsgd: Sequence[str] = NSGD,
     service_tags: Path | None = None,
+    parameters: Sequence[Path] = (),
 ) -> Outcome:
     """Build the lab, try everything twice, remove the lab. Raises LabBroken and DaemonFailed."""
     probes = all_probes(expectation.hosts, expectation.services)
@@ -140,12 +138,15 @@ def run_lab(
         traffic = Traffic(topology, expectation.services)
         broken = [o for o in traffic.send(probes) if o.observed is not Observed.ANSWERED]
         if broken:
-            shown = "".join(
-                f"\n  {o.probe}: {o.observed.value} {o.detail}".rstrip()
-                for o in broken[:_BROKEN_PAIRS_SHOWN]
-            )
-            raise LabBroken(f"{len(broken)} of {len(probes)} probes fail without it{shown}")
-        daemon = DaemonUnderTest(topology.gateway, config, Path(directory), nsgd, service_tags)
+            raise LabBroken.of(broken, len(probes))
+        daemon = DaemonUnderTest(
+            topology.gateway,
+            configs,
+            Path(directory),
+            nsgd,
+            service_tags,
+            parameters=parameters,
+        )
         before = counted_hits(daemon.wait_until_ready())
         observations = traffic.send(probes)
         decisions = [decide_probe(policy, observation) for observation in observations]

@@ -32,12 +32,18 @@ class DaemonUnderTest:
     def __init__(
         self,
         namespace: NetworkNamespace,
-        config: Path,
+        configs: Sequence[Path],
         directory: Path,
         nsgd: Sequence[str] = NSGD,
         service_tags: Path | None = None,
+        launcher: Sequence[str] | None = None,
+        parameters: Sequence[Path] = (),
     ) -> None:
-        """Start it, with its runtime and state directories and its log in *directory*."""
+        """Start it, with its runtime and state directories and its log in *directory*.
+
+        *launcher* is a command that becomes the one behind it; without, the kernel ends the
+        daemon when this process ends.
+        """
         self._nsgd = list(nsgd)
         self._log = directory / "nsgd.log"
         self._runtime_directory = directory / "run"
@@ -47,7 +53,11 @@ class DaemonUnderTest:
         # A killed lab cannot clean up: the kernel then ends the daemon.
         setpriv = shutil.which("setpriv")
         argv = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-        argv += [*self._nsgd, "run", "--config", str(config.resolve())]
+        if launcher is not None:
+            argv = list(launcher)
+        argv += [*self._nsgd, "run", "--config", *(str(path.resolve()) for path in configs)]
+        if parameters:
+            argv += ["--parameters", *(str(path.resolve()) for path in parameters)]
         argv += ["--runtime-dir", str(self._runtime_directory)]
         argv += ["--state-dir", str(state_directory)]
         if service_tags is not None and service_tags.exists():

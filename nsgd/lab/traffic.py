@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -15,7 +16,7 @@ from typing import Any
 
 from nsgd.lab import agent
 from nsgd.lab.topology import LabHost, Topology
-from nsgd.model.address import IP_VERSIONS, IPVersion
+from nsgd.model.address import IP_VERSIONS, Address, IPVersion
 from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP, PacketHeader
 from nsgd.model.rule import Protocol
 
@@ -24,6 +25,7 @@ PROBE_TIMEOUT_S = 0.8
 # For each host. All hosts send at once, and an answer must not wait behind other work for long.
 CONCURRENT_PROBES = 40
 _ANSWER_TIMEOUT_S = 120.0
+_END_TIMEOUT_S = 10.0
 _PACKAGE_ROOT = Path(__file__).parents[2]
 
 
@@ -35,6 +37,7 @@ class Service:
     protocol: Protocol  # TCP, UDP or ICMP
     port: int = 0  # 0 for ICMP
     families: tuple[IPVersion, ...] = IP_VERSIONS
+    source_port: int = 0  # 0: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,13 @@ class AgentFailed(Exception):
 
 
 class Traffic:
-    """An agent in every host of a topology, ``agents`` by host name. The lab ends them."""
+    """An agent in every host of a topology, ``agents`` by host name.
 
-    def __init__(self, topology: Topology, services: Iterable[Service]) -> None:
-        """Start the agents; all listen when this returns."""
+    The lab ends them, if *end* has not.
+    """
+
+    def __init__(self, topology: Topology, services: Iterable[Service] = ()) -> None:
+        """Start the agents; all listen, on the ports of the services, when this returns."""
         services = tuple(services)
         self.agents: dict[str, subprocess.Popen[str]] = {}
         for name, namespace in topology.namespaces.items():
@@ -134,6 +140,32 @@ class Traffic:
                 for host in topology.hosts
             }
         )
+
+    def listen(self, probes: Iterable[Probe]) -> None:
+        """Listen where these probes go, and nowhere else: for agents without services."""
+        asked: dict[str, set[tuple[Address, str, int]]] = {}
+        for probe in probes:
+            receiver = probe.receiver
+            address = receiver.address(probe.version)
+            assert address is not None
+            kind = probe.service.protocol.value.lower()
+            asked.setdefault(receiver.name, set()).add((address, kind, probe.service.port))
+        for name, wanted in asked.items():
+            for address in sorted({address for address, _, _ in wanted}):
+                ports = {
+                    kind: sorted(p for a, k, p in wanted if a == address and k == kind)
+                    for kind in ("tcp", "udp")
+                }
+                self._ask({name: {"listen": {"addresses": [str(address)], **ports}}})
+
+    def end(self) -> None:
+        """End the agents, and wait until they have."""
+        for agent_process in self.agents.values():
+            assert agent_process.stdin is not None
+            with contextlib.suppress(OSError):
+                agent_process.stdin.close()
+        for agent_process in self.agents.values():
+            agent_process.wait(_END_TIMEOUT_S)
 
     def send(
         self, probes: Sequence[Probe], *, timeout_s: float = PROBE_TIMEOUT_S
@@ -203,6 +235,7 @@ def _request(probe: Probe, index: int) -> dict[str, Any]:
         "source": str(probe.sender.address(probe.version)),
         "destination": str(probe.receiver.address(probe.version)),
         "port": probe.service.port,
+        "source_port": probe.service.source_port,
         "token": f"nsgd-lab-{index}",
     }
 

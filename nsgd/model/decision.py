@@ -16,6 +16,8 @@ class Reason(Enum):
     UNMANAGED = "unmanaged"
     AMBIGUOUS_NETWORK = "ambiguousNetwork"
     UNPARSABLE = "unparsable"
+    # A protocol that the dialect's rules cannot name, under a network security group.
+    UNSUPPORTED_PROTOCOL = "unsupportedProtocol"
 
 
 @dataclass(frozen=True, slots=True)

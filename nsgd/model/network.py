@@ -6,10 +6,12 @@ already matched it without case and refused what does not exist.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from nsgd.model.address import Address, Prefix
+from nsgd.model.admin import AzureService, SecurityAdminConfiguration
+from nsgd.model.dialect import NOW, Dialect
 from nsgd.model.platform import AZURE_PLATFORM, PlatformAddresses, Subscription
 from nsgd.model.rule import SecurityRule
 
@@ -30,11 +32,16 @@ class Subnet:
     name: str
     address_prefixes: tuple[Prefix, ...]
     network_security_group: str | None = None
+    services: tuple[AzureService, ...] = ()  # that security admin rules are not applied for
+    routes: tuple[Prefix, ...] = ()  # of its route table; they count for this subnet alone
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualNetwork:
-    """An address space; *on_premises* and *routes* widen its VirtualNetwork tag only."""
+    """An address space; *on_premises* and *routes* widen its VirtualNetwork tag only.
+
+    Its routes are those of every subnet, beside what a subnet has of its own.
+    """
 
     name: str
     address_space: tuple[Prefix, ...]
@@ -42,6 +49,10 @@ class VirtualNetwork:
     peerings: tuple[Peering, ...] = ()
     on_premises: tuple[Prefix, ...] = ()
     routes: tuple[Prefix, ...] = ()
+
+    def seen_from(self, subnet: Subnet) -> VirtualNetwork:
+        """This network with the routes that count for a resource in *subnet*."""
+        return replace(self, routes=(*self.routes, *subnet.routes)) if subnet.routes else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,16 @@ class ScaleSet:
     network_security_group: str | None = None
     application_security_groups: tuple[str, ...] = ()
     created: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloudService:
+    """A classic cloud service: its group is that of the machines, which the NICs stand for."""
+
+    name: str
+    network_security_group: str | None = None
+    virtual_machines: tuple[str, ...] = ()  # names of NICs
+    role_instances: tuple[str, ...] = ()  # names of NICs: the service's, a slash, the instance's
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +130,15 @@ class NetworkModel:
     service_tags: tuple[ServiceTagPrefixes, ...] = ()  # only those in use
     platform: PlatformAddresses = AZURE_PLATFORM
     subscription: Subscription | None = None  # None: SMTP is left to the groups
+    dialect: Dialect = NOW
+    cloud_services: tuple[CloudService, ...] = ()
+    security_admin_configurations: tuple[SecurityAdminConfiguration, ...] = ()
+
+    @property
+    def security_admin_rules(self) -> int:
+        """How many security admin rules there are, in all rule collections."""
+        return sum(
+            len(collection.rules)
+            for configuration in self.security_admin_configurations
+            for collection in configuration.rule_collections
+        )

@@ -133,7 +133,7 @@ def _flows(snapshot: Snapshot) -> Iterator[Metric]:
         "nsgd_rule_hits",
         "First packets of flows for which a security rule decided its network security group;"
         " a flow counts in each group that it consults, up to the first that denies."
-        " The label nsg is empty for platform rules ahead of all groups.",
+        " The label nsg is empty for platform and security admin rules ahead of all groups.",
         ("nsg", "direction", "rule", "access"),
         (
             (

@@ -19,7 +19,7 @@ from nsgd.model.rule import Access, Direction
 class RuleHits:
     """How often a security rule decided its network security group for a first packet."""
 
-    network_security_group: str  # empty for a platform rule that stands ahead of all groups
+    network_security_group: str  # empty for a rule that stands ahead of all groups
     direction: Direction
     rule: str
     access: Access

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from nsgd.model.address import Prefix
 from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet
 from nsgd.model.rule import Direction
+from nsgd.policy.admin import AdminRules, is_exempt
 from nsgd.policy.effective import NetworkResolver, SharedAddresses, effective_security_rules
-from nsgd.policy.endpoints import EndpointMap, build_endpoint_map
+from nsgd.policy.endpoints import Ahead, EndpointMap, build_endpoint_map
 from nsgd.policy.smtp import is_smtp_blocked, smtp_table
 from nsgd.policy.table import CompiledTable, compile_table
 
@@ -39,44 +41,110 @@ class CompiledPolicy:
 def compile_policy(model: NetworkModel) -> CompiledPolicy:
     """Compile one table per (network security group, direction, virtual network) in use.
 
-    Where the subscription may not send SMTP, each virtual network has a table for that too.
+    Subnets with routes of their own see their network differently and have tables of their own.
+    Where the subscription may not send SMTP, each virtual network has a table for that too, and
+    one for each direction of which it has security admin rules.
     """
     groups = {group.name: group for group in model.network_security_groups}
-    shared = SharedAddresses(model)
-    resolvers = {
-        network.name: NetworkResolver(model, network, shared) for network in model.virtual_networks
-    }
+    views = _Views(model)
     tables: list[CompiledTable] = []
-    index: dict[tuple[str, str], tuple[int, int]] = {}
-    for network, group_name in _associations(model):
-        if (network, group_name) in index:
+    index: dict[tuple[str, str, str], tuple[int, int]] = {}
+    compiled: dict[tuple[_View, str], tuple[int, int]] = {}
+    for network, subnet, group_name in _associations(model):
+        if (network, subnet, group_name) in index:
             continue
-        for direction in (Direction.OUTBOUND, Direction.INBOUND):
-            rules = effective_security_rules(resolvers[network], groups[group_name], direction)
-            tables.append(compile_table(group_name, direction, rules))
-        index[network, group_name] = (len(tables) - 2, len(tables) - 1)
+        view = views.of_subnet[network, subnet]
+        if (view, group_name) not in compiled:
+            for direction in (Direction.OUTBOUND, Direction.INBOUND):
+                rules = effective_security_rules(
+                    views.resolver(view), groups[group_name], direction
+                )
+                tables.append(compile_table(group_name, direction, rules))
+            compiled[view, group_name] = (len(tables) - 2, len(tables) - 1)
+        index[network, subnet, group_name] = compiled[view, group_name]
     smtp: dict[str, int] = {}
     # Where a resource of unknown age may send, all may.
-    if is_smtp_blocked(model.subscription, None):
-        for name, resolver in resolvers.items():
-            smtp[name] = len(tables)
-            tables.append(smtp_table(resolver))
+    terms = model.dialect.smtp
+    if is_smtp_blocked(model.subscription, None, terms):
+        for owner in model.virtual_networks:
+            smtp[owner.name] = len(tables)
+            tables.append(smtp_table(views.resolver((owner.name, ()))))
 
-    def ahead_of_outbound(network: str, created: date | None) -> tuple[int, ...]:
-        return (smtp[network],) if is_smtp_blocked(model.subscription, created) else ()
+    admin = _add_admin_tables(model, views, tables)
 
-    return CompiledPolicy(tuple(tables), build_endpoint_map(model, index, ahead_of_outbound))
+    def ahead(network: str, subnet: str, created: date | None) -> Ahead:
+        outbound, inbound = admin.get((network, subnet), ((), ()))
+        # The platform lets no administrator allow what it forbids.
+        if is_smtp_blocked(model.subscription, created, terms):
+            outbound = (smtp[network], *outbound)
+        return outbound, inbound
+
+    return CompiledPolicy(tuple(tables), build_endpoint_map(model, index, ahead))
 
 
-def _associations(model: NetworkModel) -> Iterator[tuple[str, str]]:
+# A virtual network's name, and the routes of its own that a subnet sees it with.
+_View = tuple[str, tuple[Prefix, ...]]
+
+
+class _Views:
+    """How each subnet sees its virtual network."""
+
+    def __init__(self, model: NetworkModel) -> None:
+        self._model = model
+        self._shared = SharedAddresses(model)
+        self._networks = {network.name: network for network in model.virtual_networks}
+        self._resolvers: dict[_View, NetworkResolver] = {}
+        self.of_subnet: dict[tuple[str, str], _View] = {
+            (network.name, subnet.name): (network.name, subnet.routes)
+            for network in model.virtual_networks
+            for subnet in network.subnets
+        }
+
+    def resolver(self, view: _View) -> NetworkResolver:
+        """What resolves rules in a view."""
+        found = self._resolvers.get(view)
+        if found is None:
+            name, routes = view
+            network = self._networks[name]
+            seen = replace(network, routes=(*network.routes, *routes)) if routes else network
+            found = self._resolvers[view] = NetworkResolver(self._model, seen, self._shared)
+        return found
+
+
+def _add_admin_tables(
+    model: NetworkModel, views: _Views, tables: list[CompiledTable]
+) -> dict[tuple[str, str], Ahead]:
+    """The tables of security admin rules by virtual network and subnet; shared in a view."""
+    result: dict[tuple[str, str], Ahead] = {}
+    admin_rules = AdminRules(model)
+    made: dict[_View, Ahead] = {}
+    for network in model.virtual_networks:
+        for subnet in network.subnets:
+            if is_exempt(subnet):
+                continue
+            view = views.of_subnet[network.name, subnet.name]
+            if view not in made:
+                indexes: list[tuple[int, ...]] = []
+                for direction in (Direction.OUTBOUND, Direction.INBOUND):
+                    rules = admin_rules.effective(views.resolver(view), network.name, direction)
+                    indexes.append((len(tables),) if rules else ())
+                    if rules:
+                        tables.append(compile_table("", direction, rules))
+                made[view] = indexes[0], indexes[1]
+            result[network.name, subnet.name] = made[view]
+    return result
+
+
+def _associations(model: NetworkModel) -> Iterator[tuple[str, str, str]]:
+    """Virtual network, subnet and group of each association."""
     for network in model.virtual_networks:
         for subnet in network.subnets:
             if subnet.network_security_group:
-                yield network.name, subnet.network_security_group
+                yield network.name, subnet.name, subnet.network_security_group
     resources: tuple[NetworkInterface | ScaleSet, ...] = (
         *model.network_interfaces,
         *model.scale_sets,
     )
     for resource in resources:
         if resource.network_security_group:
-            yield resource.virtual_network, resource.network_security_group
+            yield resource.virtual_network, resource.subnet, resource.network_security_group

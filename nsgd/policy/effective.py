@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from nsgd.model.address import Address, PortRange, Prefix
@@ -42,16 +42,21 @@ class RuleKind(Enum):
     USER = "securityRules"
     DEFAULT = "defaultSecurityRules"
     PLATFORM = "platformRules"
+    ADMIN = "securityAdminRules"
+
+
+# In full, with its collection: no rule of a user has a slash in its name.
+UNSUPPORTED_PROTOCOL = f"{RuleKind.PLATFORM.value}/unsupportedProtocol"
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveSecurityRule:
     """A rule whose tags and groups have become addresses and whose ports are merged.
 
-    The last two fields are those of nsgd.policy.table.CompiledTable.
+    The fields is_silent and is_final are those of nsgd.policy.table.CompiledTable.
     """
 
-    name: str  # of a platform rule with its collection: platformRules/NAME
+    name: str  # of platform and admin rules with their collection: platformRules/NAME
     priority: int  # 0 for a platform rule, which has none
     access: Access
     protocol: Protocol
@@ -62,6 +67,31 @@ class EffectiveSecurityRule:
     kind: RuleKind = RuleKind.USER
     is_silent: bool = False
     is_final: bool = False
+    any_protocol: tuple[Protocol, ...] = ()  # what ANY stands for; empty: every IP protocol
+
+    @property
+    def protocols(self) -> tuple[Protocol, ...]:
+        """What the rule matches; ANY among them is every IP protocol."""
+        is_limited = self.protocol is Protocol.ANY and self.any_protocol
+        return self.any_protocol if is_limited else (self.protocol,)
+
+
+# The last rule of a table that stands ahead of the groups: they decide what it does not.
+GO_ON = EffectiveSecurityRule(
+    "goOn",
+    0,
+    Access.ALLOW,
+    Protocol.ANY,
+    ALL_ADDRESSES,
+    ALL_PORT_RANGES,
+    ALL_ADDRESSES,
+    ALL_PORT_RANGES,
+    RuleKind.PLATFORM,
+    is_silent=True,
+)
+# The last rule of a group's table where '*' is not every protocol: Azure's text of 2017 has no
+# rule that would allow one of the others (docs/azure-reference.md, choice 4).
+_DENY_UNSUPPORTED = replace(GO_ON, name=UNSUPPORTED_PROTOCOL, access=Access.DENY, is_silent=False)
 
 
 class SharedAddresses:
@@ -117,11 +147,14 @@ class NetworkResolver:
         shared: SharedAddresses | None = None,
     ) -> None:
         """Prepare for the rules of *model* in *network*; *shared* spares work for many."""
+        self.dialect = model.dialect
         self._shared = shared or SharedAddresses(model)
         self._tags = resolve_tags(model, network)
         reachable = {network.name, *(peer.name for peer in mutual_peers(model, network))}
         self._members = group_addresses(model, reachable)
-        self._exemptions = tuple(self._exempting_rules(network))
+        self._exemptions = (
+            tuple(self._exempting_rules(network)) if self.dialect.exempts_platform_traffic else ()
+        )
 
     @property
     def exemptions(self) -> tuple[EffectiveSecurityRule, ...]:
@@ -176,7 +209,7 @@ class NetworkResolver:
 
     def ports(self, side: RuleAddress, ports: tuple[PortRange, ...]) -> tuple[Range, ...]:
         """The ports of one side of a rule; empty where its platform tag has none of them."""
-        merged = _merged_ports(ports)
+        merged = merged_ports(ports)
         port = _TAG_PORTS.get(side.service) if isinstance(side, PlatformTag) else None
         if port is None:
             return merged
@@ -194,10 +227,12 @@ class NetworkResolver:
             destination=self.addresses(rule.destination),
             destination_ports=self.ports(rule.destination, rule.destination_ports),
             kind=RuleKind.DEFAULT if rule.priority > LOWEST_PRIORITY else RuleKind.USER,
+            any_protocol=self.dialect.any_protocol,
         )
 
 
-def _merged_ports(ports: tuple[PortRange, ...]) -> tuple[Range, ...]:
+def merged_ports(ports: tuple[PortRange, ...]) -> tuple[Range, ...]:
+    """Sorted disjoint ranges; ALL_PORT_RANGES itself for all ports."""
     if len(ports) > 1:
         merged = merge_ranges((each.first, each.last) for each in ports)
     else:
@@ -218,7 +253,8 @@ def effective_security_rules(
     """Resolve a group's rules of one direction, in the order in which they are tried.
 
     That is by ascending priority, but for platform traffic: outbound, the rules that deny it by
-    its tags come first and those that exempt it follow. The last rule matches every packet.
+    its tags come first and those that exempt it follow. The last rule matches every packet: the
+    default one, or what denies protocols that rules of the model's dialect cannot name.
 
     Source:
         Azure, Network security groups overview: "Rules are processed in priority order, with
@@ -226,14 +262,16 @@ def effective_security_rules(
         priority. Once traffic matches a rule, processing stops."
     """
     rules = tuple(ordered_rules(group, direction))
+    rest = (_DENY_UNSUPPORTED,) if resolver.dialect.any_protocol else ()
     if direction is Direction.INBOUND:
-        return tuple(resolver.resolve(rule) for rule in rules)
+        return (*(resolver.resolve(rule) for rule in rules), *rest)
     denials = [rule for rule in rules if _denies_platform_traffic(rule)]
     others = [rule for rule in rules if rule not in denials] if denials else rules
     return (
         *(resolver.resolve(rule) for rule in denials),
         *resolver.exemptions,
         *(resolver.resolve(rule) for rule in others),
+        *rest,
     )
 
 

@@ -30,7 +30,7 @@ class Endpoint:
     name: str  # the NIC's or the scale set's name, or network/subnet
     virtual_network: int  # index in the model's order
     outbound: tuple[int, ...]  # table indexes: those ahead, the NIC's, then the subnet's
-    inbound: tuple[int, ...]  # table indexes: the subnet's, then the NIC's
+    inbound: tuple[int, ...]  # table indexes: those ahead, the subnet's, then the NIC's
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +111,27 @@ class EndpointMap:
         return cls(tuple(Endpoint(*parts) for parts in endpoints), *rest)
 
 
-def _none_ahead(network: str, created: date | None) -> tuple[int, ...]:
-    return ()
+# Table indexes, outbound and inbound, that are asked before those of the groups.
+Ahead = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def _none_ahead(network: str, subnet: str, created: date | None) -> Ahead:
+    return (), ()
 
 
 def build_endpoint_map(
     model: NetworkModel,
-    tables: Mapping[tuple[str, str], tuple[int, int]],
-    ahead_of_outbound: Callable[[str, date | None], tuple[int, ...]] = _none_ahead,
+    tables: Mapping[tuple[str, str, str], tuple[int, int]],
+    ahead: Callable[[str, str, date | None], Ahead] = _none_ahead,
 ) -> EndpointMap:
     """Build the map.
 
     Args:
         model: The loaded networks.
-        tables: Outbound and inbound table index by (virtual network, network security group).
-        ahead_of_outbound: Tables to ask before those of the groups about what leaves a resource,
-            by its virtual network and the day of its creation, where that is known.
+        tables: Outbound and inbound table index by (virtual network, subnet, network security
+            group).
+        ahead: Tables to ask before those of the groups about what leaves and enters a resource, by
+            its virtual network, its subnet and the day of its creation, where that is known.
     """
     endpoints: list[Endpoint] = []
     by_link: dict[str, int] = {}
@@ -139,18 +144,18 @@ def build_endpoint_map(
     def add(
         name: str,
         network: str,
+        subnet: str,
         nic_group: str | None,
         subnet_group: str | None,
         created: date | None = None,
     ) -> int:
-        key = (network, nic_group, subnet_group, created)
-        found = judged_by.get(key)
+        ahead_of_groups = ahead(network, subnet, created)
+        own = tuple(tables[network, subnet, group] for group in (nic_group, subnet_group) if group)
+        found = judged_by.get((own, ahead_of_groups))
         if found is None:
-            from_nic = [tables[network, group] for group in (nic_group, subnet_group) if group]
-            ahead = ahead_of_outbound(network, created)
-            found = judged_by[key] = (
-                (*ahead, *(outbound for outbound, _ in from_nic)),
-                tuple(inbound for _, inbound in reversed(from_nic)),
+            found = judged_by[own, ahead_of_groups] = (
+                (*ahead_of_groups[0], *(outbound for outbound, _ in own)),
+                (*ahead_of_groups[1], *(inbound for _, inbound in reversed(own))),
             )
         endpoints.append(Endpoint(name, network_index[network], *found))
         return len(endpoints) - 1
@@ -160,7 +165,7 @@ def build_endpoint_map(
         for subnet in owner.subnets:
             group = subnet.network_security_group
             subnet_groups[owner.name, subnet.name] = group
-            index = add(f"{owner.name}/{subnet.name}", owner.name, None, group)
+            index = add(f"{owner.name}/{subnet.name}", owner.name, subnet.name, None, group)
             for prefix in subnet.address_prefixes:
                 spans[prefix.version].append(
                     _Span(prefix.first, prefix.last, network, index, _SUBNET)
@@ -174,6 +179,7 @@ def build_endpoint_map(
         index = add(
             resource.name,
             resource.virtual_network,
+            resource.subnet,
             resource.network_security_group,
             subnet_groups[resource.virtual_network, resource.subnet],
             resource.created,

@@ -22,6 +22,7 @@ def consulted_tables(
         Azure, Network security groups overview: inbound, "Azure processes the rules in a network
         security group associated to a subnet first, if there is one, and then the rules in a
         network security group associated to the network interface"; outbound the other way round.
+        Security admin rules "are evaluated before NSG rules".
     """
     endpoint_map = policy.endpoint_map
     sender, receiver = endpoint_map.find(
@@ -70,7 +71,7 @@ def decide(
             continue
         consulted.append(table.decision(rule))
         if not table.is_allowed(rule):
-            return Decision(Access.DENY, Reason.RULE, tuple(consulted))
+            return Decision(Access.DENY, table.reason(rule), tuple(consulted))
         if table.is_final(rule):
             settled = table.direction
     if not consulted:

@@ -122,9 +122,13 @@ def resolve_tags(model: NetworkModel, network: VirtualNetwork) -> TagAddresses:
             *(prefix for peer in peers for prefix in peer.address_space),
         )
     ) | _transit_on_premises(network, peers)
-    host = AddressSet.of_addresses(model.platform.host)
+    virtual_network = connected
+    if model.dialect.virtual_network_holds_host:
+        virtual_network |= AddressSet.of_addresses(model.platform.host)
+    if model.dialect.virtual_network_holds_routes:
+        virtual_network |= AddressSet.of_prefixes(network.routes)
     return TagAddresses(
-        virtual_network=connected | host | AddressSet.of_prefixes(network.routes),
+        virtual_network=virtual_network,
         # User-defined routes widen VirtualNetwork and do not shrink Internet.
         internet=GLOBALLY_REACHABLE - connected,
         # Health probes come from here.

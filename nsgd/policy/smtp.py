@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from nsgd.model.platform import Subscription, SubscriptionKind
+from nsgd.model.dialect import NOW, SmtpTerms
+from nsgd.model.platform import Subscription
 from nsgd.model.rule import Access, Direction, Protocol, ServiceTag, TagAddress
 from nsgd.policy.address_set import ALL_ADDRESSES
 from nsgd.policy.effective import (
     ALL_PORT_RANGES,
+    GO_ON,
     EffectiveSecurityRule,
     NetworkResolver,
     RuleKind,
@@ -19,12 +21,15 @@ _PORT = 25
 _FIRST_DAY = date(2017, 11, 15)  # subscriptions of before are not restricted
 
 
-def is_smtp_blocked(subscription: Subscription | None, created: date | None) -> bool:
-    """Tell whether a resource may not send to TCP port 25 of the Internet.
+def is_smtp_blocked(
+    subscription: Subscription | None, created: date | None, terms: SmtpTerms = NOW.smtp
+) -> bool:
+    """Tell whether a resource may not send to TCP port 25.
 
     Args:
         subscription: The resource's; without one nothing is blocked.
         created: When the resource was made; None means before any exemption.
+        terms: Whom Azure lets send, in the model's dialect.
 
     Source:
         Azure, Network security groups overview, Azure platform considerations. Of Enterprise
@@ -33,11 +38,11 @@ def is_smtp_blocked(subscription: Subscription | None, created: date | None) -> 
     """
     if subscription is None or subscription.created < _FIRST_DAY:
         return False
-    if subscription.kind is SubscriptionKind.ENTERPRISE_AGREEMENT:
+    if subscription.kind in terms.unrestricted:
         return False
     exempted = subscription.smtp_exempted
     return (
-        subscription.kind is not SubscriptionKind.ENTERPRISE_DEV_TEST
+        subscription.kind not in terms.exemptible
         or exempted is None
         or created is None
         or created < exempted
@@ -45,12 +50,15 @@ def is_smtp_blocked(subscription: Subscription | None, created: date | None) -> 
 
 
 def smtp_table(resolver: NetworkResolver) -> CompiledTable:
-    """What denies SMTP to the Internet as one network sees it, and is silent on all else."""
+    """What denies SMTP, to the Internet as one network sees it, and is silent on all else."""
     return compile_table("", Direction.OUTBOUND, smtp_rules(resolver))
 
 
 def smtp_rules(resolver: NetworkResolver) -> tuple[EffectiveSecurityRule, ...]:
     """The rules of that table, in order; the last one is silent."""
+    # In 2017: «bloquées vers toutes les ressources».
+    is_for_internet_only = resolver.dialect.smtp.is_for_internet_only
+    internet = resolver.addresses(TagAddress(ServiceTag.INTERNET))
     return (
         EffectiveSecurityRule(
             name=f"{RuleKind.PLATFORM.value}/DenySmtpOutBound",
@@ -59,20 +67,9 @@ def smtp_rules(resolver: NetworkResolver) -> tuple[EffectiveSecurityRule, ...]:
             protocol=Protocol.TCP,
             source=ALL_ADDRESSES,
             source_ports=ALL_PORT_RANGES,
-            destination=resolver.addresses(TagAddress(ServiceTag.INTERNET)),
+            destination=internet if is_for_internet_only else ALL_ADDRESSES,
             destination_ports=((_PORT, _PORT),),
             kind=RuleKind.PLATFORM,
         ),
-        EffectiveSecurityRule(
-            name=f"{RuleKind.PLATFORM.value}/GoOn",
-            priority=0,
-            access=Access.ALLOW,
-            protocol=Protocol.ANY,
-            source=ALL_ADDRESSES,
-            source_ports=ALL_PORT_RANGES,
-            destination=ALL_ADDRESSES,
-            destination_ports=ALL_PORT_RANGES,
-            kind=RuleKind.PLATFORM,
-            is_silent=True,
-        ),
+        GO_ON,
     )

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nsgd.model.address import IPVersion
-from nsgd.model.decision import TableDecision
+from nsgd.model.decision import Reason, TableDecision
 from nsgd.model.packet import AH, ESP, ICMP, ICMPV6, TCP, UDP
 from nsgd.model.rule import Access, Direction, Protocol
 from nsgd.policy.address_set import ALL_ADDRESSES, Range
-from nsgd.policy.effective import EffectiveSecurityRule
+from nsgd.policy.effective import UNSUPPORTED_PROTOCOL, EffectiveSecurityRule
 
 _FULL_PORTS: tuple[Range, ...] = ((0, 65535),)
 
@@ -146,6 +146,11 @@ class CompiledTable:
         """Tell whether an Allow by the rule ends the questions in this direction."""
         return bool(self.final >> rule_index & 1)
 
+    def reason(self, rule_index: int) -> Reason:
+        """Why a flow that the rule decides ends as it does."""
+        is_unsupported = self.rule_names[rule_index] == UNSUPPORTED_PROTOCOL
+        return Reason.UNSUPPORTED_PROTOCOL if is_unsupported else Reason.RULE
+
     def decisions(self) -> Iterator[TableDecision]:
         """What each rule can decide, in order; silent rules decide nothing."""
         for index in range(len(self.rule_names)):
@@ -222,14 +227,15 @@ def compile_table(
     """
     last = rules[-1]
     if (
-        last.protocol is not Protocol.ANY
+        last.protocols != (Protocol.ANY,)
         or not _FULL_PORTS == last.source_ports == last.destination_ports
         or not ALL_ADDRESSES == last.source == last.destination
     ):
         raise ValueError("the last rule must match every packet")
     by_protocol = dict.fromkeys(Protocol, 0)
     for index, rule in enumerate(rules):
-        by_protocol[rule.protocol] |= 1 << index
+        for protocol in rule.protocols:
+            by_protocol[protocol] |= 1 << index
     return CompiledTable(
         network_security_group=network_security_group,
         direction=direction,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import stat
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
-from nsgd.config.load import Document
-from nsgd.config.problem import ConfigRefused, Problem
+from nsgd.config.document import Document, Role
+from nsgd.config.problem import ConfigRefused, Problem, Refusal
 
 MAXIMUM_DOCUMENT_BYTES = 64 << 20
 DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
@@ -22,8 +24,12 @@ _WAYS_OUT = {
 }
 
 
-def read_documents(paths: Sequence[Path]) -> list[Document]:
+def read_documents(paths: Sequence[Path], parameters: Sequence[Path] = ()) -> list[Document]:
     """Read all files, in the order given; of a directory, its documents by name.
+
+    Args:
+        paths: The documents.
+        parameters: Files with values for the parameters of templates.
 
     Raises:
         ConfigRefused: With one problem for each file that cannot be read, is not a regular file
@@ -31,19 +37,51 @@ def read_documents(paths: Sequence[Path]) -> list[Document]:
     """
     documents: list[Document] = []
     problems: list[Problem] = []
-    for path in _expand(paths, problems):
+    files = chain(
+        ((path, Role.POLICY) for path in _expand(paths, problems)),
+        ((path, Role.PARAMETERS) for path in parameters),
+    )
+    for path, role in files:
         name = str(path)
         try:
-            documents.append(Document(name, _read(path)))
+            documents.append(Document(name, _read(path), role))
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            way_out = _WAYS_OUT.get(error.errno or 0, "check the file and its file system")
-            problems.append(Problem(name, "", None, f"cannot be read: {reason}", way_out))
+            problems.append(Problem(name, "", None, *_reason(error)))
         except _Unsuitable as unsuitable:
             problems.append(Problem(name, "", None, *unsuitable.args))
     if problems:
         raise ConfigRefused(tuple(problems))
     return documents
+
+
+def read_linked(template: str, relative: str) -> Document | None:
+    """Read a template that another one links to, as nsgd.config.document.ReadLinked says.
+
+    Only what lies in the directory of *template* or below is read, links of the file system
+    followed.
+    """
+    name = posixpath.join(posixpath.dirname(template), relative)
+    try:
+        directory = Path(template).parent.resolve()
+        path = (directory / relative).resolve(strict=True)
+        if not path.is_relative_to(directory):
+            raise Refusal(f"leads out of {directory}", "put the file itself there")
+        return Document(name, _read(path), Role.LINKED)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, RuntimeError) as error:  # RuntimeError is a circle of links
+        raise Refusal(*_reason(error)) from error
+    except _Unsuitable as unsuitable:
+        raise Refusal(*unsuitable.args) from unsuitable
+
+
+def _reason(error: OSError | RuntimeError) -> tuple[str, str]:
+    """Message and way out."""
+    if isinstance(error, RuntimeError):
+        return f"cannot be read: {error}", "check the links of the file system"
+    reason = (error.strerror or str(error)).lower()
+    way_out = _WAYS_OUT.get(error.errno or 0, "check the file and its file system")
+    return f"cannot be read: {reason}", way_out
 
 
 def _expand(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Path]:

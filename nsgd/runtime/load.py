@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,11 @@ from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.numbers import DecisionNumbers, NumbersExhaustedError
 from nsgd.policy.runnable import what_cannot_run
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
-from nsgd.runtime.documents import read_documents
+from nsgd.runtime.documents import read_documents, read_linked
+from nsgd.runtime.says import note_lines
 from nsgd.runtime.tag_store import InstalledTags
+
+log = logging.getLogger("nsgd")
 
 # Settings that a running daemon cannot change: name in documents, attribute.
 _FIXED_WHILE_RUNNING = (
@@ -58,12 +62,14 @@ class LoadedPolicy:
         """What is loaded, for a log line."""
         model = self.model
         rules = sum(len(group.security_rules) for group in model.network_security_groups)
+        admin = model.security_admin_rules
+        admin_rules = f", {admin} security admin rules" if admin else ""
         scale_sets = f" {len(model.scale_sets)} scale sets," if model.scale_sets else ""
         return (
             f"{len(model.virtual_networks)} virtual networks,"
             f" {len(model.network_interfaces)} network interfaces,{scale_sets}"
             f" {len(model.network_security_groups)} network security groups,"
-            f" {rules} security rules (documents {self.content_hash})"
+            f" {rules} security rules{admin_rules} (documents {self.content_hash})"
         )
 
 
@@ -73,8 +79,9 @@ def load_policy(
     running: DaemonSettings | None,
     read_before: ReadDocuments | None = None,
     tags: InstalledTags | None = None,
+    parameters: Sequence[Path] = (),
 ) -> LoadedPolicy:
-    """Read, validate and compile.
+    """Read, validate and compile; the log is told the notes on the documents.
 
     Args:
         paths: The documents.
@@ -82,13 +89,15 @@ def load_policy(
         running: Settings in force; those fixed while running must not differ.
         read_before: Documents that need not be read again where they are the same.
         tags: Where service tags files are installed.
+        parameters: Files with values for the parameters of templates.
 
     Raises:
         ConfigRefused: With every problem found.
     """
-    documents = read_documents(paths)
+    documents = read_documents(paths, parameters)
     asked = None if tags is None else _AskedTags(tags)
-    loaded = load_documents(documents, read_before, asked)
+    loaded = load_documents(documents, read_before, asked, read_linked)
+    documents += loaded.linked
     names = ", ".join(document.name for document in documents)
     problems = [
         _problem(names, "", *sentence.split("; ", 1)) for sentence in what_cannot_run(loaded.model)
@@ -121,6 +130,8 @@ def load_policy(
         digest.update(document.content)
     for tag in loaded.model.service_tags:
         digest.update(repr((tag.name, [(p.network, p.length) for p in tag.prefixes])).encode())
+    for line in note_lines(loaded.notes):
+        log.info("%s", line)
     return LoadedPolicy(
         loaded.model,
         loaded.settings,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import nsgd
-from nsgd.config.load import Document
+from nsgd.config.document import Document, Role
 from nsgd.config.tag_catalogue import TagCatalogue, TagFileRefused, read_tag_file
 from nsgd.model.network import ServiceTagPrefixes
 from nsgd.runtime.documents import MAXIMUM_DOCUMENT_BYTES
@@ -67,7 +67,11 @@ def _pack(loaded: LoadedPolicy) -> dict[str, Any]:
     return {
         "policyHash": loaded.content_hash,
         "documents": [
-            {"name": document.name, "content": _compress(document.content)}
+            {
+                "name": document.name,
+                "role": document.role.value,
+                "content": _compress(document.content),
+            }
             for document in loaded.documents
         ],
         "serviceTags": _compress(tag_file_of(tags, loaded)) if tags else None,
@@ -106,7 +110,9 @@ def read_told_policy(answer: Mapping[str, Any]) -> ToldPolicy:
             int(answer["generation"]),
             [
                 Document(
-                    str(document["name"]), _expand(document["content"], MAXIMUM_DOCUMENT_BYTES)
+                    str(document["name"]),
+                    _expand(document["content"], MAXIMUM_DOCUMENT_BYTES),
+                    Role(document.get("role", Role.POLICY.value)),
                 )
                 for document in answer["documents"]
             ],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, FailureMode, Mode
+
+_MOST_NOTES = 20
 
 
 def rules_that_stay(settings: DaemonSettings) -> str:
@@ -23,6 +25,17 @@ def state_line(settings: DaemonSettings, generation: int, last_reload_succeeded:
     mode = "audit, nothing is dropped; " if settings.mode is Mode.AUDIT else ""
     fresh = "" if last_reload_succeeded else "; the last reload was refused"
     return f"{mode}policy {generation} in force{fresh}"
+
+
+def note_lines(notes: Sequence[str]) -> Iterator[str]:
+    """What the log says of notes on the documents: the first ones, and how many others there are.
+
+    A policy that differs from what Azure does must not take a command to find that out.
+    """
+    for note in notes[:_MOST_NOTES]:
+        yield f"note: {note}"
+    if len(notes) > _MOST_NOTES:
+        yield f"{len(notes) - _MOST_NOTES} other notes: 'nsgd check --notes' tells them"
 
 
 def refusal_lines(error: Exception, generation: int) -> Iterator[str]:

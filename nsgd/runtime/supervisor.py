@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from nsgd.config.load import ReadDocuments
@@ -19,6 +20,7 @@ from nsgd.model.settings import DaemonSettings, OnStop
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.audit_log import AuditLog
+from nsgd.runtime.beside import do_beside
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flows import Flows
 from nsgd.runtime.load import LoadedPolicy, load_policy
@@ -50,13 +52,14 @@ class Supervisor:
         flows: Flows,
         notifier: Notifier,
         tags: InstalledTags,
+        parameters: Sequence[Path] = (),
     ) -> None:
         self._notifier = notifier
         self._tags = TagWatch(tags, state_directory)
         self.open_flows = OpenFlows(flows)
         self._adopting_until_s: float | None = None
         self._audit_log: AuditLog | None = None
-        self._paths = paths
+        self._paths, self._parameters = paths, parameters
         self._read_documents = ReadDocuments()
         self._state_directory = state_directory
         self._table = table
@@ -71,8 +74,7 @@ class Supervisor:
         self.counters: SharedCounters | None = None
         self.generation = 0
         self.loaded_at_s = 0.0
-        self.reloads_succeeded = 0
-        self.reloads_refused = 0
+        self.reloads_succeeded = self.reloads_refused = 0
         self.last_reload_succeeded = True
 
     @property
@@ -182,17 +184,19 @@ class Supervisor:
         return self.generation
 
     def _load(self, numbers: DecisionNumbers, running: DaemonSettings | None) -> LoadedPolicy:
-        loaded = load_policy(self._paths, numbers, running, self._read_documents, self._tags)
-        # What was read may have taken seconds, and the hand-over may wait for some more.
-        self._notifier.watchdog()
-        return loaded
+        read = self._read_documents, self._tags, self._parameters
+        work = partial(load_policy, self._paths, numbers, running, *read)
+        return do_beside(work, self._stay_alive)
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
-        return WorkerPolicy.build(
-            self.generation, loaded.policy, loaded.numbers, loaded.settings
-        ).to_bytes()
+        made = WorkerPolicy.build(self.generation, loaded.policy, loaded.numbers, loaded.settings)
+        return made.to_bytes()
 
     # The loop
+
+    def _stay_alive(self) -> None:
+        self._keeper.tend()
+        self._notifier.tend(is_alive=self._keeper.is_alive)
 
     def links_changed(self) -> None:
         """Links or routes changed: names and the way inwards are looked up again."""
@@ -210,14 +214,13 @@ class Supervisor:
         """Serve until asked to stop."""
 
         def look_around() -> None:
-            self._keeper.tend()
+            self._stay_alive()
             self._follow_links()
             self._follow_tags()
             self._end_adoption()
             self.open_flows.tend()
             if self._audit_log is not None and self.loaded is not None:
                 self._audit_log.tick(self.loaded.numbers)
-            self._notifier.tend(is_alive=self._keeper.is_alive)
 
         self.loop.run(
             {

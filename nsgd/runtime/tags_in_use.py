@@ -51,6 +51,8 @@ def load_tags_in_use(directory: Path, cloud: str) -> tuple[str, ...]:
             raise ValueError(f"version {document['version']!r} is not {_VERSION}")
         found: list[str] = []
         for its_cloud, names in document["clouds"].items():
+            if not isinstance(names, list):
+                raise TypeError("the tags of a cloud are no list")
             if fold(its_cloud) == fold(cloud):
                 found += names
         if not all(isinstance(name, str) for name in found):

@@ -167,10 +167,8 @@ class VerdictPath:
             if is_counted or not is_allowed:
                 counted.append(self._first_hit[index] + number)
             if not is_allowed:
-                counted += (
-                    cell.FLOWS[direction, Access.DENY, Reason.RULE],
-                    cell.DENIED[Reason.RULE],
-                )
+                reason = table.reason(rule)
+                counted += (cell.FLOWS[direction, Access.DENY, reason], cell.DENIED[reason])
                 decision = marks[Direction.OUTBOUND] | marks[Direction.INBOUND]
                 return self._denied(decision, request, counted, (direction, number))
             if table.is_final(rule):

@@ -76,7 +76,9 @@ class WorkerKeeper:
     def tend(self) -> None:
         """Look after the worker; called at least once a second."""
         worker = self._worker
-        if worker is not None:
+        if worker is not None and not worker.is_running:
+            self._died(worker)  # the loop, which would tell, is at something long
+        elif worker is not None:
             now_s = time.monotonic()
             if not self._is_stale(worker):
                 self._stale_since_s = None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nsgd.answers import batch
 from nsgd.answers.batch import BatchVerifier
 
 from .policies import POLICY
@@ -65,10 +66,17 @@ def test_spellings(changes: dict[str, Any], verifier: BatchVerifier) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not JSON: "),
-        (b"{", "not JSON: "),
-        (b"\xff\xfe", "not JSON: "),
-        (b"[" * 100_000, "not JSON: "),
+        (b"", "not JSON: Expecting value"),
+        (b"{", "not JSON: Expecting property name"),
+        (b" \xff\xfe", "not JSON: byte 1 is not UTF-8"),
+        (b"[" * 100_000, "not JSON: nested too deeply"),
+        (b'{"localPort": ' + b"9" * 5000 + b"}", "not JSON: a number has too many digits"),
+        (line()[:-1] + b', "localPort": "80"}', "'localPort' is given twice; keep one of them"),
+        (line()[:-1] + b', "localPort":"443"}', "'localPort' is given twice"),
+        (b'{"nic": null,' + line()[1:], "'nic' is given twice"),
+        (line()[:-1] + b', "n\\u0069c" : "VM1"}', "'nic' is given twice"),
+        (line(remoteIPAddress="2600::1")[:-1] + b', "nic": "VM1"}', "'nic' is given twice"),
+        (b'{"x": 1, "x": 2}', "'x' is given twice"),
         (b"7", "7 is no question; write an object"),
         (line(localPort=True), "localPort: true is not a port"),
         (line(localPort=80.0), "localPort: 80.0 is not a port"),
@@ -101,6 +109,17 @@ def test_bad_lines(content: bytes, message: str, verifier: BatchVerifier) -> Non
         assert "\n" not in text
         assert not is_answer
     assert json.loads(verifier.answer_line(line())[0]) == ANSWER
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of a million local addresses does not fill the memory, and each is answered."""
+    monkeypatch.setattr(batch, "_MOST_REMEMBERED", 3)
+    made = BatchVerifier(POLICY)
+    for number in (*range(32, 48), *range(32, 48)):
+        asked = line(nic=None, localIPAddress=f"10.0.1.{number}")
+        for _ in range(2):
+            assert json.loads(made.answer_line(asked)[0])["access"] == "Allow"
+        assert 1 <= len(made._contexts) <= 3
 
 
 def test_protocols_without_ports(verifier: BatchVerifier) -> None:

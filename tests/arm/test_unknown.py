@@ -165,6 +165,15 @@ def test_one_assumed_name_equals_itself() -> None:
     assert value(f"[equals({both}, {both})]", context=NOWHERE) is True
 
 
+@pytest.mark.parametrize("negation", ["", "not"])
+@pytest.mark.parametrize("question", ["empty({})", "equals({}, '')", "equals('', {})"])
+def test_an_assumed_id_is_not_empty(question: str, negation: str) -> None:
+    """Whatever the names in it are."""
+    text = question.format("resourceId('A.B/c', 'd')")
+    found = value(f"[{negation}({text})]" if negation else f"[{text}]", context=NOWHERE)
+    assert found is (negation == "not")
+
+
 def test_a_merge_of_objects_keeps_what_is_not_assumed() -> None:
     """An id that is assumed does not hide the number beside it."""
     result = value(

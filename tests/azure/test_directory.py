@@ -98,7 +98,7 @@ def test_one_resource_twice() -> None:
     found = problem(nsg(rule()), [nsg(rule(priority=300))])
     assert found.startswith("d1 [0].name: ")
     assert "name 'web' is already taken by" in found
-    assert found.split("; ")[0].endswith(" in d0")
+    assert found.split("; ")[0].endswith(" by d0")
 
 
 def test_a_native_name_that_clashes() -> None:

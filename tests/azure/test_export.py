@@ -12,6 +12,7 @@ from nsgd.model.network import (
     ApplicationSecurityGroup,
     NetworkInterface,
     NetworkModel,
+    NetworkSecurityGroup,
     ScaleSet,
     Subnet,
     VirtualNetwork,
@@ -33,7 +34,13 @@ def what_azure_holds(model: NetworkModel) -> NetworkModel:
         model,
         virtual_networks=tuple(
             dataclasses.replace(
-                n, on_premises=(), routes=tuple(dict.fromkeys(n.routes)) if n.subnets else ()
+                n,
+                on_premises=(),
+                routes=(),
+                subnets=tuple(
+                    dataclasses.replace(s, routes=tuple(dict.fromkeys((*n.routes, *s.routes))))
+                    for s in n.subnets
+                ),
             )
             for n in model.virtual_networks
         ),
@@ -84,20 +91,34 @@ def test_random_models(number: int) -> None:
 
 
 def test_routes_are_a_route_table() -> None:
-    """All subnets use it; a network without subnets loses its routes, and that is told."""
+    """All subnets use it, or one with their own; without subnets routes are lost, which is told."""
     with_subnets = VirtualNetwork(
         "a",
         prefixes("10.0.0.0/16"),
-        (Subnet("x", prefixes("10.0.1.0/24")), Subnet("y", prefixes("10.0.2.0/24"))),
+        (
+            Subnet("x", prefixes("10.0.1.0/24")),
+            Subnet("y", prefixes("10.0.2.0/24"), routes=prefixes("172.16.0.0/12")),
+        ),
         routes=prefixes("0.0.0.0/0", "192.168.0.0/16"),
     )
     without = dataclasses.replace(with_subnets, name="b", subnets=())
     export = rest_resources(NetworkModel((with_subnets, without)))
     assert export.changes == ["routes of virtual network b, which has no subnet"]
-    assert load(export.resources).model.virtual_networks == (
-        with_subnets,
-        dataclasses.replace(without, routes=()),
-    )
+    model = NetworkModel((with_subnets, without))
+    assert load(export.resources).model == what_azure_holds(model)
+    tables = [r["name"] for r in export.resources if str(r["type"]).endswith("/routeTables")]
+    assert tables == ["a-routes", "a.y-routes"]
+    alone = dataclasses.replace(with_subnets, routes=())
+    (read,) = load(rest_resources(NetworkModel((alone,))).resources).model.virtual_networks
+    assert read == alone
+
+
+def test_two_names_with_one_id() -> None:
+    """A name without a group gets one, which others may have."""
+    groups = tuple(NetworkSecurityGroup(name) for name in ("web", "NSGD/Web", "other"))
+    (change,) = rest_resources(NetworkModel(network_security_groups=groups)).changes
+    assert change.startswith("what tells 2 resources apart that get one id, /subscriptions/")
+    assert change.endswith("/networksecuritygroups/web")
 
 
 def test_names_with_a_group() -> None:
@@ -119,7 +140,10 @@ def test_what_changes_decisions_is_told() -> None:
     network = VirtualNetwork(
         "a",
         prefixes("10.0.0.0/16"),
-        (Subnet("x", prefixes("10.0.1.0/24")), Subnet("y", prefixes("10.0.2.0/24"))),
+        (
+            Subnet("x", prefixes("10.0.1.0/24")),
+            Subnet("y", prefixes("10.0.2.0/24"), routes=prefixes("172.16.0.0/12")),
+        ),
         on_premises=prefixes("192.168.0.0/16"),
     )
     model = NetworkModel(

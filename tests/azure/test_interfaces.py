@@ -141,7 +141,7 @@ def test_what_cannot_be_expressed(key: str, value: object) -> None:
 
 
 class TestDynamic:
-    """Dynamic addresses: the first free ones from the fourth on (azure-semantics.md 13.15)."""
+    """Dynamic addresses: the first free ones from the fourth on (azure-reference.md, choice 15)."""
 
     def addresses_of(self, *documents: object) -> list[str]:
         """The first address of each interface."""
@@ -236,7 +236,7 @@ class TestDynamic:
 
 
 class TestOverlay:
-    """Native entries that add links and addresses (azure-semantics.md 13.15)."""
+    """Native entries that add links and addresses (azure-reference.md, choice 15)."""
 
     def overlay(self, *entries: Raw) -> Raw:
         """A native document with such entries."""
@@ -332,9 +332,20 @@ class TestScaleSets:
             prefixes("10.0.1.64/27"),
         ]
         assert loaded.notes == ()
-        found = problems(one, two, vnet())
+        security_group = ref("networkSecurityGroups", "web")
+        two = scale_set(scale_set_interface(networkSecurityGroup=security_group), name="two")
+        found = problems(one, two, vnet(), nsg())
         assert sum("several scale sets are in subnet web" in line for line in found) == 2
         assert "scaleSets: [{name: one, privateIPAddressPrefixes: [...]}]" in found[0]
+
+    def test_alike_in_one_subnet(self) -> None:
+        """Where the same decides about both, it does not matter whose an address is."""
+        one, two = (scale_set(scale_set_interface(), name=name) for name in ("one", "two"))
+        loaded = load(one, two, vnet())
+        assert [(s.name, s.private_ip_address_prefixes) for s in loaded.model.scale_sets] == [
+            ("one", prefixes("10.0.1.0/24"))
+        ]
+        assert any("instances of two are judged as those of one" in n for n in loaded.notes)
 
     def test_several_interfaces(self) -> None:
         """Each configuration is an entry of its own."""
@@ -348,9 +359,48 @@ class TestScaleSets:
 
     def test_flexible_orchestration(self) -> None:
         """Without a network profile the instances are interfaces of their own."""
-        written = scale_set()
-        del written["properties"]["virtualMachineProfile"]["networkProfile"]
+        written = scale_set(orchestrationMode="Flexible")
         assert load(written, vnet()).model.scale_sets == ()
+        profile = written["properties"]["virtualMachineProfile"]
+        profile["networkProfile"] = {"networkApiVersion": "2020-11-01"}
+        assert load(written, vnet()).model.scale_sets == ()
+        del written["properties"]["virtualMachineProfile"]
+        assert load(written, vnet()).model.scale_sets == ()
+
+    @pytest.mark.parametrize("mode", ["Uniform", None])
+    @pytest.mark.parametrize(
+        ("profile", "path"),
+        [
+            (None, ""),
+            ({"osProfile": {"computerNamePrefix": "x"}}, ".networkProfile"),
+            (
+                {"networkProfile": {"healthProbe": {"id": "x"}}},
+                ".networkProfile.networkInterfaceConfigurations",
+            ),
+        ],
+    )
+    def test_no_interface(self, mode: str | None, profile: Raw | None, path: str) -> None:
+        """Only flexible instances may be interfaces of their own."""
+        written = scale_set(orchestrationMode=mode)
+        written["properties"]["virtualMachineProfile"] = profile
+        found = problem(written, vnet())
+        assert "its orchestration mode is not Flexible" in found
+        assert found.startswith(f"d0 properties.virtualMachineProfile{path}: ")
+
+    @pytest.mark.parametrize("mode", ["Uniform", "Flexible"])
+    def test_a_misspelt_level(self, mode: str) -> None:
+        """What stands there would be passed over, its group too."""
+        interface = scale_set_interface(networkSecurityGroup=ref("networkSecurityGroups", "web"))
+        written = scale_set(interface, orchestrationMode=mode)
+        profile = written["properties"]["virtualMachineProfile"]["networkProfile"]
+        profile["networkInterfaceConfiguration"] = profile.pop("networkInterfaceConfigurations")
+        found = problems(written, vnet(), nsg())
+        assert "key 'networkInterfaceConfiguration' of a network profile is not known" in found[0]
+        profile["networkInterfaceConfigurations"] = profile.pop("networkInterfaceConfiguration")
+        inner = written["properties"]["virtualMachineProfile"]
+        inner["networkProfiles"] = inner.pop("networkProfile")
+        found = problems(written, vnet(), nsg())
+        assert "key 'networkProfiles' of a virtual machine profile is not known" in found[0]
 
     def test_forwarding_cannot_be_expressed(self) -> None:
         """Instances would send from others' addresses."""

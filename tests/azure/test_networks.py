@@ -161,7 +161,7 @@ def route_table(*routes: str, name: str = "routes") -> Raw:
 
 
 def test_routes() -> None:
-    """The network has the routes of all its subnets, each once; a table in no use does nothing."""
+    """Each subnet has those of its own table, each once; a table in no use does nothing."""
     network = vnet(
         subnet(routeTable=ref("routeTables", "ROUTES")),
         subnet("b", "10.0.2.0/24", routeTable=ref("routeTables", "routes")),
@@ -174,7 +174,13 @@ def test_routes() -> None:
         route_table("11.0.0.0/8", name="idle"),
     ]
     (read,) = load(network, tables).model.virtual_networks
-    assert read.routes == prefixes("0.0.0.0/0", "192.168.0.0/16", "172.16.0.0/12")
+    assert read.routes == ()
+    assert [each.routes for each in read.subnets] == [
+        prefixes("0.0.0.0/0", "192.168.0.0/16"),
+        prefixes("0.0.0.0/0", "192.168.0.0/16"),
+        prefixes("172.16.0.0/12", "0.0.0.0/0"),
+        (),
+    ]
     assert load(flatten(tables), flatten(network)).model == load(network, tables).model
 
 
@@ -187,7 +193,7 @@ def test_routes_that_stand_by_themselves() -> None:
     }
     network = vnet(subnet(routeTable=ref("routeTables", "routes")))
     (read,) = load(network, route_table("0.0.0.0/0"), single).model.virtual_networks
-    assert read.routes == prefixes("0.0.0.0/0", "192.168.0.0/16")
+    assert read.subnets[0].routes == prefixes("0.0.0.0/0", "192.168.0.0/16")
 
 
 def test_problems_of_routes() -> None:

@@ -181,7 +181,7 @@ def test_security_admin_rules_are_not_read_over() -> None:
     admin["type"] = (
         "Microsoft.Network/networkManagers/securityAdminConfigurations/ruleCollections/rules"
     )
-    assert "security admin rules are not supported" in problem([nsg(), admin])
+    assert "write securityAdminConfigurations in a native document" in problem([nsg(), admin])
 
 
 def test_deep_lists_do_no_harm() -> None:

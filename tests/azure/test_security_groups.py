@@ -129,7 +129,7 @@ def test_back_references_are_passed_over() -> None:
 
 
 def test_default_rules() -> None:
-    """They may be there whole, and never changed (azure-semantics.md 13.14)."""
+    """They may be there whole, and never changed (azure-reference.md, choice 14)."""
     written = nsg(rule(), defaultSecurityRules=defaults())
     assert load(written).model == load(nsg(rule())).model
     assert load(flatten(written)).model == load(nsg(rule())).model

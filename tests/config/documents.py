@@ -131,7 +131,7 @@ virtualNetworks:
     routes: [0.0.0.0/0]
     subnets:
       - {name: web, addressPrefixes: [10.0.1.0/24, fd00:10:0:1::/64], networkSecurityGroup: Web}
-      - {name: db, addressPrefix: 10.0.2.0/24}
+      - {name: db, addressPrefix: 10.0.2.0/24, services: [ApplicationGateway, databricks]}
   - name: other
     addressSpace: [10.1.0.0/16]
     peerings: [{name: LAB, useRemoteGateways: true}]
@@ -160,6 +160,23 @@ networkSecurityGroups:
 scaleSets:
   - {name: pool, subnet: lab/db, privateIPAddressPrefixes: [10.0.2.32/27],
      networkSecurityGroup: web, applicationSecurityGroups: [WebServers], created: 2021-01-01}
+securityAdminConfigurations:
+  - name: baseline
+    applyOnNetworkIntentPolicyBasedServices: allowRulesOnly
+    ruleCollections:
+      - name: always
+        appliesTo: [LAB, other]
+        rules:
+          - {name: AllowProbes, priority: 1, direction: inbound, access: alwaysallow, protocol: Tcp,
+             sources: [10.9.0.0/16, storage.westus, internet, 'fd00::1'], sourcePortRanges: ['*'],
+             destinations: ['*'], destinationPortRanges: ['443', 8000-8080], description: probes}
+      - name: never
+        appliesTo: [other]
+        rules:
+          - {name: DenyAll, priority: 4096, direction: Outbound, access: Deny, protocol: any,
+             sources: ['*'], sourcePortRanges: ['*'], destinations: ['*'],
+             destinationPortRanges: ['*']}
+  - name: unused
 platformAddresses: {host: [168.63.129.16], metadata: [], loadBalancer: ['fe80::1234:5678:9abc']}
 subscription: {kind: enterpriseDevTest, created: 2018-01-31, smtpExempted: 2019-05-01}
 serviceTags: {cloud: Public}

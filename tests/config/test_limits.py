@@ -12,7 +12,7 @@ import pytest
 from nsgd.config.limits import LIMITS
 from tests.config.documents import Raw, group, interface, load, network, refuse, refuse_one, rule
 
-# azure-semantics.md 8, "now".
+# Azure, Azure networking limits (docs/azure-reference.md, Limits).
 AZURE = {
     "networkSecurityGroups": 5000,
     "securityRulesPerNetworkSecurityGroup": 1000,

@@ -10,6 +10,7 @@ import pytest
 from nsgd.config.load import load_documents
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.address import ALL_PORTS, Address, PortRange, Prefix
+from nsgd.model.admin import AzureService
 from nsgd.model.network import (
     ApplicationSecurityGroup,
     NetworkInterface,
@@ -37,19 +38,31 @@ from nsgd.model.rule import (
     TagAddress,
 )
 from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
-from tests.config.documents import FULL, group, interface, load, network, refuse, refuse_one, rule
+from tests.config.documents import (
+    FULL,
+    Raw,
+    group,
+    interface,
+    load,
+    network,
+    refuse,
+    refuse_one,
+    rule,
+)
+from tests.config.test_admin_rules import FULL_CONFIGURATIONS
 
 
 def test_a_full_document() -> None:
     """Every field arrives, references in the spelling of the declaration."""
     config = load(FULL)
     web = Subnet("web", (Prefix.parse("10.0.1.0/24"), Prefix.parse("fd00:10:0:1::/64")), "web")
+    services = (AzureService.APPLICATION_GATEWAY, AzureService.DATABRICKS)
     assert config.model == NetworkModel(
         (
             VirtualNetwork(
                 "lab",
                 (Prefix.parse("10.0.0.0/16"), Prefix.parse("fd00:10::/48")),
-                (web, Subnet("db", (Prefix.parse("10.0.2.0/24"),))),
+                (web, Subnet("db", (Prefix.parse("10.0.2.0/24"),), services=services)),
                 (Peering("other", allow_gateway_transit=True),),
                 (Prefix.parse("192.168.0.0/16"),),
                 (Prefix.parse("0.0.0.0/0"),),
@@ -149,6 +162,7 @@ def test_a_full_document() -> None:
             SubscriptionKind.ENTERPRISE_DEV_TEST, date(2018, 1, 31), date(2019, 5, 1)
         ),
         service_tags=(ServiceTagPrefixes("Storage.WestUS", (Prefix.parse("20.38.98.0/25"),)),),
+        security_admin_configurations=FULL_CONFIGURATIONS,
     )
     assert config.settings == DaemonSettings(
         unmanaged_traffic=UnmanagedTraffic.DROP,
@@ -172,10 +186,16 @@ def test_documents_are_joined_in_order() -> None:
     assert config.settings == replace(DaemonSettings(), queue_number=3)
 
 
-def test_an_object_with_nothing_is_a_document() -> None:
-    """Nothing declared, said so: defaults."""
-    assert load("{}").model == NetworkModel()
-    assert load("{}").settings == DaemonSettings()
+@pytest.mark.parametrize(
+    "documents",
+    [({},), ({"networkSecurityGroups": []},), ({}, {"daemon": {}}), ({"daemon": None},)],
+)
+def test_no_resource_at_all_is_refused(documents: tuple[Raw, ...]) -> None:
+    """It would be an empty policy in force; what says how to run may stand by itself."""
+    (problem,) = refuse(*documents)
+    assert problem.message == "no resource is declared: nothing would be enforced"
+    assert load(*documents, group()).model.network_security_groups
+    assert load({"daemon": {"queueNumber": 1}}, {}).model == NetworkModel()
 
 
 def test_no_document_at_all_is_refused() -> None:

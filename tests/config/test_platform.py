@@ -6,15 +6,15 @@ import pytest
 
 from nsgd.config.load import Document, load_documents
 from nsgd.model.platform import AZURE_PLATFORM, PlatformAddresses
-from tests.config.documents import load, refuse_one
+from tests.config.documents import group, load, refuse_one
 from tests.models import addresses
 
 
 @pytest.mark.parametrize("absent", [None, "", [], {}])
 def test_without_the_section(absent: object) -> None:
     """Azure's own addresses, as Azure documents them."""
-    assert load({"platformAddresses": absent}).model.platform == AZURE_PLATFORM
-    assert load({}).model.platform == PlatformAddresses(
+    assert load({"platformAddresses": absent, **group()}).model.platform == AZURE_PLATFORM
+    assert load(group()).model.platform == PlatformAddresses(
         addresses("168.63.129.16"),
         addresses("169.254.169.254"),
         addresses("20.118.99.224", "40.83.235.53", "23.102.135.246"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nsgd.model.address import ALL_PORTS, PortRange, Prefix
+from nsgd.model.packet import ICMP
 from nsgd.model.rule import (
     Access,
     AnyAddress,
@@ -17,6 +18,7 @@ from nsgd.model.rule import (
     ServiceTag,
     TagAddress,
 )
+from nsgd.policy.compile import compile_policy
 from tests.config.documents import Raw, group, interface, load, network, refuse, refuse_one, rule
 
 RULE = "networkSecurityGroups[0].securityRules[0]"
@@ -90,7 +92,8 @@ def test_words_without_regard_to_case(
     direction: str, access: str, word: str, protocol: Protocol
 ) -> None:
     """As Azure compares them."""
-    found = only_rule(group(rule(direction=direction, access=access, protocol=word)))
+    written = rule(direction=direction, access=access, protocol=word, destinationPortRange="*")
+    found = only_rule(group(written))
     assert (found.direction, found.access) == (Direction.INBOUND, Access.DENY)
     assert found.protocol == protocol
 
@@ -98,7 +101,67 @@ def test_words_without_regard_to_case(
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_every_protocol_is_taken(protocol: Protocol) -> None:
     """Esp and Ah too, which the portal does not offer."""
-    assert only_rule(group(rule(protocol=protocol.value))).protocol == protocol
+    found = only_rule(group(rule(protocol=protocol.value, destinationPortRange="*")))
+    assert found.protocol == protocol
+
+
+@pytest.mark.parametrize("protocol", ["Icmp", "esp", "AH"])
+@pytest.mark.parametrize("access", ["Allow", "Deny"])
+@pytest.mark.parametrize(
+    ("field", "value", "shown"),
+    [
+        ("destinationPortRange", 80, "80"),
+        ("destinationPortRange", "0-65534", "0-65534"),
+        ("destinationPortRange", "1-65535", "1-65535"),
+        ("sourcePortRange", "8", "8"),
+        ("destinationPortRanges", ["0-79", "81-65535"], "0-79, 81-65535"),
+        ("sourcePortRanges", list("1234567"), "1, 2, 3, 4, 5 and 2 more"),
+    ],
+)
+def test_ports_of_a_protocol_without_any(
+    protocol: str, access: str, field: str, value: object, shown: str
+) -> None:
+    """Such a rule would match nothing: a Deny would fail open."""
+    all_ports: Raw = {"sourcePortRange": "*", "destinationPortRange": "*"}
+    all_ports.pop(field.removesuffix("s"))
+    written = rule(**{"destinationPortRange": None, **all_ports, field: value}, access=access)
+    if field.startswith("source"):
+        written.pop("sourcePortRange", None)
+        written[field] = value
+    path, message, way_out = refuse_one(group({**written, "protocol": protocol}))
+    assert path == f"{RULE}.{field}"
+    assert message == (
+        f"'AllowHttp' of 'web': protocol {protocol.capitalize()} has no ports, and {shown} would"
+        " match nothing"
+    )
+    assert way_out == "write '*', or protocol Tcp or Udp if ports are meant"
+    only_rule(group({**written, "protocol": "Tcp"}))
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [
+        {"destinationPortRange": "0-65535"},
+        {"destinationPortRange": None, "destinationPortRanges": ["*"]},
+        {"destinationPortRange": None, "destinationPortRanges": ["100-65535", "0-99"]},
+    ],
+)
+def test_all_ports_of_a_protocol_without_any(ports: Raw) -> None:
+    """However they are written, they match what has none."""
+    document = group(rule(protocol="Icmp", access="Deny", sourceAddressPrefix="*", **ports))
+    document["virtualNetworks"] = [
+        {
+            "name": "lab",
+            "addressSpace": ["10.0.0.0/16"],
+            "subnets": [
+                {"name": "s", "addressPrefix": "10.0.0.0/24", "networkSecurityGroup": "web"}
+            ],
+        }
+    ]
+    policy = compile_policy(load(document).model)
+    (table,) = (table for table in policy.tables if table.direction is Direction.INBOUND)
+    first = table.match(4, ICMP, 8 << 24, (10 << 24) + 4, 0, 0)
+    assert table.rule_names[first] == "AllowHttp"
 
 
 @pytest.mark.parametrize("field", ["name", "priority", "direction", "access", "protocol"])

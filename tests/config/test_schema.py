@@ -46,8 +46,7 @@ def test_a_default_is_what_its_own_shape_takes() -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *("dialect", "etag", "location"),
-        *("virtualMachines", "cloudServices", "securityAdminRules", "resources", "$schema"),
+        *("etag", "location", "securityAdminRules", "resources", "$schema"),
     ],
 )
 def test_a_key_of_a_later_release(key: str) -> None:

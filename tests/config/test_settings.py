@@ -10,7 +10,7 @@ from nsgd.config.compound import ListOf
 from nsgd.config.settings import SETTINGS
 from nsgd.config.shape import Choice, Mistake
 from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
-from tests.config.documents import load, refuse, refuse_one
+from tests.config.documents import group, load, refuse, refuse_one
 
 DEFAULTS = DaemonSettings()
 
@@ -19,7 +19,7 @@ def test_the_defaults_of_the_table_are_those_of_the_model() -> None:
     """A document that states every default changes nothing."""
     stated = {key: field.default for key, field in SETTINGS.items()}
     assert load({"daemon": stated}).settings == DEFAULTS
-    assert load({"daemon": {}}).settings == DEFAULTS
+    assert load({"daemon": {}, **group()}).settings == DEFAULTS
 
 
 @pytest.mark.parametrize(

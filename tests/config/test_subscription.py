@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from nsgd.model.platform import Subscription, SubscriptionKind
-from tests.config.documents import Raw, interface, load, network, refuse, refuse_one
+from tests.config.documents import Raw, group, interface, load, network, refuse, refuse_one
 
 
 def section(**fields: object) -> Raw:
@@ -19,8 +19,8 @@ def section(**fields: object) -> Raw:
 @pytest.mark.parametrize("absent", [None, "", []])
 def test_without_the_section(absent: object) -> None:
     """SMTP is then left alone."""
-    assert load({}).model.subscription is None
-    assert load({"subscription": absent}).model.subscription is None
+    assert load(group()).model.subscription is None
+    assert load({"subscription": absent, **group()}).model.subscription is None
 
 
 @pytest.mark.parametrize("kind", SubscriptionKind)

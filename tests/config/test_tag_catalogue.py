@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsgd.config import tag_catalogue
-from nsgd.config.tag_catalogue import TagFileRefused, is_cloud_name, read_tag_file
+from nsgd.config.tag_catalogue import MAXIMUM_VALUES, TagFileRefused, is_cloud_name, read_tag_file
 from nsgd.model.address import Address, Prefix
 from tests.tag_files import TAGS, tag_document, tag_file
 
@@ -132,6 +132,34 @@ def test_a_long_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the file is longer than 0 MiB" in refuse(content + b"\n")
 
 
+@pytest.mark.parametrize("unit", [b"{},", b"[],", b"7,"])
+def test_many_values(unit: bytes) -> None:
+    """Told before they are made, which would take 25 times the file's size."""
+    assert len(unit) * MAXIMUM_VALUES < 16 << 20 == tag_catalogue.MAXIMUM_TAG_FILE_BYTES
+    content = b'{"values": [' + unit * MAXIMUM_VALUES + b"0]}"
+    assert "the file has more than 350000 values" in refuse(content)
+
+
+def test_as_many_values_as_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit itself is fine."""
+    content = tag_file()
+    count = sum(content.count(mark) for mark in (b",", b"[", b"{"))
+    monkeypatch.setattr(tag_catalogue, "MAXIMUM_VALUES", count)
+    read_tag_file(content)
+    monkeypatch.setattr(tag_catalogue, "MAXIMUM_VALUES", count - 1)
+    assert "values" in refuse(content)
+
+
+@pytest.mark.parametrize(("number", "is_good"), [(1_000_000, True), (1_000_001, False)])
+def test_the_highest_number(number: int, is_good: bool) -> None:
+    """One that no file could follow is refused whatever was installed before."""
+    if is_good:
+        assert read_tag_file(tag_file(change_number=number)).change_number == number
+    else:
+        text = refuse(tag_file(change_number=number))
+        assert "changeNumber: 1000001 is not a number from 1 to 1000000" in text
+
+
 PREFIXES = ["values", 1, "properties", "addressPrefixes"]
 WHERE = "values[1].properties.addressPrefixes"
 
@@ -208,6 +236,14 @@ def test_the_last_of_many_prefixes_is_checked() -> None:
     assert f"values[1].properties.addressPrefixes[{len(good)}]" in text
 
 
+GROUPS = st.lists(
+    st.sampled_from(
+        ["0", "1", "fF", "0000", "ffff", "12345", "", "0.0.0.0", "1.2.3.4", "1.02.3.4"]
+    ),
+    max_size=8,
+).map(":".join)
+
+
 @given(
     st.builds(
         "{}.{}.{}.{}/{}".format,
@@ -216,6 +252,13 @@ def test_the_last_of_many_prefixes_is_checked() -> None:
     )
     | st.builds("{:x}:{:x}::/{}".format, *[st.integers(0, 0x1FFFF)] * 2, st.integers(0, 140))
     | st.text(alphabet="0123456789abcdef:./%", max_size=20)
+    | st.builds(
+        "{}{}{}/{}".format,
+        GROUPS,
+        st.sampled_from(["::", ":", ""]),
+        GROUPS,
+        st.integers(0, 130),
+    )
 )
 def test_the_quick_check_agrees_with_the_values(text: str) -> None:
     """A prefix is taken exactly where Prefix.parse takes it, short of everything and of addresses.

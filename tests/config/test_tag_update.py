@@ -47,6 +47,85 @@ def test_going_back(number: int, text: str) -> None:
     assert problems(catalogue(number=number), catalogue()) == [(text, True)]
 
 
+def test_going_far_ahead() -> None:
+    """A thousand numbers at once are fine, one more is for a person: no number would follow it."""
+    old = catalogue(number=7)
+    assert problems(catalogue(number=1007), old) == []
+    text = "its changeNumber is 1008, and the installed file has 7: more than 1000 ahead"
+    assert problems(catalogue(number=1008), old) == [(text, True)]
+    assert problems(catalogue(number=1008), None) == []
+
+
+HALVES = ["0.0.0.0/1", "128.0.0.0/1"]
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "shown"),
+    [
+        (["10.0.0.0/8", "2000::/16"], ""),
+        (HALVES, "0.0.0.0/1 in Sql, 128.0.0.0/1 in Sql"),
+        (["10.0.0.0/7"], "10.0.0.0/7 in Sql"),
+        (["10.0.0.0/8", "2000::/15"], "2000::/15 in Sql"),
+        (["::0.0.0.0/4"], "::0.0.0.0/4 in Sql"),
+    ],
+)
+def test_prefixes_too_wide(prefixes: list[str], shown: str) -> None:
+    """Whether a file was there before or not, and whether the tag is in use or not."""
+    new = catalogue({**TAGS, "Sql": prefixes}, 8)
+    text = f"it has prefixes shorter than 8 bits (IPv4) or 16 (IPv6): {shown}"
+    for old in (None, catalogue()):
+        assert problems(new, old) == ([(text, True)] if shown else [])
+
+
+def test_wide_prefixes_that_were_there_before() -> None:
+    """What was forced once does not hold up the file after it, in this tag and in no other."""
+    old = catalogue({**TAGS, "Sql": HALVES}, 8)
+    assert problems(catalogue({**TAGS, "sql": HALVES}, 9), old) == []
+    (found,) = problems(catalogue({**TAGS, "Sql": HALVES, "Other": HALVES}, 9), old)
+    assert found[0].endswith(": 0.0.0.0/1 in Other, 128.0.0.0/1 in Other")
+
+
+def test_many_more_prefixes() -> None:
+    """Four times as many are fine."""
+    old = catalogue(many_tags(2, 50), 7)
+    assert problems(catalogue(many_tags(2, 200), 8), old) == []
+    text = "it has 402 prefixes, and the installed file 100: more than 4 times as many"
+    assert problems(catalogue(many_tags(2, 201), 8), old) == [(text, True)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (["10.0.0.0/16"], ["10.0.0.0/13", "10.8.0.0/15"], ""),
+        (["10.0.0.0/16"], ["10.0.0.0/13", "10.8.0.0/15", "10.9.0.0/16", "10.0.0.0/32"], ""),
+        (
+            ["10.0.0.0/16"],
+            ["10.0.0.0/13", "10.8.0.0/15", "10.10.0.0/32"],
+            "655361 IPv4 addresses, and 65536",
+        ),
+        # one tag many times over is no more of it
+        (["10.0.0.0/16", "10.0.0.0/17", "10.0.0.0/16"], ["10.0.0.0/12"], "1048576 IPv4 addresses"),
+        # small tags are measured by a /24 and a /48
+        (["10.0.0.1/32"], ["10.0.0.0/21", "10.0.8.0/23"], ""),
+        (["10.0.0.1/32"], ["10.0.0.0/21", "10.0.8.0/23", "10.0.10.0/32"], "2561 IPv4 addresses"),
+        (["10.0.0.1/32"], ["10.0.0.1/32", "2001:db8::/45"], ""),
+        (["10.0.0.1/32"], ["10.0.0.1/32", "2001:db8::/44"], "IPv6 addresses, and 0 in"),
+        (["2001:db8::/44"], ["2001:db8::/41"], ""),
+        (["2001:db8::/44"], ["2001:db8::/40"], "IPv6 addresses, and 19342813113834066795298816"),
+    ],
+)
+def test_a_tag_in_use_grows(before: list[str], after: list[str], said: str) -> None:
+    """Tenfold is fine, by family; nobody minds where no rule names it."""
+    old, new = catalogue({**TAGS, "Sql": before}), catalogue({**TAGS, "Sql": after}, 8)
+    assert problems(new, old) == []
+    found = problems(new, old, ["sql"])
+    assert len(found) == bool(said)
+    for text, can_be_forced in found:
+        assert said in text
+        assert text.startswith("the service tag 'Sql', which rules in force name, has ")
+        assert can_be_forced
+
+
 def test_another_cloud() -> None:
     """Nothing else is then compared, and it cannot be forced."""
     found = problems(catalogue({"A": ["10.0.0.0/8"]}, 1, "AzureGovernment"), catalogue(), ["Sql"])

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nsgd.lab.netns import Lab, NetworkNamespace
+from nsgd.runtime.control_client import ControlError, request
 
 GATEWAY_V4 = "169.254.1.1"
 GATEWAY_V6 = "fe80::1"
@@ -207,11 +208,11 @@ class Network:
         return self.gateway.run(command, check=False)
 
     def status(self) -> dict[str, Any]:
-        """The daemon's status."""
-        answer = self.nsgd("status", "-o", "json")
-        assert answer.returncode == 0, answer.stderr
-        result: dict[str, Any] = json.loads(answer.stdout)
-        return result
+        """The status, as ``nsgd status -o json`` prints it, without a process each time."""
+        try:
+            return request(self.directory / "run" / "nsgd.sock", "status")
+        except ControlError as error:
+            raise AssertionError(f"no status: {error}") from error
 
     def hits(self) -> Mapping[tuple[str, str, str], int]:
         """Non-zero rule hits by (group, direction, rule); no group is an empty one."""

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.kernel.network import Network
@@ -65,11 +66,15 @@ def test_a_killed_daemon_is_back_by_itself(net: Network) -> None:
     with_hosts(net).start(web(ALLOW_80))
     session = Session(net, "internet", "server", 80)
     restarter = Restarter(net)
+
+    def has_started(times: int) -> bool:
+        return restarter.starts == times
+
     try:
         for number in range(1, 4):
             os.kill(net.daemon_pid, signal.SIGKILL)
             assert session.works()
-            net.wait(lambda n=number: restarter.starts == n, "it stays dead", 10.0)
+            net.wait(partial(has_started, number), "it stays dead", 10.0)
             net.wait_until_ready()
             assert session.works()
             assert net.tcp("internet", "server", 80)

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nsgd.commands.common import load_config
+from nsgd.commands.lab import add_options
 from nsgd.lab import run as lab_run
 from nsgd.lab.netns import own_namespaces
 from nsgd.lab.topology import Topology
@@ -34,9 +37,10 @@ sys.exit(run_lab_verb("mute", {str(CONFIG)!r}, {str(EXPECTED)!r}))
 def run_lab_verb(fault: str, config: Path | str, expected: Path | str, *options: str) -> int:
     """Run the verb as the command line does, with the stand-in as ``nsgd``."""
     parser = argparse.ArgumentParser()
-    lab_run.add_arguments(parser)
+    add_options(parser)
     args = parser.parse_args(["--config", str(config), "--expected", str(expected), *options])
-    return lab_run.run(args, [sys.executable, str(FAKE_NSGD), fault])
+    nsgd = [sys.executable, str(FAKE_NSGD), fault]
+    return lab_run.run(args, nsgd, load=partial(load_config, args))
 
 
 @pytest.mark.kernel

@@ -30,7 +30,8 @@ from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.evaluate import decide
 
 from .choose import Written
-from .generate import Case, random_tagged_case
+from .dialect_parts import FORMS
+from .generate import Case, random_case_of_any_form
 from .oracle import DEFAULT_RULES, Answer, Oracle, Packet
 
 PACKETS_PER_DOCUMENT = 50
@@ -80,6 +81,8 @@ class Summary:
         self.cases += 1
         if answer.rule is None:
             decider = answer.reason
+        elif answer.rule.startswith("securityAdminRules/"):
+            decider = "security admin rule"
         elif answer.rule.startswith("platformRules/"):
             decider = "platform rule"
             self.histogram[f"platform: {answer.rule.partition('/')[2]}"] += 1
@@ -183,12 +186,12 @@ def compare(seed: str, case: Case) -> Summary:
     return summary
 
 
-def run(base: str, first: int, last: int, packets: int) -> Summary:
-    """Compare documents *first* to *last* - 1 of the series *base*."""
+def run(base: str, first: int, last: int, packets: int, form: str | None = None) -> Summary:
+    """Compare documents *first* to *last* - 1 of the series *base*, all of one *form* or of any."""
     total = Summary()
     for number in range(first, last):
         seed = f"{base}-{number}"
-        total.add(compare(seed, random_tagged_case(seed, packets)))
+        total.add(compare(seed, random_case_of_any_form(seed, packets, form)))
     return total
 
 
@@ -255,7 +258,7 @@ def _paths(value: Any) -> Iterator[tuple[Any, ...]]:
             yield (key, *path)
 
 
-def _run_share(share: tuple[str, int, int, int]) -> Summary:
+def _run_share(share: tuple[str, int, int, int, str | None]) -> Summary:
     return run(*share)
 
 
@@ -267,16 +270,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--packets", type=int, default=PACKETS_PER_DOCUMENT, help="per document")
     parser.add_argument("--base", default=BASE, help="name of the series of documents")
     parser.add_argument("--only", type=int, help="number of the one document to draw")
+    parser.add_argument("--form", choices=[name for _, name in FORMS], help="of all documents")
     options = parser.parse_args(arguments)
 
     started_s = time.monotonic()
     if options.only is not None:
-        total = run(options.base, options.only, options.only + 1, options.packets)
+        total = run(options.base, options.only, options.only + 1, options.packets, options.form)
     else:
         documents = -(-options.cases // options.packets)
         step = 200
         shares = [
-            (options.base, first, min(first + step, documents), options.packets)
+            (options.base, first, min(first + step, documents), options.packets, options.form)
             for first in range(0, documents, step)
         ]
         total = Summary()

@@ -30,6 +30,7 @@ from .choose import (
     some,
     weighted,
 )
+from .dialect_parts import FORMS, PORT_FIELDS, add_admin_rules, as_2017, as_classic
 from .oracle import PLATFORM_TAGS, Packet, Prefix
 from .packets import PacketSource
 from .platform_parts import (
@@ -99,30 +100,6 @@ COMMON_PREFIXES = (
 TAGS = ("VirtualNetwork", "Internet", "AzureLoadBalancer")
 PLATFORM = ("AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM")
 PROTOCOLS = ("*", "Tcp", "Udp", "Icmp", "Esp", "Ah")
-PORT_FIELDS: tuple[tuple[str | int, ...], ...] = (
-    ("*",),
-    ("80",),
-    (443,),
-    ("0",),
-    (0,),
-    ("65535",),
-    ("0-65535",),
-    ("1-65535",),
-    ("0-65534",),
-    ("1024-65535",),
-    ("80", "443"),
-    (22, "8000-8100", "65535"),
-    ("0-1023", "1024-65535"),
-    ("1024-65535", "0-1022"),
-    ("32768-65535", "0-9", "10-32767"),
-    ("0-79", "81-65535"),
-    ("8080", "8081", "8082-8090"),
-    (25,),
-    ("24-26",),
-    ("53",),
-    ("1688",),
-    ("1689-65535", "0-1687"),
-)
 
 
 class Case(NamedTuple):
@@ -208,6 +185,8 @@ def _draw_networks(chooser: Chooser, overlap: bool) -> list[Written]:
         maybe_list(chooser, network, "onPremises", FAR_PREFIXES, 45)
         maybe_list(chooser, network, "routes", ROUTES, 30)
         network["subnets"] = _draw_subnets(chooser, space)
+        for subnet in network["subnets"]:
+            maybe_list(chooser, subnet, "routes", ROUTES, 15)
         networks.append(network)
     _draw_peerings(chooser, networks)
     return networks
@@ -382,8 +361,10 @@ def _draw_rules(
             rule["access"] = cased(chooser, "Deny")
         if "azureplatformdns" in tags:
             rule["protocol"] = "*"
-        _write_ports(chooser, rule, "sourcePortRange", 0 if "azureplatformdns" in tags else 15)
-        percent = 0 if "azureplatformdns" in tags else 25 if tags else 60
+        # Neither has one of a protocol without ports any.
+        no_ports = "azureplatformdns" in tags or rule["protocol"].lower() in ("icmp", "esp", "ah")
+        _write_ports(chooser, rule, "sourcePortRange", 0 if no_ports else 15)
+        percent = 0 if no_ports else 25 if tags else 60
         _write_ports(chooser, rule, "destinationPortRange", percent)
         if chance(chooser, 5):
             rule["description"] = "as asked for"
@@ -494,17 +475,42 @@ def _prefixes_to_write(networks: list[Written], interfaces: list[Written]) -> li
 
 def random_tagged_case(seed: str, packets: int) -> Case:
     """A document, its tag files and packets, the same for the same seed."""
-    return _draw_case(RandomChooser(seed), packets, names_tags=True)
+    return _draw_case(RandomChooser(seed), packets)
 
 
-def random_case(seed: str, packets: int) -> tuple[Written, list[Packet]]:
+def random_case_of_any_form(seed: str, packets: int, form: str | None = None) -> Case:
+    """A case of any dialect, or with security admin rules; of one *form* where it is named."""
+    return _draw_case(RandomChooser(seed), packets, form)
+
+
+def random_case(seed: str, packets: int, form: str = "now") -> tuple[Written, list[Packet]]:
     """A document that needs no tag file, and packets, the same for the same seed."""
-    document, _, drawn = _draw_case(RandomChooser(seed), packets, names_tags=False)
+    document, _, drawn = _draw_case(RandomChooser(seed), packets, form, names_tags=False)
     return document, drawn
 
 
-def _draw_case(chooser: Chooser, packets: int, *, names_tags: bool) -> Case:
+def _draw_case(
+    chooser: Chooser, packets: int, form: str | None = "now", *, names_tags: bool = True
+) -> Case:
+    form = form or weighted(chooser, FORMS)
     document, tag_files = draw_document(chooser, names_tags=names_tags)
+    if form == "admin":
+        cloud = (document.get("serviceTags") or {}).get("cloud") or "Public"
+        prefixes = _prefixes_to_write(
+            document["virtualNetworks"], document.get("networkInterfaces") or []
+        )
+        tags = tag_names(tag_files[cloud]) if tag_files else []
+        document = add_admin_rules(chooser, document, prefixes, tags)
+    elif form != "now":
+        document, tag_files = as_2017(chooser, document, tag_files)
+        if form == "classic":
+            document = as_classic(chooser, document)
+    return _with_packets(chooser, document, tag_files, packets)
+
+
+def _with_packets(
+    chooser: Chooser, document: Written, tag_files: dict[str, Written], packets: int
+) -> Case:
     if packets == 0:
         return Case(document, tag_files, [])
     source = PacketSource(document, tag_files)
@@ -515,4 +521,4 @@ def _draw_case(chooser: Chooser, packets: int, *, names_tags: bool) -> Case:
 def cases(draw: st.DrawFn, most_packets: int = 8) -> Case:
     """A case with one packet or a few."""
     chooser = HypothesisChooser(draw)
-    return _draw_case(chooser, 1 + chooser.integer(most_packets - 1), names_tags=True)
+    return _draw_case(chooser, 1 + chooser.integer(most_packets - 1), None)

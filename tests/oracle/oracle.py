@@ -9,8 +9,8 @@ except that text with no meaning raises ValueError.
 Sources are named as in the project's notes on Azure's semantics: NSG (network
 security groups overview), HOW (how network security groups filter traffic), TAGS
 (service tags overview), ASG (application security groups), SEED (the 2017 overview),
-REC (recorded answers of the service), 7 for the notes' section on the platform, and 13.x
-for this project's own choices.
+REC (recorded answers of the service), AVNM (security admin rules, read by admin.py), 7 for
+the notes' section on the platform, and 13.x for this project's own choices.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
+from . import reading
+from .admin import SUBNET_SERVICES, AdminRule, read_admin_rules
+from .reading import PortRange, read_port_ranges, read_protocol
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network
-PortRange = tuple[int, int]  # first and last, both included
+
+_entries = reading.entries
+_is_absent = reading.is_absent
+_key = reading.key
+PROTOCOL_NUMBERS = reading.PROTOCOL_NUMBERS
 
 TCP = 6
 UDP = 17
-# NSG, SPEC: the protocols a rule may name, by IP version.
-PROTOCOL_NUMBERS: Mapping[str, Mapping[int, int]] = {
-    "tcp": {4: 6, 6: 6},
-    "udp": {4: 17, 6: 17},
-    "icmp": {4: 1, 6: 58},  # 13.4: ICMPv6 on IPv6
-    "esp": {4: 50, 6: 50},
-    "ah": {4: 51, 6: 51},
-}
 
 # 7, REC: the platform's addresses where a document does not set them. The host's is also in
 # VirtualNetwork (TAGS), those of the load balancer are the tag AzureLoadBalancer.
@@ -55,6 +55,41 @@ SMTP_LIMITED_SINCE = date(2017, 11, 15)
 
 # NSG: rules on these tags alone reach traffic to the platform.
 PLATFORM_TAGS = ("azureplatformdns", "azureplatformimds", "azureplatformlkm")
+
+
+class Dialect(NamedTuple):
+    """13.1: what of the meaning differs between Azure's now and then."""
+
+    any_protocol: tuple[str, ...] | None  # what * stands for; None: every IP protocol
+    tags: Mapping[str, str]  # the computed tags by their spelling, in lower case
+    exempts_platform: bool  # outbound traffic to the platform
+    # Whether VirtualNetwork has the host's address and the prefixes of user-defined routes.
+    widens_virtual_network: bool
+    mail_exemptible: str  # the kind of subscription that may have an exemption
+    limits_mail_to_internet: bool  # else port 25 is closed to all destinations
+
+
+_TAGS = {name: name for name in ("virtualnetwork", "internet", "azureloadbalancer")}
+# SEED: "Tout, ce qui inclut TCP, UDP et ICMP"; "bloquées vers toutes les ressources".
+_TCP_UDP_ICMP = ("tcp", "udp", "icmp")
+DIALECTS: Mapping[str, Dialect] = {
+    "now": Dialect(None, _TAGS, True, True, "enterprisedevtest", True),
+    "2017": Dialect(_TCP_UDP_ICMP, _TAGS, False, False, "payasyougo", False),
+    "classic": Dialect(
+        _TCP_UDP_ICMP,
+        {
+            **_TAGS,  # of the default rules; users write the others
+            "virtual_network": "virtualnetwork",
+            "azure_loadbalancer": "azureloadbalancer",
+        },
+        False,
+        False,
+        "payasyougo",
+        False,
+    ),
+}
+# 13.4: what denies where * is not everything. Reports name it beside the platform's rules.
+UNSUPPORTED = "platformRules/unsupportedProtocol"
 
 # 13.5, from the IANA IPv4 special-purpose address registry and the multicast and
 # reserved space: not globally reachable. 192.0.0.0/24, 198.51.100.0/24 and
@@ -135,14 +170,14 @@ class Answer(NamedTuple):
     """What Azure would do with a packet, and which rule says so."""
 
     access: str  # "Allow", "Deny" or "Unmanaged"
-    reason: str  # "rule", "noNetworkSecurityGroup", "ambiguousNetwork" or "unmanaged"
+    reason: str  # "rule", "noNetworkSecurityGroup", "ambiguousNetwork", "unmanaged" ...
     network_security_group: str | None
     rule: str | None
     direction: str | None
     consulted: tuple[tuple[str, str, str, str], ...]  # group, direction, rule, access: in order
 
 
-class _End(NamedTuple):
+class End(NamedTuple):
     """One end of a packet."""
 
     address: Address
@@ -174,6 +209,8 @@ class _Subnet:
     network: str  # the virtual network, in lower case
     prefixes: tuple[Prefix, ...]
     security_group: str | None
+    services: tuple[str, ...]  # of Azure, in lower case: AVNM
+    routes: tuple[Prefix, ...]  # of its own route table
 
 
 @dataclass(frozen=True)
@@ -222,6 +259,7 @@ class Oracle:
 
         *tag_files* are Microsoft's files of service tags, parsed, by cloud.
         """
+        self._dialect = DIALECTS[_key(str(document.get("dialect") or "now"))]
         self._networks: dict[str, Mapping[str, Any]] = {
             _key(network["name"]): network for network in _entries(document, "virtualNetworks")
         }
@@ -230,12 +268,15 @@ class Oracle:
                 network_key,
                 _prefixes(_entries(subnet, "addressPrefixes")),
                 _reference(subnet, "networkSecurityGroup"),
+                tuple(_key(name) for name in _entries(subnet, "services")),
+                _prefixes(_entries(subnet, "routes")),
             )
             for network_key, network in self._networks.items()
             for subnet in _entries(network, "subnets")
         }
         self._interfaces = [
-            self._read_interface(interface) for interface in _entries(document, "networkInterfaces")
+            self._read_interface(interface)
+            for interface in (*_entries(document, "networkInterfaces"), *machines(document))
         ]
         self._scale_sets = [
             self._read_scale_set(scale_set) for scale_set in _entries(document, "scaleSets")
@@ -246,13 +287,15 @@ class Oracle:
         }
         self._peers = {network: self._mutual_peers(network) for network in self._networks}
         self._connected = {network: self._connected_space(network) for network in self._networks}
-        self._routes = {
+        self._network_routes = {
             key: _prefixes(_entries(network, "routes")) for key, network in self._networks.items()
         }
+        self._routes = self._network_routes
         self._platform = _read_platform(document)
         self._exempt = {network: self._exemptions(network) for network in self._networks}
         self._subscription = _read_subscription(document)
         self._published = _read_tags(document, tag_files or {})
+        self._admin_rules = self._read_admin_rules(document)
 
     def judge(self, packet: Packet) -> Answer:
         """Say what becomes of *packet*.
@@ -263,8 +306,8 @@ class Oracle:
             a subnet is filtered at both ends. The first Deny ends it.
         """
         has_ports = packet.protocol in (TCP, UDP)
-        source = _End(_address(packet.source), packet.source_port if has_ports else None)
-        destination = _End(
+        source = End(_address(packet.source), packet.source_port if has_ports else None)
+        destination = End(
             _address(packet.destination),
             packet.destination_port if has_ports else None,
         )
@@ -277,36 +320,81 @@ class Oracle:
         if len(nearer_senders) > 1 or len(nearer_receivers) > 1:
             return Answer("Deny", "ambiguousNetwork", None, None, None, ())
 
-        steps: list[tuple[str, str | None, str]] = []  # direction, security group, network
-        for sender in nearer_senders:
-            network = sender.subnet.network
-            if self._smtp_is_denied(sender, packet, destination):
-                # 7, 13.8: outside the groups and ahead of them, so it has none to name.
-                denial = ("", "Outbound", "platformRules/DenySmtpOutBound", "Deny")
-                return Answer("Deny", "rule", "", denial[2], "Outbound", (denial,))
-            if sender.owner is not None:
-                steps.append(("Outbound", sender.owner.security_group, network))
-            steps.append(("Outbound", sender.subnet.security_group, network))
-        for receiver in nearer_receivers:
-            network = receiver.subnet.network
-            steps.append(("Inbound", receiver.subnet.security_group, network))
-            if receiver.owner is not None:
-                steps.append(("Inbound", receiver.owner.security_group, network))
-
         consulted: list[tuple[str, str, str, str]] = []
-        for direction, group, network in steps:
+        for direction, ends in (("Outbound", nearer_senders), ("Inbound", nearer_receivers)):
+            for end in ends:
+                if direction == "Outbound" and self._smtp_is_denied(end, packet, destination):
+                    # 7, 13.8: ahead of all and outside the groups, so it has none to name.
+                    mail = ("", direction, "platformRules/DenySmtpOutBound", "Deny")
+                    return _answer([mail])
+                consulted += self._cross(direction, end, packet, source, destination)
+                if consulted and consulted[-1][3] == "Deny":
+                    return _answer(consulted)
+        return _answer(consulted)
+
+    def _cross(
+        self, direction: str, end: _Endpoint, packet: Packet, source: End, destination: End
+    ) -> list[tuple[str, str, str, str]]:
+        """What one end is asked, in order, up to the first Deny.
+
+        Source:
+            AVNM: admin rules are evaluated ahead of the groups. Deny drops, AlwaysAllow delivers
+            without them, Allow and no match go on to them. They have no group to name.
+        """
+        network = end.subnet.network
+        # A route table counts for the subnets that use it.
+        own = (*self._network_routes[network], *end.subnet.routes)
+        if own != self._routes.get(network):
+            self._routes = {**self._network_routes, network: own}
+            self._exempt = {**self._exempt, network: self._exemptions(network)}
+        consulted: list[tuple[str, str, str, str]] = []
+        admin = self._first_admin_match(direction, end.subnet, packet, source, destination)
+        if admin is not None:
+            access = "Deny" if admin.access == "deny" else "Allow"
+            consulted.append(("", direction, f"securityAdminRules/{admin.name}", access))
+            if admin.access != "allow":
+                return consulted
+        groups = [end.subnet.security_group]
+        if end.owner is not None:  # HOW: outbound the interface's first, inbound the subnet's
+            groups.insert(len(groups) if direction == "Inbound" else 0, end.owner.security_group)
+        for group in groups:
             if group is None:
                 continue
             name, rules = self._security_groups[group]
             rule = self._first_match(rules, direction, network, packet, source, destination)
+            if rule is None:
+                return [*consulted, (name, direction, UNSUPPORTED, "Deny")]
             consulted.append((name, direction, rule.name, rule.access))
             if rule.access == "Deny":
                 break
-        if not consulted:
-            return Answer("Allow", "noNetworkSecurityGroup", None, None, None, ())
-        # 13.3: the last group that allowed, or the first that denied; the last either way.
-        name, direction, rule_name, access = consulted[-1]
-        return Answer(access, "rule", name, rule_name, direction, tuple(consulted))
+        return consulted
+
+    # -- security admin rules ------------------------------------------------------
+
+    def _read_admin_rules(self, document: Mapping[str, Any]) -> dict[str, list[AdminRule]]:
+        services: dict[str, set[str]] = {network: set() for network in self._networks}
+        for subnet in self._subnets.values():
+            services[subnet.network] |= {*subnet.services}
+        return read_admin_rules(document, services)
+
+    def _first_admin_match(
+        self, direction: str, subnet: _Subnet, packet: Packet, source: End, destination: End
+    ) -> AdminRule | None:
+        """The rule of lowest number that matches, of the network's; of exempt subnets none."""
+        if any(service in SUBNET_SERVICES for service in subnet.services):
+            return None
+        for rule in self._admin_rules[subnet.network]:
+            if (
+                rule.direction == direction
+                and _protocol_matches(rule.protocol, packet, None)
+                and _ports_match(rule, packet)
+                and any(self._covers(text, source, subnet.network) for text in rule.sources)
+                and any(
+                    self._covers(text, destination, subnet.network) for text in rule.destinations
+                )
+            ):
+                return rule
+        return None
 
     # -- who sends and who receives ------------------------------------------------
 
@@ -357,19 +445,24 @@ class Oracle:
         direction: str,
         network: str,
         packet: Packet,
-        source: _End,
-        destination: _End,
-    ) -> _Rule:
-        """NSG: rules go by ascending priority and the first that matches decides."""
+        source: End,
+        destination: End,
+    ) -> _Rule | None:
+        """NSG: rules go by ascending priority and the first that matches decides.
+
+        None where the protocol is none that the dialect's * holds (13.4).
+        """
         for rule in self._in_order(rules, direction, network):
             if (
-                _protocol_matches(rule.protocol, packet)
+                _protocol_matches(rule.protocol, packet, self._dialect.any_protocol)
                 and _ports_match(rule, packet)
                 and self._side_matches(rule.source, source, network)
                 and self._side_matches(rule.destination, destination, network)
             ):
                 return rule
-        raise AssertionError("the last default rule matches every packet")
+        if self._dialect.any_protocol is None:
+            raise AssertionError("the last default rule matches every packet")
+        return None
 
     def _in_order(self, rules: list[_Rule], direction: str, network: str) -> list[_Rule]:
         """The rules of one direction as they are tried, with those of the platform.
@@ -379,7 +472,7 @@ class Oracle:
             unless a rule on one of the platform's tags targets it; 13.7: outbound only.
         """
         ordered = [rule for rule in rules if rule.direction == direction]
-        if direction == "Inbound":
+        if direction == "Inbound" or not self._dialect.exempts_platform:
             return ordered
         denials = [rule for rule in ordered if _names_platform(rule.destination)]
         others = [rule for rule in ordered if not _names_platform(rule.destination)]
@@ -403,14 +496,14 @@ class Oracle:
             )
         return exempt
 
-    def _side_matches(self, side: _Side, end: _End, network: str) -> bool:
+    def _side_matches(self, side: _Side, end: End, network: str) -> bool:
         return any(self._covers(text, end, network) for text in side.prefixes) or any(
             self._is_member(group, end.address, network) for group in side.groups
         )
 
-    def _covers(self, text: str, end: _End, network: str) -> bool:
+    def _covers(self, text: str, end: End, network: str) -> bool:
         """Whether a prefix or tag, as written, holds *end* seen from *network*."""
-        name = _key(text)
+        name = self._dialect.tags.get(_key(text), _key(text))
         address, port = end
         if name == "*":
             return True
@@ -421,11 +514,14 @@ class Oracle:
         if name == "azureplatformlkm":
             return address in self._platform["keyManagement"] and port == KEY_MANAGEMENT_PORT
         if name == "virtualnetwork":
-            # TAGS: with the host's virtual address and the prefixes of user-defined routes.
-            return (
-                address in self._platform["host"]
-                or any(address in prefix for prefix in self._connected[network])
-                or any(address in prefix for prefix in self._routes[network])
+            # TAGS: with the host's virtual address and the prefixes of user-defined routes;
+            # SEED has neither.
+            return any(address in prefix for prefix in self._connected[network]) or (
+                self._dialect.widens_virtual_network
+                and (
+                    address in self._platform["host"]
+                    or any(address in prefix for prefix in self._routes[network])
+                )
             )
         if name == "azureloadbalancer":
             return address in self._platform["loadBalancer"]
@@ -465,12 +561,15 @@ class Oracle:
 
     # -- mail ----------------------------------------------------------------------
 
-    def _smtp_is_denied(self, sender: _Endpoint, packet: Packet, destination: _End) -> bool:
+    def _smtp_is_denied(self, sender: _Endpoint, packet: Packet, destination: End) -> bool:
         """13.8: TCP port 25 from what the documents declare to the Internet, by subscription."""
         return (
             packet.protocol == TCP
             and destination.port == SMTP_PORT
-            and self._is_internet(destination.address, sender.subnet.network)
+            and (
+                not self._dialect.limits_mail_to_internet
+                or self._is_internet(destination.address, sender.subnet.network)
+            )
             and not self._may_send_mail(None if sender.owner is None else sender.owner.created)
         )
 
@@ -481,7 +580,7 @@ class Oracle:
             return True
         if subscription.kind == "enterpriseagreement":
             return True
-        if subscription.kind == "enterprisedevtest":
+        if subscription.kind == self._dialect.mail_exemptible:
             exempted = subscription.exempted
             return exempted is not None and created is not None and created >= exempted
         return False
@@ -533,6 +632,40 @@ class Oracle:
         )
 
 
+def machines(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Classic machines, written as the interfaces that stand for them.
+
+    Source:
+        SEED: in classic, groups attach to subnets, virtual machines and cloud services. 13.1,
+        the notes: a service's group is that of each of its machines.
+    """
+    groups: dict[str, Any] = {}
+    instances: list[Mapping[str, Any]] = []
+    for service in _entries(document, "cloudServices"):
+        group = service.get("networkSecurityGroup")
+        for name in _entries(service, "virtualMachines"):
+            groups[_key(name)] = group
+        instances += [
+            {**instance, "networkSecurityGroup": group}
+            for instance in _entries(service, "roleInstances")
+        ]
+    found: list[Mapping[str, Any]] = []
+    for machine in _entries(document, "virtualMachines"):
+        own = machine.get("networkSecurityGroup")
+        group = groups.get(_key(machine["name"])) if _is_absent(own) else own
+        found.append({**machine, "networkSecurityGroup": group})
+    return [*found, *instances]
+
+
+def _answer(consulted: list[tuple[str, str, str, str]]) -> Answer:
+    """13.3: the last group that allowed, or the first that denied; the last asked either way."""
+    if not consulted:
+        return Answer("Allow", "noNetworkSecurityGroup", None, None, None, ())
+    name, direction, rule, access = consulted[-1]
+    reason = "unsupportedProtocol" if rule == UNSUPPORTED else "rule"
+    return Answer(access, reason, name, rule, direction, tuple(consulted))
+
+
 def _platform_rule(
     name: str, protocol: str, addresses: Iterable[Address], port: int | None
 ) -> _Rule:
@@ -565,12 +698,16 @@ def _is_public(address: Address) -> bool:
     return not any(address in prefix for prefix in NOT_PUBLIC_IPV6)
 
 
-def _protocol_matches(protocol: str, packet: Packet) -> bool:
-    """13.4: * is every IP protocol."""
-    return protocol == "*" or PROTOCOL_NUMBERS[protocol][packet.version] == packet.protocol
+def _protocol_matches(protocol: str, packet: Packet, any_protocol: tuple[str, ...] | None) -> bool:
+    """13.4: * is every IP protocol, where *any_protocol* does not list what it is."""
+    if protocol != "*":
+        return PROTOCOL_NUMBERS[protocol][packet.version] == packet.protocol
+    return any_protocol is None or any(
+        PROTOCOL_NUMBERS[name][packet.version] == packet.protocol for name in any_protocol
+    )
 
 
-def _ports_match(rule: _Rule, packet: Packet) -> bool:
+def _ports_match(rule: _Rule | AdminRule, packet: Packet) -> bool:
     """Ports count for TCP and UDP; other packets need a rule for every port."""
     if packet.protocol in (TCP, UDP):
         return _holds(rule.source_ports, packet.source_port) and _holds(
@@ -601,7 +738,7 @@ def _read_rules(rules: Iterable[Mapping[str, Any]]) -> list[_Rule]:
             rule["priority"],
             str(rule["direction"]).capitalize(),
             str(rule["access"]).capitalize(),
-            _read_protocol(rule["protocol"]),
+            read_protocol(rule["protocol"]),
             _read_side(rule, "source"),
             _read_ports(rule, "sourcePortRange"),
             _read_side(rule, "destination"),
@@ -649,13 +786,6 @@ def _day(owner: Mapping[str, Any], field: str) -> date | None:
     return None if _is_absent(value) else date.fromisoformat(str(value))
 
 
-def _read_protocol(text: str) -> str:
-    name = _key(text)
-    if name != "*" and name not in PROTOCOL_NUMBERS:
-        raise ValueError(f"not a protocol: {text}")
-    return name
-
-
 def _read_side(rule: Mapping[str, Any], side: str) -> _Side:
     prefixes = _one_or_many(rule, f"{side}AddressPrefix", f"{side}AddressPrefixes")
     groups = _entries(rule, f"{side}ApplicationSecurityGroups")
@@ -668,30 +798,13 @@ def _read_ports(rule: Mapping[str, Any], field: str) -> tuple[PortRange, ...]:
     texts = _one_or_many(rule, field, f"{field}s")
     if not texts:
         raise ValueError(f"{rule['name']}: no {field}")
-    return tuple(_port_range(str(text)) for text in texts)
-
-
-def _port_range(text: str) -> PortRange:
-    if text == "*":
-        return 0, 65535
-    first, _, last = text.partition("-")
-    return int(first), int(last or first)
+    return read_port_ranges(texts)
 
 
 def _one_or_many(rule: Mapping[str, Any], singular: str, plural: str) -> list[Any]:
     """A field that Azure lets one write as one value or as a list (SPEC)."""
     value = rule.get(singular)
     return ([] if _is_absent(value) else [value]) + _entries(rule, plural)
-
-
-def _is_absent(value: object) -> bool:
-    """13.2: "", null and [] mean absent. A port 0 does not."""
-    return value is None or value == "" or value == []
-
-
-def _entries(owner: Mapping[str, Any], field: str) -> list[Any]:
-    value = owner.get(field)
-    return [] if _is_absent(value) else list(owner[field])
 
 
 def _reference(owner: Mapping[str, Any], field: str) -> str | None:
@@ -720,8 +833,3 @@ def _prefix(text: str) -> Prefix:
 @functools.lru_cache(maxsize=100_000)
 def _address(text: str) -> Address:
     return ipaddress.ip_address(text)
-
-
-def _key(name: str) -> str:
-    """13.2: names, enumerations and tags compare without case."""
-    return name.lower()

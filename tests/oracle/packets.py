@@ -15,6 +15,7 @@ from .oracle import (
     PLATFORM_TAGS,
     PUBLIC_AGAIN_IPV6,
     Packet,
+    machines,
 )
 from .tag_files import tag_names, tag_prefixes
 
@@ -78,8 +79,9 @@ class PacketSource:
         self._read_tags(document, tag_files)
         self._has_subscription = bool(document.get("subscription"))
         networks = document.get("virtualNetworks") or []
-        interfaces = document.get("networkInterfaces") or []
-        groups_of_subnet: dict[str, str] = {}
+        interfaces = [*(document.get("networkInterfaces") or []), *machines(document)]
+        admin_rules = _admin_rules(document)
+        groups_of_subnet: dict[str, tuple[str, ...]] = {}
         self._undeclared: dict[int, list[Host]] = {4: [], 6: []}
         self._edges: dict[int, list[str]] = {4: [], 6: []}
         for network in networks:
@@ -90,35 +92,41 @@ class PacketSource:
             ):
                 self._add_edges(text)
             for subnet in network["subnets"]:
-                group = (subnet.get("networkSecurityGroup") or "").lower()
-                groups_of_subnet[f"{network['name']}/{subnet['name']}".lower()] = group
+                for text in subnet.get("routes") or []:
+                    self._add_edges(text)
+                names = (
+                    (subnet.get("networkSecurityGroup") or "").lower(),
+                    _admin_name(network["name"]),
+                )
+                groups = tuple(name for name in names if name)
+                groups_of_subnet[f"{network['name']}/{subnet['name']}".lower()] = groups
                 for text in subnet["addressPrefixes"]:
                     version = self._add_edges(text)
                     for address in edges(text):
                         inside = read_address(address) in read_network(text)
                         self._undeclared[version].append(
-                            Host(address, None, (group,) if group and inside else (), False)
+                            Host(address, None, groups if inside else (), False)
                         )
         self._members: dict[str, list[str]] = {}
         declared = [text for interface in interfaces for text in interface["privateIPAddresses"]]
         for scale_set in document.get("scaleSets") or []:
-            group = groups_of_subnet[scale_set["subnet"].lower()]
-            self._add_scale_set(scale_set, group, declared)
+            groups = groups_of_subnet[scale_set["subnet"].lower()]
+            self._add_scale_set(scale_set, groups, declared)
         self._interfaces: dict[int, list[Host]] = {4: [], 6: []}
         self._links: list[str] = ["eth0"]
         for interface in interfaces:
             link = interface.get("link")
             if link:
                 self._links.append(link)
-            names = (
+            attached: tuple[str, ...] = (
                 (interface.get("networkSecurityGroup") or "").lower(),
-                groups_of_subnet[interface["subnet"].lower()],
+                *groups_of_subnet[interface["subnet"].lower()],
             )
             for address in interface["privateIPAddresses"]:
                 host = Host(
                     address,
                     link,
-                    tuple(name for name in names if name),
+                    tuple(name for name in attached if name),
                     bool(interface.get("enableIPForwarding")),
                 )
                 self._interfaces[6 if ":" in address else 4].append(host)
@@ -128,6 +136,7 @@ class PacketSource:
             group["name"].lower(): group.get("securityRules") or []
             for group in document.get("networkSecurityGroups") or []
         }
+        self._rules |= admin_rules
         for rules in self._rules.values():
             for rule in rules:
                 for text in _rule_prefixes(rule):
@@ -138,7 +147,7 @@ class PacketSource:
                 (host, rule)
                 for host in (*self._interfaces[version], *self._undeclared[version])
                 for group in host.groups
-                for rule in self._rules[group]
+                for rule in self._rules.get(group, ())
                 if self._may_see(version, host, rule)
             ]
             for version in (4, 6)
@@ -174,10 +183,10 @@ class PacketSource:
         self._platform = {version: [*dict.fromkeys(texts)] for version, texts in both.items()}
 
     def _add_scale_set(
-        self, scale_set: Written, group_of_subnet: str, declared: Sequence[str]
+        self, scale_set: Written, groups_of_subnet: tuple[str, ...], declared: Sequence[str]
     ) -> None:
         """Its edges, and what lies in it of the addresses *declared* in any network."""
-        names = ((scale_set.get("networkSecurityGroup") or "").lower(), group_of_subnet)
+        names = ((scale_set.get("networkSecurityGroup") or "").lower(), *groups_of_subnet)
         for text in scale_set["privateIPAddressPrefixes"]:
             version = self._add_edges(text)
             within = [each for each in declared if read_address(each) in read_network(text)]
@@ -354,7 +363,7 @@ class PacketSource:
         if texts:
             found = edges(pick(chooser, texts))
             return self._host(pick(chooser, (found[0], found[1], found[-1], *found)))
-        tag = str((_side_prefixes(rule, side) or [""])[0]).lower()
+        tag = str((_side_prefixes(rule, side) or [""])[0]).lower().replace("_", "")
         texts = [text for text in self._tags.get(tag, ()) if (":" in text) == (version == 6)]
         if texts and chance(chooser, 80):
             found = edges(pick(chooser, texts))
@@ -409,6 +418,32 @@ class PacketSource:
         version = 6 if ":" in text else 4
         self._edges[version] += edges(text)
         return version
+
+
+def _admin_name(network: str) -> str:
+    """What the rules that a network has from its administrators go by; no group has a space."""
+    return f"admin {network.lower()}"
+
+
+def _admin_rules(document: Written) -> dict[str, list[Written]]:
+    """Security admin rules by that name, written as the rules of groups are."""
+    found: dict[str, list[Written]] = {}
+    for configuration in document.get("securityAdminConfigurations") or []:
+        for collection in configuration.get("ruleCollections") or []:
+            rules = [
+                {
+                    "direction": rule["direction"],
+                    "protocol": "*" if rule["protocol"].lower() == "any" else rule["protocol"],
+                    "sourceAddressPrefixes": rule["sources"],
+                    "sourcePortRanges": rule["sourcePortRanges"],
+                    "destinationAddressPrefixes": rule["destinations"],
+                    "destinationPortRanges": rule["destinationPortRanges"],
+                }
+                for rule in collection["rules"]
+            ]
+            for network in collection["appliesTo"]:
+                found.setdefault(_admin_name(network), []).extend(rules)
+    return found
 
 
 def _values(rule: Written, singular: str, plural: str) -> list[Any]:

@@ -258,6 +258,10 @@ class _Check:
         )
         if both and len(networks) > 1:
             yield "application security groups of two virtual networks in one rule"
+        if _key(str(rule.get("protocol"))) in ("icmp", "esp", "ah"):
+            for side in ("source", "destination"):
+                if not _are_all_ports(_port_texts(rule, f"{side}PortRange")):
+                    yield f"{rule['protocol']} has no {side} ports"
         if tags and _key(str(rule.get("access"))) != "deny":
             yield "SecurityRuleInvalidAccessType: a platform's tag is for Deny only"
         if "azureplatformdns" in tags:
@@ -336,6 +340,20 @@ def _ports(rule: Written, field: str) -> Iterator[str]:
             continue
         if match is None or not int(match[1]) <= int(match[2] or match[1]) <= 65535:
             yield f"SecurityRuleInvalidPortRange: {text!r}"
+
+
+def _are_all_ports(texts: Sequence[str]) -> bool:
+    if "*" in texts or not texts:
+        return True
+    # What is no range is complained of as such.
+    found = [PORTS.fullmatch(text) for text in texts]
+    named = {
+        port
+        for match in found
+        if match is not None
+        for port in range(int(match[1]), int(match[2] or match[1]) + 1)
+    }
+    return None in found or named >= {*range(65536)}
 
 
 def _port_texts(rule: Written, field: str) -> list[str]:

@@ -16,7 +16,11 @@ from nsgd.policy.endpoints import (
 )
 from tests.policy.builders import nic, prefixes, scale_set, subnet
 
-TABLES = {("vnet", "nsg-s"): (0, 1), ("vnet", "nsg-n"): (2, 3)}
+TABLES = {
+    ("vnet", name, group): indexes
+    for name in ("s", "t")
+    for group, indexes in (("nsg-s", (0, 1)), ("nsg-n", (2, 3)))
+}
 
 
 def vnet(

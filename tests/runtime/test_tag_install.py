@@ -7,10 +7,13 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nsgd.config.tag_catalogue import TagFileRefused
+from nsgd.runtime import tag_install
+from nsgd.runtime.atomic_file import replace_file
 from nsgd.runtime.tag_install import UpdateRefused, install
 from nsgd.runtime.tag_report import age_text, file_statuses, installation_lines
 from nsgd.runtime.tag_store import TagFile, TagStore
@@ -150,6 +153,26 @@ def test_two_at_once(tmp_path: Path) -> None:
     assert install(tmp_path, tag_file(change_number=2)).is_new
 
 
+def test_only_one_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second installation, begun while the first writes, does not share its lock."""
+    install(tmp_path, tag_file(change_number=1))
+    replace = replace_file
+    refused: list[bool] = []
+
+    def replaces(*arguments: Any) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(tag_install, "replace_file", replace)
+            with pytest.raises(BlockingIOError):
+                install(tmp_path, tag_file(change_number=3))
+        refused.append(True)
+        replace(*arguments)
+
+    monkeypatch.setattr(tag_install, "replace_file", replaces)
+    install(tmp_path, tag_file(change_number=2))
+    assert refused == [True, True]
+    assert files(tmp_path)["Public.json"] == tag_file(change_number=2)
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace", "fchmod"])
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """Whichever step fails, the file is what it was, and nothing is left lying about."""
@@ -239,6 +262,9 @@ def test_tags_in_use(tmp_path: Path) -> None:
         {"version": 1, "clouds": []},
         {"version": 1, "clouds": {"Public": [1]}},
         {"version": 1, "clouds": {"Public": None}},
+        {"version": 1, "clouds": {"Public": "Storage"}},
+        {"version": 1, "clouds": {"Public": {"Storage": 1}}},
+        {"version": 1, "clouds": {"Public": [], "Other": "Storage"}},
     ],
 )
 def test_damaged_tags_in_use(tmp_path: Path, value: object) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from nsgd.config.load import ReadDocuments
 from nsgd.config.problem import ConfigRefused
+from nsgd.config.tag_catalogue import TagCatalogue
+from nsgd.model.address import Prefix
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.tag_install import install
@@ -125,6 +127,43 @@ def test_another_file_is_noticed_once(state: State) -> None:
     assert state.watch.changed(3 * INTERVAL_S) is None
     os.utime(state.directory / "service-tags" / "Public.json", (5, 5))
     assert state.watch.changed(4 * INTERVAL_S) == "Public"
+
+
+def test_a_file_that_comes_while_another_is_read(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is another one than that of the load, and noticed."""
+    store = TagStore(state.directory / "service-tags")
+    read = store.catalogue
+
+    def reads(cloud: str) -> TagCatalogue | None:
+        found = read(cloud)
+        state.install(8)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "catalogue", reads)
+        state.watch = TagWatch(store, state.directory)
+        assert state.watch.catalogue("Public") is not None
+    assert state.watch.changed(0.0) == "Public"
+
+
+def test_the_file_told_of_is_the_one_used(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Number, prefixes and tags are of one file, also where another comes in between."""
+    read = state.watch.catalogue
+    other = ["192.0.2.0/24", "192.0.3.0/24"]
+
+    def reads(cloud: str) -> TagCatalogue | None:
+        found = read(cloud)
+        state.install(8, {**TAGS, "Storage": other})
+        return found
+
+    monkeypatch.setattr(state.watch, "catalogue", reads)
+    loaded = load_policy([state.config], DecisionNumbers(), None, None, state.watch)
+    assert loaded.tag_file is not None
+    assert loaded.tag_file.change_number == 8
+    (tag,) = loaded.model.service_tags
+    assert tag.prefixes == tuple(map(Prefix.parse, other))
 
 
 def test_nothing_is_watched_where_no_tag_is_used(state: State) -> None:

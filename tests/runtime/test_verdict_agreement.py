@@ -7,7 +7,9 @@ import json
 import random
 import struct
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,6 +22,7 @@ from nsgd.policy.evaluate import decide
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
 from nsgd.runtime import counters as cell
+from nsgd.runtime import outcome_cells
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.packet_handler import packet_handler
@@ -87,27 +90,75 @@ class Links:
         return self.names[index - 1]
 
 
-@pytest.mark.parametrize("is_audit", [False, True])
-def test_the_handler_agrees_with_the_judge(monkeypatch: pytest.MonkeyPatch, is_audit: bool) -> None:
-    """Verdict, mark and every count, for plain packets and for bytes changed at random."""
-    settings = replace(SETTINGS, mode=Mode.AUDIT if is_audit else Mode.ENFORCE)
-    links = Links()
-    monkeypatch.setattr("socket.if_indextoname", links.name)
-    verdicts = Counter[int]()
-    given: list[tuple[int, int, int]] = []
-    short = 0
-    for seed in range(60):
-        document, packets = random_case(f"handler:{seed}", 40)
+class Comparison:
+    """The handler beside the judge, on one policy after another."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: DaemonSettings) -> None:
+        self.links = Links()
+        monkeypatch.setattr("socket.if_indextoname", self.links.name)
+        self.settings = settings
+        self.verdicts = Counter[int]()
+        self.short = 0  # packets that went the short way
+
+    def compare(self, document: Any, packets: Iterable[Sent]) -> None:
+        """Verdict and mark of each packet, and what all are counted as."""
         model = load_documents([Document("drawn.json", json.dumps(document).encode())]).model
         policy = compile_policy(model)
         numbers = DecisionNumbers().extended(policy, FIRST_RULE_NUMBER, LAYOUT.capacity)
-        built = WorkerPolicy.build(1, policy, numbers, settings)
+        built = WorkerPolicy.build(1, policy, numbers, self.settings)
         by_judge = SharedCounters.create(LAYOUT.capacity)
         by_handler = SharedCounters.create(LAYOUT.capacity)
         judge = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), by_judge).judge
         path = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), by_handler)
+        given: list[tuple[int, int, int]] = []
         handle = packet_handler(path, lambda *verdict: given.append(verdict))
+        for sent in packets:
+            index = self.links.index
+            handle(FakePacket(sent.payload, sent.mark, index(sent.in_link), index(sent.out_link)))
+            expected = judge(sent.payload, sent.mark, sent.in_link, sent.out_link)
+            verdict = (0, 7, 0) if expected is None else (1, 7, expected)
+            assert given == [verdict], sent
+            given.clear()
+            self.verdicts[verdict[0]] += 1
+        used = by_handler.cells[cell.OUTCOMES_USED]
+        self.short += sum(by_handler.outcomes[:used])
+        totals = by_handler.totals()
+        totals[cell.OUTCOMES_USED] = 0
+        assert totals == by_judge.totals()
+        # Another worker finds the outcomes of this one.
+        if used:
+            assert OutcomeCells(by_handler).get(by_handler.cells_of_outcome(0)) == 0
+        by_judge.close()
+        by_handler.close()
+
+
+class Sent(NamedTuple):
+    """A packet as it reaches the queue."""
+
+    payload: bytes
+    mark: int
+    in_link: str | None
+    out_link: str | None
+
+
+def spoil(draw: random.Random, payload: bytearray) -> None:
+    """Change a byte that is looked at, or cut the packet short; not always."""
+    if draw.random() < 0.3:
+        places = (0, 2, 3, 6, 7, 9, 32 % len(payload), 33 % len(payload), -1)
+        payload[draw.choice(places)] = draw.randrange(256)
+    if draw.random() < 0.1:
+        del payload[draw.randrange(len(payload)) :]
+
+
+@pytest.mark.parametrize("is_audit", [False, True])
+def test_the_handler_agrees_with_the_judge(monkeypatch: pytest.MonkeyPatch, is_audit: bool) -> None:
+    """Verdict, mark and every count, for plain packets and for bytes changed at random."""
+    mode = Mode.AUDIT if is_audit else Mode.ENFORCE
+    comparison = Comparison(monkeypatch, replace(SETTINGS, mode=mode))
+    for seed in range(60):
+        document, packets = random_case(f"handler:{seed}", 40)
         draw = random.Random(seed)
+        sent: list[Sent] = []
         for packet in draw.choices(packets, k=400):
             has_ports = packet.protocol in (TCP, UDP)
             payload = bytearray(
@@ -123,34 +174,107 @@ def test_the_handler_agrees_with_the_judge(monkeypatch: pytest.MonkeyPatch, is_a
                     )
                 )
             )
-            if draw.random() < 0.3:
-                payload[draw.choice((0, 2, 3, 6, 7, 9, 32 % len(payload), -1))] = draw.randrange(
-                    256
-                )
-            if draw.random() < 0.1:
-                del payload[draw.randrange(len(payload)) :]
+            spoil(draw, payload)
             mark = draw.choice((0, 0, 0, 0x4000, LAYOUT.is_open, LAYOUT.is_reply | LAYOUT.is_open))
-            queued = FakePacket(
-                bytes(payload), mark, links.index(packet.in_link), links.index(packet.out_link)
+            sent.append(Sent(bytes(payload), mark, packet.in_link, packet.out_link))
+        comparison.compare(document, sent)
+    assert comparison.short > 2000
+    assert comparison.verdicts[1] > 1000
+    assert (comparison.verdicts[0] == 0) is is_audit
+
+
+def linked_document(draw: random.Random) -> dict[str, Any]:
+    """Four NICs on links of their own, and rules that tell source ports apart."""
+
+    def rules(count: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": f"Rule{number}",
+                "priority": 100 + number,
+                "direction": draw.choice(("Inbound", "Outbound")),
+                "access": draw.choice(("Allow", "Allow", "Deny")),
+                "protocol": draw.choice(("Tcp", "Udp", "*")),
+                "sourceAddressPrefix": "*",
+                "sourcePortRange": draw.choice(("*", str(first), f"{first}-{first + 150}")),
+                "destinationAddressPrefix": draw.choice(("*", "10.0.0.4", "10.0.0.5")),
+                "destinationPortRange": draw.choice(("*", "80", "80-90")),
+            }
+            for number in range(count)
+            for first in [draw.choice((100, 200, 300))]
+        ]
+
+    subnet = {"name": "s", "addressPrefix": "10.0.0.0/24", "networkSecurityGroup": "subnet"}
+    return {
+        "virtualNetworks": [{"name": "n", "addressSpace": ["10.0.0.0/16"], "subnets": [subnet]}],
+        "networkInterfaces": [
+            {
+                "name": f"nic{number}",
+                "subnet": "n/s",
+                "privateIPAddresses": [f"10.0.0.{number}"],
+                "link": f"eth{number}",
+                "enableIPForwarding": number % 2 == 0,
+                "networkSecurityGroup": f"group{number}",
+            }
+            for number in (4, 5, 6, 7)
+        ],
+        "networkSecurityGroups": [
+            {"name": name, "securityRules": rules(6)}
+            for name in ("subnet", "group4", "group5", "group6", "group7")
+        ],
+    }
+
+
+def test_the_handler_tells_links_and_source_ports_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both at once, from few addresses, so that packets differ in nothing else."""
+    comparison = Comparison(monkeypatch, SETTINGS)
+    for seed in range(20):
+        draw = random.Random(seed)
+        document = linked_document(draw)
+        links = ("eth4", "eth5", "eth9", None)
+        sent: list[Sent] = []
+        for _ in range(1500):
+            source, destination = draw.sample(range(4, 7), 2)
+            header = PacketHeader(
+                4,
+                draw.choice((TCP, UDP)),
+                (10 << 24) + source if draw.random() < 0.8 else draw.choice((8 << 24, 9 << 24)),
+                (10 << 24) + destination if draw.random() < 0.8 else 8 << 24,
+                draw.choice((1, 100, 250, 300)),
+                draw.choice((80, 443)),
+                False,
             )
-            handle(queued)
-            expected = judge(bytes(payload), mark, packet.in_link, packet.out_link)
-            verdict = (0, 7, 0) if expected is None else (1, 7, expected)
-            assert given == [verdict], (seed, packet)
-            given.clear()
-            verdicts[verdict[0]] += 1
-        used = by_handler.cells[cell.OUTCOMES_USED]
-        short += sum(by_handler.outcomes[:used])
-        totals = by_handler.totals()
-        totals[cell.OUTCOMES_USED] = 0
-        assert totals == by_judge.totals(), seed
-        # Another worker finds the outcomes of this one.
-        assert OutcomeCells(by_handler).get(by_handler.cells_of_outcome(0)) in (0, None)
-        by_judge.close()
-        by_handler.close()
-    assert short > 2000
-    assert verdicts[1] > 1000
-    assert (verdicts[0] == 0) is is_audit
+            payload = bytearray(to_bytes(header))
+            if header.protocol == TCP and draw.random() < 0.2:
+                payload[33] = draw.choice((0x10, 0x12, 0x04, 0x01, 0x42, 0x82))
+            in_link = f"eth{source}" if draw.random() < 0.5 else draw.choice(links)
+            sent.append(Sent(bytes(payload), 0, in_link, draw.choice(links)))
+        comparison.compare(document, sent)
+    assert comparison.short > 5000
+    assert min(comparison.verdicts.values()) > 3000
+
+
+def test_the_handler_agrees_where_all_outcome_cells_are_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has no cell of its own is counted as ever."""
+    monkeypatch.setattr(outcome_cells, "MOST_OUTCOMES", 2)
+    comparison = Comparison(monkeypatch, SETTINGS)
+    draw = random.Random(1)
+    sent = [
+        Sent(
+            to_bytes(PacketHeader(4, UDP, source, (10 << 24) + 5, port, 80, False)),
+            0,
+            "eth4",
+            "eth5",
+        )
+        for source in ((10 << 24) + 4, (10 << 24) + 6, 8 << 24)
+        for port in (1, 100, 200, 300)
+        for _ in range(5)
+    ]
+    for _ in range(5):
+        draw.shuffle(sent)
+        comparison.compare(linked_document(draw), sent)
+    assert 0 < comparison.short < 5 * len(sent)
 
 
 def test_agreement_on_drawn_policies() -> None:

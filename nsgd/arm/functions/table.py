@@ -39,6 +39,8 @@ def apply_function(function: Function, arguments: list[Any], budget: Budget) -> 
         is_assumed = is_assumed or (is_assumed_inside and not function.keeps_parts)
     if is_assumed and function.name == "equals" and _are_one_assumption(arguments):
         return True
+    if is_assumed and _asks_for_an_id(function.name, arguments):
+        return False
     try:
         result = function.apply(*arguments)
     except Mistake:
@@ -71,6 +73,19 @@ def _are_one_assumption(arguments: list[Any]) -> bool:
     """Whether two texts are one, and made from the same names: they are equal under any names."""
     left, right = arguments
     return isinstance(left, Assumed) and isinstance(right, Assumed) and left == right
+
+
+def _asks_for_an_id(name: str, arguments: list[Any]) -> bool:
+    """Whether it is asked if a resource id is empty: it is not, whatever names are in it."""
+    if name == "equals":
+        arguments = [argument for argument in arguments if argument != ""]
+    elif name != "empty":
+        return False
+    return (
+        len(arguments) == 1
+        and isinstance(arguments[0], Assumed)
+        and arguments[0].startswith("/subscriptions/")
+    )
 
 
 def _spend(result: Any, budget: Budget) -> None:

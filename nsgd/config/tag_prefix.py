@@ -1,0 +1,64 @@
+"""Prefixes of a service tags file, checked as text: quick, as a file has a hundred thousand."""
+
+from __future__ import annotations
+
+import re
+
+from nsgd.model.address import Prefix
+
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}/(3[0-2]|[12]?[0-9])")
+_GROUP = r"[0-9A-Fa-f]{1,4}"
+_GROUPS = rf"({_GROUP}(?::{_GROUP}){{0,7}})?"
+_IPV6 = re.compile(rf"{_GROUPS}(?:(::){_GROUPS})?/(12[0-8]|1[01][0-9]|[1-9]?[0-9])")
+_TAIL_OF_IPV4 = re.compile(rf"(?<=:){_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?=/)")
+_LENGTH = re.compile(r"/(?:0|[1-9][0-9]{0,2})\Z")
+_LONGEST_PREFIX = 64
+
+
+def why_no_prefix(text: object) -> str:
+    """What is wrong with a prefix of a service tag; empty where nothing is."""
+    if not isinstance(text, str):
+        return "is not text"
+    found = _IPV4.fullmatch(text)
+    if found:
+        # As Prefix.parse() judges, which takes four times as long for the most of the file.
+        a, b, c, d, length = map(int, found.groups())
+        if (a << 24 | b << 16 | c << 8 | d) & (0xFFFFFFFF >> length):
+            return "has host bits set"
+    else:
+        if len(text) > _LONGEST_PREFIX or not _LENGTH.search(text):
+            return "is not an address with a prefix length"
+        try:
+            length = _length_of_ipv6(text)
+        except ValueError as error:
+            is_host_bits = "host bits" in str(error)
+            return "has host bits set" if is_host_bits else "is not an address prefix"
+    return "" if length else "is every address there is: no service tag is that"
+
+
+def _length_of_ipv6(text: str) -> int:
+    """As Prefix.parse(text).length, in a third of the time for what files are full of."""
+    groups = _TAIL_OF_IPV4.sub(_two_groups, text) if "." in text else text
+    found = _IPV6.fullmatch(groups)
+    if not found:
+        return Prefix.parse(text).length
+    head, gap, tail, length_text = found.groups()
+    first = head.split(":") if head else []
+    last = tail.split(":") if tail else []
+    missing = 8 - len(first) - len(last)
+    if missing < 1 if gap else missing:
+        raise ValueError("not eight groups")
+    value = 0
+    for group in (*first, *["0"] * missing, *last):
+        value = value << 16 | int(group, 16)
+    length = int(length_text)
+    if value & (1 << 128 - length) - 1:
+        raise ValueError("host bits are set in the prefix")
+    return length
+
+
+def _two_groups(found: re.Match[str]) -> str:
+    """The end of ::ffff:10.0.0.0/104 as groups."""
+    a, b, c, d = map(int, found.groups())
+    return f"{a << 8 | b:x}:{c << 8 | d:x}"

@@ -1,0 +1,172 @@
+"""Templates among the documents: evaluated, and their resources as Azure's JSON has them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from posixpath import normpath
+
+from nsgd.arm.text import ParsedTemplate
+from nsgd.azure.recognise import Resource
+from nsgd.azure.translate import NativeDocument
+from nsgd.config.document import Document, ReadLinked, Role
+from nsgd.config.linked_templates import LinkedFiles
+from nsgd.config.problem import Problem
+from nsgd.config.report import Source
+from nsgd.config.template import EvaluatedTemplate, evaluate_document
+from nsgd.config.template_parameters import (
+    DeclaredParameters,
+    ParameterFile,
+    assign_parameters,
+    declared_parameters,
+)
+from nsgd.config.template_text import TemplateKind, TemplateText, read_template_text
+from nsgd.config.tree import Unreadable
+
+
+@dataclass(slots=True)
+class Templates:
+    """What came of the templates and parameter files; documents are counted from 0.
+
+    *taken* are the documents that are read here and nowhere else, *evaluated* those of them that
+    are templates. *linked* are the linked templates that were read.
+    """
+
+    taken: set[int] = field(default_factory=set)
+    evaluated: dict[int, EvaluatedTemplate] = field(default_factory=dict)
+    problems: list[tuple[int, Problem]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    linked: list[Document] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """False where some resource could not be read."""
+        return not self.problems
+
+    def resources(self) -> Mapping[int, Sequence[Resource]]:
+        """The resources of each template."""
+        return {index: one.resources for index, one in self.evaluated.items()}
+
+    def tree(self, index: int) -> object:
+        """What came out of a document: of a template its resources, else nothing."""
+        return self.evaluated[index].values if index in self.evaluated else None
+
+    def source(self, index: int, name: str, native: NativeDocument | None) -> Source:
+        """A document of these, for messages about what was made of it."""
+        template = self.evaluated.get(index)
+        if template is None:
+            return Source(name)
+        return Source(
+            name,
+            None,
+            template.values,
+            native.origins if native else None,
+            template.locate,
+            template.missing_way_out,
+        )
+
+    def ways_out(self) -> Mapping[int, str]:
+        """What to do, by template, where it refers to something that no document has."""
+        return {index: one.missing_way_out for index, one in self.evaluated.items()}
+
+
+def read_templates(
+    documents: Sequence[Document], others: Container[int], read_linked: ReadLinked | None
+) -> Templates:
+    """Evaluate the templates with the values that parameter files give them.
+
+    Args:
+        documents: All documents.
+        others: Those of them that are known to be neither templates nor parameter files.
+        read_linked: Reads templates that another one links to; those among the documents that
+            are there for this are taken first.
+    """
+    result = Templates()
+    texts = _read_texts(documents, others, result)
+    templates = {
+        index: text.parsed for index, text in texts.items() if text.kind is TemplateKind.TEMPLATE
+    }
+    files = [
+        ParameterFile(
+            index, documents[index].name, text.parsed, documents[index].role is Role.PARAMETERS
+        )
+        for index, text in texts.items()
+        if text.kind is TemplateKind.PARAMETERS
+    ]
+    declared = [
+        DeclaredParameters(index, documents[index].name, declared_parameters(parsed.tree))
+        for index, parsed in templates.items()
+    ]
+    assignment = assign_parameters(files, declared)
+    result.problems += assignment.problems
+    given = [document for document in documents if document.role is Role.LINKED]
+    outcomes: dict[int, EvaluatedTemplate] = {}
+    for index, parsed in templates.items():
+        name = documents[index].name
+        links = LinkedFiles(name, given, read_linked)
+        values = assignment.values.get(index, {})
+        outcomes[index] = evaluate_document(index, name, parsed, values, links)
+    _keep(outcomes, templates, documents, result)
+    return result
+
+
+def _read_texts(
+    documents: Sequence[Document], others: Container[int], result: Templates
+) -> dict[int, TemplateText]:
+    texts = {}
+    for index, document in enumerate(documents):
+        if index in others:
+            continue
+        if document.role is Role.LINKED:
+            result.taken.add(index)
+            continue
+        try:
+            text = read_template_text(document.content, is_given=document.role is Role.PARAMETERS)
+        except Unreadable as unreadable:
+            result.taken.add(index)
+            problem = Problem(
+                document.name, "", unreadable.line, unreadable.message, unreadable.way_out
+            )
+            result.problems.append((index, problem))
+            continue
+        if text is not None:
+            result.taken.add(index)
+            texts[index] = text
+    return texts
+
+
+def _keep(
+    outcomes: Mapping[int, EvaluatedTemplate],
+    templates: Mapping[int, ParsedTemplate],
+    documents: Sequence[Document],
+    result: Templates,
+) -> None:
+    """Keep all templates but those that another one links to: that one deploys them."""
+    linked_by: dict[str, str] = {}
+    linked: dict[str, Document] = {}
+    for index in sorted(templates, key=lambda index: _is_linked(index, outcomes, documents)):
+        outcome, name = outcomes[index], documents[index].name
+        if normpath(name) in linked_by:
+            of_template = linked_by[normpath(name)]
+            result.notes.append(f"{name}: is read as a part of {of_template}, which links to it")
+            continue
+        for document in outcome.links.read:
+            linked[document.name] = document
+            if normpath(document.name) != normpath(name):
+                linked_by.setdefault(normpath(document.name), name)
+        result.evaluated[index] = outcome
+        result.problems += [(index, problem) for problem in outcome.problems]
+        result.notes += outcome.notes
+    result.linked += linked.values()
+
+
+def _is_linked(
+    index: int, outcomes: Mapping[int, EvaluatedTemplate], documents: Sequence[Document]
+) -> bool:
+    name = normpath(documents[index].name)
+    return any(
+        name == normpath(linked.name)
+        for other, outcome in outcomes.items()
+        if other != index
+        for linked in outcome.links.read
+    )
