@@ -292,7 +292,8 @@ class Oracle:
         }
         self._routes = self._network_routes
         self._platform = _read_platform(document)
-        self._exempt = {network: self._exemptions(network) for network in self._networks}
+        self._network_exempt = {network: self._exemptions(network) for network in self._networks}
+        self._exempt = self._network_exempt
         self._subscription = _read_subscription(document)
         self._published = _read_tags(document, tag_files or {})
         self._admin_rules = self._read_admin_rules(document)
@@ -346,7 +347,7 @@ class Oracle:
         own = (*self._network_routes[network], *end.subnet.routes)
         if own != self._routes.get(network):
             self._routes = {**self._network_routes, network: own}
-            self._exempt = {**self._exempt, network: self._exemptions(network)}
+            self._exempt = {**self._network_exempt, network: self._exemptions(network)}
         consulted: list[tuple[str, str, str, str]] = []
         admin = self._first_admin_match(direction, end.subnet, packet, source, destination)
         if admin is not None:
