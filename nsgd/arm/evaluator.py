@@ -72,12 +72,26 @@ def evaluate_loop(loop: Loop, scope: Scope, path: Path, is_resource: bool = Fals
 def _evaluate_object(value: dict[str, Any], scope: Scope, path: Path) -> Any:
     result: dict[str, Any] = {}
     unknown: Unknown | None = None
+    taken: set[str] = set()
+
+    def is_taken(name: str, here: Path, expression: str) -> bool:
+        folded = name.lower()
+        if folded in taken:
+            mistake = Mistake(
+                f"the object has two keys {show(name)}", "keep one of them: the other would be lost"
+            )
+            scope.run.refuse(mistake, here, scope.document, expression)
+            return True
+        taken.add(folded)
+        return False
+
     for key, item in value.items():
         here = (*path, key)
         if key.lower() == "copy" and (loops := property_loops(item)) is not None:
             for loop in loops:
                 place = here if loop.key is None else (*here, loop.key)
-                result[loop.name] = evaluate_loop(loop, scope, place)
+                if not is_taken(loop.name, place, ""):
+                    result[loop.name] = evaluate_loop(loop, scope, place)
             continue
         name = evaluate_value(key, scope, here) if key.startswith("[") else key
         if isinstance(name, Unknown):
@@ -85,7 +99,7 @@ def _evaluate_object(value: dict[str, Any], scope: Scope, path: Path) -> Any:
         elif not isinstance(name, str):
             mistake = Mistake(f"the key is {kind_of(name)}", "give text")
             unknown = scope.run.refuse(mistake, here, scope.document, key)
-        else:
+        elif not is_taken(name, here, key if key.startswith("[") else ""):
             result[name] = evaluate_value(item, scope, here)
     # A key that is not known could be any of those that the object has.
     return result if unknown is None else plain(unknown)

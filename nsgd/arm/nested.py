@@ -13,7 +13,7 @@ from nsgd.arm.functions.arguments import find_key
 from nsgd.arm.instance import Instance, make_scope, outputs_of
 from nsgd.arm.limits import MAXIMUM_TEMPLATE_DEPTH
 from nsgd.arm.parameters import Given, vault_secret
-from nsgd.arm.problem import LimitReached, Path
+from nsgd.arm.problem import LimitReached, Mistake, Path
 from nsgd.arm.scope import LinkedTemplate, Place
 from nsgd.arm.unknown import Origin, Unknown, plain
 
@@ -106,13 +106,23 @@ def open_deployment(entry: Entry) -> Instance | None:
         entry.is_opened = True
         key = find_key(entry.raw, "properties") or "properties"
         properties = entry.raw.get(key)
-        if isinstance(properties, dict):
-            template_key = find_key(properties, "template")
-            if template_key is not None and isinstance(properties[template_key], dict):
-                entry.inside = _open_nested(entry, properties, key, template_key)
-            elif find_key(properties, "templateLink") is not None:
-                entry.inside = _open_linked(entry, properties, key)
+        if not isinstance(properties, dict):
+            _refuse_text(entry, (*entry.path, key), "properties")
+            return None
+        template_key = find_key(properties, "template")
+        if template_key is not None and isinstance(properties[template_key], dict):
+            entry.inside = _open_nested(entry, properties, key, template_key)
+        elif template_key is not None and properties[template_key] is not None:
+            _refuse_text(entry, (*entry.path, key, template_key), "template")
+        elif find_key(properties, "templateLink") is not None:
+            entry.inside = _open_linked(entry, properties, key)
     return entry.inside
+
+
+def _refuse_text(entry: Entry, path: Path, what: str) -> None:
+    """What a deployment deploys must be there to be read: without it rules would be missing."""
+    mistake = Mistake(f"the {what} of a deployment is no object", "write the object itself out")
+    entry.scope.run.refuse(mistake, path, entry.instance.document)
 
 
 def _open_nested(entry: Entry, properties: dict[str, Any], key: str, template_key: str) -> Instance:
@@ -187,6 +197,12 @@ def _given(entry: Entry, properties: dict[str, Any], key: str) -> Given:
     """The parameters that a deployment passes on, evaluated when they are asked for."""
     parameters_key = find_key(properties, "parameters") or "parameters"
     values = properties.get(parameters_key)
+    if values is not None and not isinstance(values, dict):
+        _refuse_text(entry, (*entry.path, key, parameters_key), "parameters")
+    link_key = find_key(properties, "parametersLink")
+    if link_key is not None and properties[link_key] is not None:
+        mistake = Mistake("a linked parameter file is not read", "write the parameters out")
+        entry.scope.run.refuse(mistake, (*entry.path, key, link_key), entry.instance.document)
     given: Given = {}
     for name, item in values.items() if isinstance(values, dict) else ():
         here = (*entry.path, key, parameters_key, name)

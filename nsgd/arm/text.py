@@ -83,7 +83,7 @@ def parse_json(text: str) -> Any:
 class _Frame:
     """A list or object that is still open."""
 
-    __slots__ = ("children", "is_list", "key", "key_line", "line", "lines")
+    __slots__ = ("children", "is_list", "key", "key_line", "keys", "line", "lines")
 
     def __init__(self, is_list: bool, line: int) -> None:
         self.is_list = is_list
@@ -91,6 +91,7 @@ class _Frame:
         self.children: Any = [] if is_list else {}
         self.lines: Any = [] if is_list else {}
         self.key: str | None = None
+        self.keys: set[str] = set()  # in lower case
         self.key_line = line
 
 
@@ -172,6 +173,11 @@ class _Reader:
         if self._mark() != ":":
             raise self._unexpected("a colon")
         self._position += 1
+        if key.lower() in frame.keys:
+            raise Mistake(
+                f"the object has two keys {show(key)}", "keep one: they are compared without case"
+            )
+        frame.keys.add(key.lower())
         frame.key = key
 
     def _scalar(self, mark: str) -> Any:

@@ -38,6 +38,8 @@ _SECTIONS = {
     fold(SECURITY_GROUP): ("networkSecurityGroups", translate_security_group),
     fold(APPLICATION_GROUP): ("applicationSecurityGroups", translate_application_group),
 }
+_MACHINE = "microsoft.compute/virtualmachines"
+_MACHINE_INTERFACES = "networkinterfaceconfigurations"
 _GATEWAYS = ("microsoft.network/localnetworkgateways", "microsoft.network/virtualnetworkgateways")
 
 
@@ -171,6 +173,8 @@ def _read_over(resources: Sequence[Resource], directory: Directory, findings: Fi
         if (why := what_decides(resource.id.type)) is not None:
             findings.refuse(resource.at, *why)
             continue
+        if kind == _MACHINE:
+            _check_machine(resource, findings)
         if kind == fold(SCALE_SET_INTERFACE):
             _check_instance(resource, directory, findings)
         if kind in _GATEWAYS:
@@ -180,6 +184,24 @@ def _read_over(resources: Sequence[Resource], directory: Directory, findings: Fi
                 " document of the virtual network",
             )
         findings.read_over[resource.id.type] += 1
+
+
+def _check_machine(resource: Resource, findings: Findings) -> None:
+    """A machine may bring interfaces along, with groups of their own."""
+    waiting: list[object] = [resource.value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+            if any(fold(key) == _MACHINE_INTERFACES and value[key] for key in value):
+                findings.refuse(
+                    resource.at,
+                    "network interfaces that a virtual machine's own definition makes are not read",
+                    "declare them as resources of their own, or in a native document",
+                )
+                return
+        elif isinstance(value, list):
+            waiting += value
 
 
 def _check_instance(resource: Resource, directory: Directory, findings: Findings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from nsgd.arm.entry import DEPLOYMENTS
@@ -23,8 +24,14 @@ class DeploymentOrder:
         for index, resource in enumerate(resources):
             for reference in _references(resource):
                 self._by_reference.setdefault(fold(reference), []).append(index)
-        self._deployments = [
+        deployments = [
             index for index, one in enumerate(resources) if fold(one.type) == DEPLOYMENTS
+        ]
+        # The deployments of one loop stand at one place: which of them holds a resource that is
+        # inside is not known, so neither is its order.
+        places = Counter((resources[i].document, resources[i].path) for i in deployments)
+        self._deployments = [
+            i for i in deployments if places[resources[i].document, resources[i].path] == 1
         ]
 
     def last_of(self, indexes: Sequence[int]) -> int | None:

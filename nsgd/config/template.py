@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,10 +119,15 @@ def _drop_superseded(result: EvaluatedTemplate) -> None:
     """Leave out what the same template deploys again later."""
     values = {one.at.path[0]: one for one in result.resources}
     keys = {
-        place: (*map(fold, (one.id.type, *one.id.names)), one.id.group, one.id.subscription)
+        place: (
+            *map(fold, (one.id.type, *one.id.names)),
+            fold(one.id.group or ""),
+            one.id.subscription,
+        )
         for place, one in values.items()
         if isinstance(place, int) and is_network_resource(result.declared[place])
     }
+    _refuse_parts_of_repeated(result, keys)
     dropped: set[int] = set()
     for place, later in superseded(keys, result.declared):
         located = result.locate((place,))
@@ -142,6 +148,26 @@ def _drop_superseded(result: EvaluatedTemplate) -> None:
             way_out = "say it with dependsOn, or keep one of them"
             result.problems.append(Problem(located.document, where, located.line, message, way_out))
     result.resources = [one for one in result.resources if one.at.path[0] not in dropped]
+
+
+def _refuse_parts_of_repeated(
+    result: EvaluatedTemplate, keys: Mapping[int, tuple[object, ...]]
+) -> None:
+    """Which of a part by itself and a resource that is deployed again comes last is not known."""
+    times = Counter(keys.values())
+    repeated = {key[:-2] for key, count in times.items() if count > 1}
+    for place, key in keys.items():
+        kind, *names = key[:-2]
+        parent_kind = str(kind).rpartition("/")[0]
+        if (parent_kind, *names[:-1]) in repeated:
+            located = result.locate((place,))
+            message = (
+                f"{show(str(result.declared[place].name))} stands by itself, and what it is a part"
+                " of is deployed twice: not known whether it outlasts the second time"
+            )
+            where = format_path(located.path)
+            way_out = "write it inside, or deploy the other only once"
+            result.problems.append(Problem(located.document, where, located.line, message, way_out))
 
 
 def _problem(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from posixpath import normpath
+from posixpath import dirname, join, normpath
 
 from nsgd.arm.text import ParsedTemplate
 from nsgd.azure.recognise import Resource
@@ -142,7 +142,7 @@ def _keep(
     result: Templates,
 ) -> None:
     """Keep all templates but those that another one links to: that one deploys them."""
-    linked_by: dict[str, str] = {}
+    linked_by = _named_by(templates, documents)
     linked: dict[str, Document] = {}
     for index in sorted(templates, key=lambda index: _is_linked(index, outcomes, documents)):
         outcome, name = outcomes[index], documents[index].name
@@ -158,6 +158,36 @@ def _keep(
         result.problems += [(index, problem) for problem in outcome.problems]
         result.notes += outcome.notes
     result.linked += linked.values()
+
+
+def _named_by(
+    templates: Mapping[int, ParsedTemplate], documents: Sequence[Document]
+) -> dict[str, str]:
+    """Files that a template names as linked ones, and its name: also where it does not deploy them.
+
+    A template whose deployment has a condition that is false must not be taken for one by itself.
+    """
+    found: dict[str, str] = {}
+    for index, parsed in templates.items():
+        name = documents[index].name
+        waiting: list[object] = [parsed.tree]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, dict):
+                waiting += value.values()
+                for key, path in value.items():
+                    if key.lower() == "relativepath" and isinstance(path, str):
+                        other = normpath(join(dirname(name), path))
+                        if other != normpath(name):
+                            found.setdefault(other, name)
+            elif isinstance(value, list):
+                waiting += value
+    # Of two that link to each other neither is a part of the other alone.
+    return {
+        file: name
+        for file, name in found.items()
+        if normpath(found.get(normpath(name), "")) != file
+    }
 
 
 def _is_linked(

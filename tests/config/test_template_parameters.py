@@ -130,7 +130,7 @@ def test_a_wrong_type_is_told_where_the_value_is() -> None:
     ("content", "said"),
     [
         (b'{"parameters": {"x": 5}}', "p.json:1: parameters.x: parameter 'x' has no value;"),
-        (b'{"parameters": {"x": {"value": 1}, "X": {"value": 2}}}', "'X' is given twice"),
+        (b'{"parameters": {"x": {"value": 1}, "X": {"value": 2}}}', "two keys 'X'"),
         (b'{"parameters": ', "p.json:1: "),
         (b'["x"]', "p.json:1: "),
     ],
