@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
+
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import CELLS_OF_OUTCOME, MOST_OUTCOMES, SharedCounters
+
+_NONE = (0,) * CELLS_OF_OUTCOME
 
 
 class OutcomeCells:
@@ -28,9 +32,9 @@ class OutcomeCells:
         if outcome >= MOST_OUTCOMES or not 0 < len(counted) <= CELLS_OF_OUTCOME:
             return None
         first = outcome * CELLS_OF_OUTCOME
-        for place in range(CELLS_OF_OUTCOME):
-            index = counted[place] if place < len(counted) else 0
-            self._counters.cells_of_outcomes[first + place] = index
+        # To its end: a worker that was killed here may have left a longer list.
+        listed = array("I", counted + _NONE[len(counted) :])
+        self._counters.cells_of_outcomes[first : first + CELLS_OF_OUTCOME] = memoryview(listed)
         self._counters.cells[cell.OUTCOMES_USED] = outcome + 1
         self._known[counted] = outcome
         return outcome

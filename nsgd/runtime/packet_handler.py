@@ -15,7 +15,7 @@ from typing import Protocol
 from nsgd.model.packet import TCP, UDP
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.verdict import VerdictPath
-from nsgd.wire.packet import Fields, parse_fields
+from nsgd.wire.packet import parse_fields
 
 _MOST_REMEMBERED = 65536  # about 8 MB
 
@@ -107,20 +107,27 @@ def packet_handler(path: VerdictPath, give: Give) -> Handler:
         pairs[links] = pair_numbers.setdefault(classes, len(pair_numbers))
         return pairs[links]
 
-    def learn(key: int, fields: Fields, in_link: str | None, out_link: str | None) -> None:
-        outcome = path.outcome(fields, 0, in_link, out_link)
+    def learn(
+        key: int, payload: bytes, in_link: str | None, out_link: str | None
+    ) -> tuple[int, int | None] | None:
+        """Remember what follows from a packet; None where it must be judged in full."""
+        fields = parse_fields(payload)
+        if not isinstance(fields, tuple):
+            return None
+        outcome = path.decide(fields, in_link, out_link)
         if path.is_told(outcome):
-            return
+            return None
         counted = outcome_cells.get(outcome.counted)
-        if counted is not None:
-            if len(remembered) >= _MOST_REMEMBERED:
-                remembered.clear()
-            remembered[key] = counted, outcome.decision
+        if counted is None:
+            return None
+        if len(remembered) >= _MOST_REMEMBERED:
+            remembered.clear()
+        remembered[key] = counted, outcome.decision
+        return remembered[key]
 
     def handle(packet: QueuedPacket) -> None:
         payload = packet.get_payload()
         mark = packet.get_mark()
-        key = 0
         if len(payload) >= _UDP_BYTES and not mark & requests:
             first, total, fragment, protocol, source, destination, port, to_port = unpack(payload)
             if (
@@ -156,6 +163,8 @@ def packet_handler(path: VerdictPath, give: Give) -> Handler:
                     number = pairs.get(links)
                     key |= (pair_number(links) if number is None else number) << link_shift
                 known = recall(key)
+                if known is None:
+                    known = learn(key, payload, name(packet.indev), name(packet.outdev))
                 if known is not None:
                     outcome, decision = known
                     outcomes[outcome] += 1
@@ -164,15 +173,10 @@ def packet_handler(path: VerdictPath, give: Give) -> Handler:
                     else:
                         give(_ACCEPT, packet.id, mark & other_bits | decision)
                     return
-        in_link, out_link = name(packet.indev), name(packet.outdev)
-        verdict = judge(payload, mark, in_link, out_link)
+        verdict = judge(payload, mark, name(packet.indev), name(packet.outdev))
         if verdict is None:
             give(_DROP, packet.id, 0)
         else:
             give(_ACCEPT, packet.id, verdict)
-        if key:
-            fields = parse_fields(payload)
-            if isinstance(fields, tuple):
-                learn(key, fields, in_link, out_link)
 
     return handle

@@ -132,6 +132,10 @@ class VerdictPath:
             self._remembered[key] = outcome
         return outcome
 
+    def decide(self, packet: Fields, in_link: str | None, out_link: str | None) -> Outcome:
+        """What follows from a first packet without request bits, decided anew."""
+        return self._decide(PacketHeader(*packet), 0, in_link, out_link)
+
     def is_told(self, outcome: Outcome) -> bool:
         """Tell whether each packet of an outcome goes to the audit log."""
         return outcome.denial is not None and self._audit_log is not None
