@@ -55,7 +55,7 @@ class PacketQueue:
         from netfilterqueue import NetfilterQueue
 
         self._number = number
-        self._handle: Handler | None = None
+        self._handle: Handler = _drop
         self._failed = failed
         self._queue = NetfilterQueue()
         self.give, self._send_verdicts = verdict_sender(self._queue.get_fd(), number)
@@ -121,13 +121,18 @@ class PacketQueue:
     def _packet(self, packet: Any) -> None:
         # The binding has no type information.
         try:
-            self._handle(packet)  # type: ignore[misc]  # bound with a handler
+            self._handle(packet)
         except OSError:
-            raise
+            raise  # verdicts are lost: a new worker with a new queue is the way out
         except Exception:
             # A bug must not let a packet through, nor one odd packet stop all others.
             packet.drop()
             self._failed()
+
+
+def _drop(packet: Any) -> None:
+    """What becomes of a packet while there is no handler yet."""
+    packet.drop()
 
 
 def read_queue_counters(number: int) -> QueueCounters | None:

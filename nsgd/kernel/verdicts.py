@@ -8,11 +8,7 @@ from collections.abc import Callable
 from struct import Struct
 
 from nsgd.wire import netlink
-
-DROP, ACCEPT = 0, 1  # NF_DROP, NF_ACCEPT
-
-# give(DROP or ACCEPT, packet id, mark)
-Give = Callable[[int, int, int], None]
+from nsgd.wire.verdict import Give
 
 # A packet waits for its verdict until this many others have theirs, or none is left to read.
 _MOST = 8

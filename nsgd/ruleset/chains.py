@@ -39,6 +39,7 @@ from nsgd.ruleset.statements import (
     SetMark,
     Statement,
 )
+from nsgd.wire.packet import FIN_SYN_RST_ACK, SYN
 
 COUNTERS: tuple[str, ...] = (
     "queued",
@@ -56,8 +57,6 @@ COUNTERS: tuple[str, ...] = (
 _ICMP_REDIRECTS = ((ICMP, 5), (ICMPV6, 137))  # protocol and type
 _SIDES: tuple[Side, Side] = ("source", "destination")
 _ALL_BITS = 0xFFFFFFFF
-_SYN = 0x02
-_FIN_SYN_RST_ACK = 0x17
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,7 @@ class Gateway:
         # An opening segment is a new connection, whatever conntrack holds under its tuple: after a
         # server's RST, or in an adopted flow, that is an entry with a decision.
         yield _rule(
-            MatchTcpFlags(_FIN_SYN_RST_ACK, _SYN),
+            MatchTcpFlags(FIN_SYN_RST_ACK, SYN),
             MatchCtState(CtState.NEW | CtState.ESTABLISHED),
             Goto("decide"),
             comment="SYN",
@@ -208,7 +207,7 @@ class Gateway:
         if self.is_adopting:
             yield _rule(
                 MatchCtState(CtState.NEW),
-                MatchTcpFlags(_SYN, 0),
+                MatchTcpFlags(SYN, 0),
                 SetMark("ct", self._others, layout.outbound(ADOPTED) | layout.inbound(ADOPTED)),
                 Count("adopted"),
                 Accept(),

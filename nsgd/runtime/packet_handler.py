@@ -15,7 +15,8 @@ from typing import Protocol
 from nsgd.model.packet import TCP, UDP
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.verdict import VerdictPath
-from nsgd.wire.packet import parse_fields
+from nsgd.wire.packet import FIN_SYN_RST_ACK, IPV4_FRAGMENT_BITS, SYN, parse_fields
+from nsgd.wire.verdict import ACCEPT, DROP, Give
 
 _MOST_REMEMBERED = 65536  # about 8 MB
 
@@ -23,13 +24,10 @@ _MOST_REMEMBERED = 65536  # about 8 MB
 # options, and UDP or the beginning of TCP.
 _unpack_plain = Struct("!BxHxxHxBxxIIHH").unpack_from
 _FIRST_BYTE = 0x45
-_FRAGMENT_BITS = 0x3FFF
 _IP_BYTES = 20
 _UDP_BYTES = 28  # with the IP header
 _TCP_BYTES = 40
 _DATA_OFFSET, _FLAGS = 32, 33  # bytes of TCP behind such an IP header
-_FIN_SYN_RST_ACK = 0x17
-_SYN = 0x02
 
 
 class QueuedPacket(Protocol):
@@ -55,15 +53,14 @@ class QueuedPacket(Protocol):
 
 
 Handler = Callable[[QueuedPacket], None]
-# Verdict, packet id, mark.
-Give = Callable[[int, int, int], None]
-_DROP, _ACCEPT = 0, 1  # the kernel's NF_DROP and NF_ACCEPT
 
 
-def packet_handler(path: VerdictPath, give: Give) -> Handler:
+def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -> Handler:
     """A function that decides a queued packet and calls *give* once.
 
-    It knows the names of links for as long as none changes; after that a new one is made.
+    It knows the names of links for as long as none changes; after that a new one is made. All of
+    a worker's share *outcome_cells*: a signal may make one while another is at work, and two that
+    gave out cells by themselves would give the same one.
     """
     unpack = _unpack_plain
     top, pages, first_page = (
@@ -72,15 +69,15 @@ def packet_handler(path: VerdictPath, give: Give) -> Handler:
         path.classes_v4.first_page,
     )
     source_ports, destination_ports = path.source_ports, path.destination_ports
-    tells_source_ports = max(source_ports) > 0
+    last_source_class, last_destination_class = max(source_ports), max(destination_ports)
+    tells_source_ports = last_source_class > 0
     # Where the parts of the integer begin; a protocol takes 8 bits.
-    to_shift = 8 + max(destination_ports).bit_length()
+    to_shift = 8 + last_destination_class.bit_length()
     from_shift = to_shift + first_page.bit_length()
     port_shift = from_shift + first_page.bit_length()
-    link_shift = port_shift + max(source_ports).bit_length()
+    link_shift = port_shift + last_source_class.bit_length()
     requests, other_bits = path.requests, path.other_bits
     outcomes = path.counters.outcomes
-    outcome_cells = OutcomeCells(path.counters)
     judge = path.judge
     remembered: dict[int, tuple[int, int | None]] = {}
     recall = remembered.get
@@ -132,14 +129,14 @@ def packet_handler(path: VerdictPath, give: Give) -> Handler:
             first, total, fragment, protocol, source, destination, port, to_port = unpack(payload)
             if (
                 first == _FIRST_BYTE
-                and not fragment & _FRAGMENT_BITS
+                and not fragment & IPV4_FRAGMENT_BITS
                 and total >= _UDP_BYTES
                 and (
                     protocol == UDP
                     or (
                         protocol == TCP
                         and total >= _TCP_BYTES <= len(payload)
-                        and payload[_FLAGS] & _FIN_SYN_RST_ACK == _SYN
+                        and payload[_FLAGS] & FIN_SYN_RST_ACK == SYN
                         and _TCP_BYTES <= _IP_BYTES + (payload[_DATA_OFFSET] >> 4 << 2) <= total
                     )
                 )
@@ -169,14 +166,14 @@ def packet_handler(path: VerdictPath, give: Give) -> Handler:
                     outcome, decision = known
                     outcomes[outcome] += 1
                     if decision is None:
-                        give(_DROP, packet.id, 0)
+                        give(DROP, packet.id, 0)
                     else:
-                        give(_ACCEPT, packet.id, mark & other_bits | decision)
+                        give(ACCEPT, packet.id, mark & other_bits | decision)
                     return
         verdict = judge(payload, mark, name(packet.indev), name(packet.outdev))
         if verdict is None:
-            give(_DROP, packet.id, 0)
+            give(DROP, packet.id, 0)
         else:
-            give(_ACCEPT, packet.id, verdict)
+            give(ACCEPT, packet.id, verdict)
 
     return handle

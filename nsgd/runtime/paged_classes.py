@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -48,21 +49,13 @@ class PagedClasses:
         self.first_page = max(classes) + 1
         self.pages: list[Page] = []
         self.top = array("I", [0]) * _PAGES
-        mixed: list[tuple[int, int]] = []  # boundaries inside, page
-        index = 0
-        for page in range(_PAGES):
-            first = page << _PAGE_BITS
-            after = bisect_right(starts, first + PAGE_ADDRESSES - 1, index)
-            # The last start at or before the page's first address.
-            if index < after and starts[index] == first:
-                index += 1
-            if index == after:
-                self.top[page] = classes[index - 1]
-            else:
-                mixed.append((after - index, page))
-            index = after
-        mixed.sort(reverse=True)
-        for rank, (_, page) in enumerate(mixed):
+        for start, after, number in zip(starts, (*starts[1:], 1 << 32), classes, strict=True):
+            whole, end = -(-start // PAGE_ADDRESSES), after // PAGE_ADDRESSES
+            if whole < end:
+                self.top[whole:end] = array("I", [number]) * (end - whole)
+        # Pages with a start inside; those with the most are worth being written out.
+        mixed = Counter(start // PAGE_ADDRESSES for start in starts if start % PAGE_ADDRESSES)
+        for rank, (page, _) in enumerate(mixed.most_common()):
             first = page << _PAGE_BITS
             self.top[page] = self.first_page + len(self.pages)
             if rank < _MOST_DENSE_PAGES:

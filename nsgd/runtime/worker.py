@@ -19,6 +19,7 @@ from nsgd.kernel.queue import PacketQueue, QueueInUseError
 from nsgd.runtime import counters as cell
 from nsgd.runtime.channel import Channel, Message
 from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.packet_handler import packet_handler
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
@@ -37,6 +38,7 @@ class Worker:
         self._counters = counters
         self._queue: PacketQueue | None = None
         self._path: VerdictPath | None = None
+        self._outcome_cells = OutcomeCells(counters)
         self._is_fail_open = False
         self._tracebacks_left = _TRACEBACKS
 
@@ -52,7 +54,7 @@ class Worker:
             self._read_channel()
         queue = PacketQueue(queue_number, self._failed)
         try:
-            queue.bind(queue_length, packet_handler(self._path, queue.give))
+            queue.bind(queue_length, packet_handler(self._path, self._outcome_cells, queue.give))
         except QueueInUseError as error:
             self._channel.send(Message("failed", text=str(error)))
             return 1
@@ -84,7 +86,9 @@ class Worker:
                 return
             if message.kind == "links" and self._queue is not None and self._path is not None:
                 # With names of links looked up anew.
-                self._queue.use_handler(packet_handler(self._path, self._queue.give))
+                self._queue.use_handler(
+                    packet_handler(self._path, self._outcome_cells, self._queue.give)
+                )
             elif message.kind == "policy" and message.content is not None:
                 self._install(message.content)
 
@@ -94,7 +98,9 @@ class Worker:
         self._is_fail_open = policy.is_fail_open
         if self._queue is not None:
             # One reference: a packet is decided by the old policy or by the new one.
-            self._queue.use_handler(packet_handler(self._path, self._queue.give))
+            self._queue.use_handler(
+                packet_handler(self._path, self._outcome_cells, self._queue.give)
+            )
             self._queue.set_fail_open(policy.is_fail_open)
         self._counters.cells[cell.GENERATION] = policy.generation
         self._channel.send(Message("installed", policy.generation))

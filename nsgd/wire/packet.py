@@ -20,7 +20,7 @@ Fields = tuple[IPVersion, int, int, int, int, int, bool]
 # First byte, total length, flags and fragment offset, protocol, source, destination.
 _unpack_ipv4 = Struct("!BxHxxHxBxxII").unpack_from
 _IPV4_HEADER_BYTES = 20
-_IPV4_FRAGMENT_BITS = 0x3FFF  # more fragments, offset; without "reserved" and "don't fragment"
+IPV4_FRAGMENT_BITS = 0x3FFF  # more fragments, offset; without "reserved" and "don't fragment"
 
 # Payload length, next header, source and destination in halves.
 _unpack_ipv6 = Struct("!4xHBxQQQQ").unpack_from
@@ -36,8 +36,8 @@ _IPV6_FRAGMENT_BITS = 0xFFF9  # offset and more fragments; without the two reser
 # Source port, destination port, data offset, flags.
 _unpack_tcp = Struct("!HH8xBB").unpack_from
 _TCP_HEADER_BYTES = 20
-_FIN_SYN_RST_ACK = 0x17
-_SYN = 0x02
+FIN_SYN_RST_ACK = 0x17
+SYN = 0x02
 
 _unpack_ports = Struct("!HH").unpack_from
 _UDP_HEADER_BYTES = 8
@@ -79,7 +79,7 @@ def parse_fields(payload: bytes) -> Fields | Unparsable:
         offset = (first & 0x0F) << 2
         if offset < _IPV4_HEADER_BYTES or offset > total or offset > given:
             return Unparsable.IP_HEADER
-        if fragment & _IPV4_FRAGMENT_BITS:
+        if fragment & IPV4_FRAGMENT_BITS:
             return Unparsable.FRAGMENT
         version = 4
         icmp = ICMP
@@ -116,7 +116,7 @@ def parse_fields(payload: bytes) -> Fields | Unparsable:
             destination,
             source_port,
             destination_port,
-            flags & _FIN_SYN_RST_ACK != _SYN,
+            flags & FIN_SYN_RST_ACK != SYN,
         )
     if protocol == UDP:
         if at_hand < _UDP_HEADER_BYTES:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nsgd.kernel.verdicts import ACCEPT, DROP, verdict_sender
+from nsgd.kernel.verdicts import verdict_sender
+from nsgd.wire.verdict import ACCEPT, DROP
 from tests.kernel.documents import (
     INTERNET_V4,
     INTERNET_V6,

@@ -111,7 +111,9 @@ class Comparison:
         judge = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), by_judge).judge
         path = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), by_handler)
         given: list[tuple[int, int, int]] = []
-        handle = packet_handler(path, lambda *verdict: given.append(verdict))
+        handle = packet_handler(
+            path, OutcomeCells(by_handler), lambda *verdict: given.append(verdict)
+        )
         for sent in packets:
             index = self.links.index
             handle(FakePacket(sent.payload, sent.mark, index(sent.in_link), index(sent.out_link)))
