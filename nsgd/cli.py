@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from nsgd import __version__
 from nsgd.commands import convert, daemon, documents, host, lab, questions, tags
-from nsgd.commands.common import EXIT_CODES, EXIT_FAILED
+from nsgd.commands.common import EXIT_CODES, EXIT_FAILED, verb_adder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,20 +35,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"nsgd {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-
-    def verb(
-        name: str, run: Callable[[argparse.Namespace], int], help_text: str
-    ) -> argparse.ArgumentParser:
-        added = verbs.add_parser(
-            name,
-            help=help_text,
-            description=f"{help_text[0].upper()}{help_text[1:]}.",
-            epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(run=run)
-        return added
-
+    verb = verb_adder(verbs)
     daemon.add_verbs(verb)
     documents.add_verbs(verb)
     convert.add_verbs(verb)

@@ -26,6 +26,7 @@ from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.gateway import fail_closed_ruleset, gateway_ruleset
 from nsgd.ruleset.objects import Ruleset
 from nsgd.runtime.control import ControlServer
+from nsgd.runtime.control_wire import SOCKET_NAME
 from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.observer import Observer
@@ -40,7 +41,6 @@ from nsgd.wire.conntrack import ConntrackEntry
 
 log = logging.getLogger("nsgd")
 
-SOCKET_NAME = "nsgd.sock"
 EXIT_FAILED = 1
 EXIT_CONFIG = 3
 EXIT_PERMISSION = 5

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nsgd.answers.ports import listed_ports, ports_as_text
+from nsgd.answers.ports import listed_ports
 from nsgd.answers.resources import Resource
+from nsgd.answers.rule_row import rule_row
 from nsgd.model.admin import AdminAddress
 from nsgd.model.network import NetworkModel
 from nsgd.model.rule import (
@@ -91,17 +92,7 @@ def _address(entry: AdminAddress) -> dict[str, str]:
 def as_rows(rules: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """The rules as rows of text, for a table like that of a group's rules."""
     return [
-        (
-            rule["direction"],
-            str(rule["priority"]),
-            rule["name"],
-            rule["access"],
-            rule["protocol"],
-            _side_text(rule["sources"]),
-            ports_as_text(rule["sourcePortRanges"]),
-            _side_text(rule["destinations"]),
-            ports_as_text(rule["destinationPortRanges"]),
-        )
+        rule_row(rule, _side_text(rule["sources"]), _side_text(rule["destinations"]))
         for rule in rules
     ]
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from nsgd.answers.admin_rules import admin_rules_as_json
 from nsgd.answers.azure_names import rule_name
-from nsgd.answers.ports import listed_ports, ports_as_text
+from nsgd.answers.ports import listed_ports
 from nsgd.answers.prefixes import to_prefixes
 from nsgd.answers.resources import Association, Resource
+from nsgd.answers.rule_row import rule_row
 from nsgd.model.network import NetworkModel, NetworkSecurityGroup
 from nsgd.model.rule import (
     DEFAULT_SECURITY_RULES,
@@ -159,16 +160,10 @@ def _only(values: Sequence[str]) -> str | None:
 def as_rows(listed: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The rules of one element of the answer as rows of text, for a table."""
     return [
-        (
-            rule["direction"],
-            str(rule["priority"]),
-            rule["name"],
-            rule["access"],
-            rule["protocol"],
+        rule_row(
+            rule,
             _side_text(rule["sourceAddressPrefixes"]),
-            ports_as_text(rule["sourcePortRanges"]),
             _side_text(rule["destinationAddressPrefixes"]),
-            ports_as_text(rule["destinationPortRanges"]),
         )
         for rule in listed["effectiveSecurityRules"]
     ]

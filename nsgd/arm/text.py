@@ -168,16 +168,17 @@ class _Reader:
             self._position = match.end()
         else:
             raise self._unexpected("a key")
-        if key in frame.children:
-            raise Mistake(f"key {show(key)} is given twice in one object", "keep one of them")
-        if self._mark() != ":":
-            raise self._unexpected("a colon")
-        self._position += 1
-        if key.lower() in frame.keys:
+        folded = key.lower()
+        if folded in frame.keys:
+            if key in frame.children:
+                raise Mistake(f"key {show(key)} is given twice in one object", "keep one of them")
             raise Mistake(
                 f"the object has two keys {show(key)}", "keep one: they are compared without case"
             )
-        frame.keys.add(key.lower())
+        frame.keys.add(folded)
+        if self._mark() != ":":
+            raise self._unexpected("a colon")
+        self._position += 1
         frame.key = key
 
     def _scalar(self, mark: str) -> Any:

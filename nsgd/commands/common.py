@@ -36,11 +36,29 @@ exit codes:
   5  permission denied
 """
 
-SOCKET_NAME = "nsgd.sock"
 REQUEST_TIMEOUT_S = 10.0
 
 # A verb's name, its function and one line of help; the parser to add its options to.
 AddVerb = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+
+
+def verb_adder(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> AddVerb:
+    """A function that adds verbs to *verbs*, each with its help and the exit codes."""
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], help_text: str
+    ) -> argparse.ArgumentParser:
+        added = verbs.add_parser(
+            name,
+            help=help_text,
+            description=f"{help_text[0].upper()}{help_text[1:]}.",
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run)
+        return added
+
+    return add
 
 
 def add_config(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:

@@ -12,7 +12,6 @@ from nsgd.commands.common import (
     EXIT_OK,
     EXIT_PERMISSION,
     REQUEST_TIMEOUT_S,
-    SOCKET_NAME,
     AddVerb,
     add_config,
     add_runtime_dir,
@@ -22,6 +21,7 @@ from nsgd.commands.common import (
     show_error,
     tag_source,
 )
+from nsgd.runtime.control_wire import SOCKET_NAME
 
 _RELOAD_TIMEOUT_S = 300.0
 _STOP_TIMEOUT_S = 30.0

@@ -9,13 +9,13 @@ from importlib import import_module
 from nsgd.commands.common import (
     EXIT_FAILED,
     EXIT_OK,
-    SOCKET_NAME,
     AddVerb,
     add_config,
     add_runtime_dir,
     add_service_tags,
     tag_source,
 )
+from nsgd.runtime.control_wire import SOCKET_NAME
 
 
 def add_verbs(verb: AddVerb, words: Sequence[str]) -> None:

@@ -14,7 +14,6 @@ from nsgd.commands.common import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_USAGE,
-    SOCKET_NAME,
     AddVerb,
     add_config,
     add_runtime_dir,
@@ -24,6 +23,7 @@ from nsgd.commands.common import (
     show_error,
     show_problems,
 )
+from nsgd.runtime.control_wire import SOCKET_NAME
 
 if TYPE_CHECKING:
     from nsgd.answers.batch import BatchVerifier

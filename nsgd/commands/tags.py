@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsgd.commands.common import (
-    EXIT_CODES,
     EXIT_CONFIG,
     EXIT_FAILED,
     EXIT_OK,
@@ -22,6 +21,7 @@ from nsgd.commands.common import (
     fail,
     show_problems,
     tag_source,
+    verb_adder,
 )
 
 if TYPE_CHECKING:
@@ -35,18 +35,7 @@ def add_verbs(verb: AddVerb) -> None:
     """Add the verb, its own verbs and their options."""
     tags = verb("tags", _no_verb, "install Microsoft's service tags, and look into them")
     verbs = tags.add_subparsers(dest="tags_verb", metavar="VERB", required=True)
-
-    def add(name: str, run: object, help_text: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(
-            name,
-            help=help_text,
-            description=f"{help_text[0].upper()}{help_text[1:]}.",
-            epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(run=run)
-        return added
-
+    add = verb_adder(verbs)
     update = add("update", _update, "install a service tags file, if it is a good successor")
     update.add_argument("file", metavar="FILE", type=Path, help="the .json file from Microsoft")
     update.add_argument(

@@ -11,6 +11,7 @@ from nsgd.config.problem import Refusal
 from nsgd.config.wording import show
 from nsgd.model.address import Address, Prefix
 from nsgd.model.rule import AnyAddress, PlatformService, PlatformTag, ServiceTag, TagAddress
+from nsgd.model.spelling import IPV4_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,7 @@ RuleEntry = AnyAddress | TagAddress | PlatformTag | UnresolvedTag | Prefix
 # A document repeats few prefixes many times; each is parsed once. Refusals are not kept.
 _CACHED_TEXTS = 4096
 
-_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?:/(3[0-2]|[12]?[0-9]))?")
+_IPV4 = re.compile(rf"{IPV4_ADDRESS}(?:/(3[0-2]|[12]?[0-9]))?")
 
 _ANY = AnyAddress()
 # The tags that no catalogue decides, even if one had entries of these names.

@@ -23,13 +23,13 @@ from nsgd.config.settings import parse_listen, parse_mark_mask
 from nsgd.config.shape import Boolean, Choice, Integer, Parsed, Shape, Text
 from nsgd.config.subscription import parse_date
 from nsgd.model.dialect import DIALECTS
+from nsgd.model.spelling import IPV4_OCTET
 
 JsonSchema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = rf"({_OCTET}\.){{3}}{_OCTET}"
+_IPV4 = rf"({IPV4_OCTET}\.){{3}}{IPV4_OCTET}"
 # Loose: what has the characters of an IPv6 address and a colon. The reader knows the rest.
 _IPV6 = r"[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*"
 _ADDRESS = f"({_IPV4}|{_IPV6})"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
 
 from nsgd.config.addresses import BUILT_IN_TAGS, INVALID_PREFIX, UnresolvedTag
 from nsgd.config.dialect import NOW_IN_FORCE, DialectInForce
 from nsgd.config.problem import Refusal
 from nsgd.config.report import Place, Report
 from nsgd.config.sections import Section
-from nsgd.config.tag_catalogue import TagCatalogue, TagSource
+from nsgd.config.tag_catalogue import TagCatalogue, TagSource, is_cloud_name
 from nsgd.config.wording import closest, show
 from nsgd.model.dialect import DIALECTS
 from nsgd.model.network import ServiceTagPrefixes
@@ -18,7 +17,6 @@ from nsgd.model.rule import AnyAddress, PlatformTag, PublishedTag, ServiceTag, T
 
 DEFAULT_CLOUD = "Public"
 
-_CLOUD = re.compile(r"[A-Za-z]{1,64}")
 # The classic deployment model's spellings; INTERNET differs in case only.
 _CLASSIC_TAGS = {
     "virtual_network": ServiceTag.VIRTUAL_NETWORK.value,
@@ -33,7 +31,7 @@ _SLIP = 0.85
 
 def parse_cloud(value: object) -> str:
     """Read a cloud's name; it names a file too, so it has letters and nothing else."""
-    if isinstance(value, str) and _CLOUD.fullmatch(value):
+    if isinstance(value, str) and is_cloud_name(value):
         return value
     raise Refusal(
         f"{show(value)} is not the name of a cloud",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from nsgd.model.address import Prefix
+from nsgd.model.spelling import IPV4_ADDRESS
 
-_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}/(3[0-2]|[12]?[0-9])")
+_IPV4 = re.compile(rf"{IPV4_ADDRESS}/(3[0-2]|[12]?[0-9])")
 _GROUP = r"[0-9A-Fa-f]{1,4}"
 _GROUPS = rf"({_GROUP}(?::{_GROUP}){{0,7}})?"
 _IPV6 = re.compile(rf"{_GROUPS}(?:(::){_GROUPS})?/(12[0-8]|1[01][0-9]|[1-9]?[0-9])")
-_TAIL_OF_IPV4 = re.compile(rf"(?<=:){_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}(?=/)")
+_TAIL_OF_IPV4 = re.compile(rf"(?<=:){IPV4_ADDRESS}(?=/)")
 _LENGTH = re.compile(r"/(?:0|[1-9][0-9]{0,2})\Z")
 _LONGEST_PREFIX = 64
 

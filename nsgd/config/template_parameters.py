@@ -107,16 +107,13 @@ def _assign(
     known = {
         (template.index, fold(name)): name for template in templates for name in template.parameters
     }
-    given: set[str] = set()
     for name, item in values.items():
         here = (*path, name)
         line = file.parsed.line_of(here)
 
         wrong: tuple[str, str] | None = None
         takers = [one.index for one in templates if (one.index, fold(name)) in known]
-        if fold(name) in given:
-            wrong = f"parameter {show(name)} is given twice", "keep one of them"
-        elif not takers:
+        if not takers:
             meant = closest(name, tuple(known.values()))
             way_out = f"did you mean {show(meant)}?" if meant else "remove it"
             if not templates:
@@ -130,7 +127,6 @@ def _assign(
                 as_declared = known[index, fold(name)]
                 of_template = result.values.setdefault(index, {})
                 of_template[as_declared] = GivenValue(wrapped, file, line)
-        given.add(fold(name))
         if wrong is not None:
             problem = Problem(file.name, format_path(here), line, *wrong)
             result.problems.append((file.index, problem))

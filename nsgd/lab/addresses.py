@@ -8,12 +8,9 @@ from operator import itemgetter
 
 from nsgd.model.address import ADDRESS_BITS, Address, IPVersion, Prefix
 from nsgd.model.network import NetworkModel, Subnet
+from nsgd.model.reserved import LONGEST_WITH_RESERVED, RESERVED_FIRST
 from nsgd.model.rule import PrefixList, PublishedTag
 from nsgd.policy.address_set import AddressSet
-
-# As nsgd.config.interfaces: Azure keeps the first four addresses of a subnet and the last.
-_RESERVED_FIRST = 4
-_LONGEST_WITH_RESERVED = 29
 
 # What no host of a routed network can have, and the gateway's own addresses.
 UNROUTABLE = AddressSet.of_prefixes(
@@ -64,9 +61,9 @@ def assignable(prefixes: Iterable[Prefix]) -> AddressSet:
     kept = []
     for prefix in prefixes:
         whole = AddressSet.of_prefix(prefix)
-        if prefix.version == 6 or prefix.length <= _LONGEST_WITH_RESERVED:
+        if prefix.version == 6 or prefix.length <= LONGEST_WITH_RESERVED:
             reserved = [
-                Address(prefix.version, prefix.first + index) for index in range(_RESERVED_FIRST)
+                Address(prefix.version, prefix.first + index) for index in range(RESERVED_FIRST)
             ]
             reserved.append(Address(prefix.version, prefix.last))
             whole -= AddressSet.of_addresses(reserved)

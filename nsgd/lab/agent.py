@@ -22,6 +22,7 @@ import resource
 import socket
 import struct
 import sys
+from functools import partial
 from typing import Any
 
 from nsgd.lab.icmp import echo_request, read_echo, read_syn
@@ -65,9 +66,7 @@ class Agent:
                 self._keep.append(await asyncio.start_server(_echo_line, address, port))
             for port in udp:
                 transport, _ = await loop.create_datagram_endpoint(
-                    lambda address=address, port=port: _EchoDatagram(  # type: ignore[misc]
-                        self._arrivals, address, port
-                    ),
+                    partial(_EchoDatagram, self._arrivals, address, port),
                     local_addr=(address, port),
                 )
                 self._keep.append(transport)

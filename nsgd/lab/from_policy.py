@@ -7,7 +7,6 @@ what it says. First without the daemon, where everything must pass.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +24,10 @@ from nsgd.lab.prediction import (
     counted_hits,
     decide_probe,
     decided_by,
-    hit_differences,
     passes_failsafe,
     predicted_hits,
     rule_key,
+    settled_hits,
 )
 from nsgd.lab.report import Row
 from nsgd.lab.run import LabBroken
@@ -42,8 +41,6 @@ from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.evaluate import UNMANAGED as _UNCOUNTED
 
 # The worker answers first and counts then.
-_COUNTERS_TIMEOUT_S = 3.0
-_COUNTERS_POLL_S = 0.2
 # What an agent is given at once: it must answer within its time, also where nothing passes.
 _PROBES_AT_ONCE = 1000
 # Nothing came back, or nothing went out: on a busy machine that may be its business.
@@ -135,13 +132,7 @@ def try_policy(
     for index, row in zip(again, repeated, strict=True):
         rows[index] = row
     traffic.end()
-    deadline = time.monotonic() + _COUNTERS_TIMEOUT_S
-    while True:
-        status = daemon.status()
-        differences = hit_differences(predicted, counted_hits(status))
-        if not differences or time.monotonic() > deadline:
-            break
-        time.sleep(_COUNTERS_POLL_S)
+    status, differences = settled_hits(daemon.status, predicted)
     matches = sum(row.is_match for row in repeated)
     return Result(drawn, tuple(rows), matches, tuple(differences), status)
 

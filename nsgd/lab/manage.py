@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from nsgd.lab.candidates import GATEWAY
+from nsgd.lab.exit import EXIT_FAILED, EXIT_OK, EXIT_PERMISSION, fail
 from nsgd.lab.identity import boot_id
 from nsgd.lab.kept import LabDirectory, LabRefused, kept_labs, namespace_name
 from nsgd.lab.launch import write_identity
 from nsgd.lab.names import NAMESPACE_DIRECTORY
 from nsgd.lab.report import format_table
 
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_PERMISSION = 5
 # As shells say it.
 EXIT_CANNOT_RUN = 126
 EXIT_NOT_FOUND = 127
@@ -33,24 +31,24 @@ def exec_inside(state: Path, name: str, host: str, argv: Sequence[str]) -> int:
         namespace = NAMESPACE_DIRECTORY / namespace_name(name, host)
         if host not in record.hosts and host != GATEWAY:
             hosts = ", ".join((GATEWAY, *record.hosts))
-            return _fail(f"lab {name} has no host {host}; it has {hosts}", EXIT_FAILED)
+            return fail(f"lab {name} has no host {host}; it has {hosts}", EXIT_FAILED)
         if record.boot != boot_id() or not namespace.exists():
             way_out = f"nsgd lab down{directory.options}, and make it again"
-            return _fail(f"lab {name} is not up any more; {way_out}", EXIT_FAILED)
+            return fail(f"lab {name} is not up any more; {way_out}", EXIT_FAILED)
         _forget_ended(directory)
         write_identity(directory.process_file(str(os.getpid())))
     except LabRefused as refused:
-        return _fail(str(refused), EXIT_FAILED)
+        return fail(str(refused), EXIT_FAILED)
     except PermissionError as error:
-        return _fail(f"this needs root: {error}", EXIT_PERMISSION)
+        return fail(f"this needs root: {error}", EXIT_PERMISSION)
     if shutil.which(argv[0]) is None:
-        return _fail(f"{argv[0]}: command not found", EXIT_NOT_FOUND)
+        return fail(f"{argv[0]}: command not found", EXIT_NOT_FOUND)
     sys.stdout.flush()
     command = ["nsenter", f"--net={namespace}", "--", *argv]
     try:
         os.execvp(command[0], command)  # noqa: S606 (the command is the user's)
     except OSError as error:
-        return _fail(f"{command[0]}: {error.strerror}", EXIT_CANNOT_RUN)
+        return fail(f"{command[0]}: {error.strerror}", EXIT_CANNOT_RUN)
 
 
 def _forget_ended(directory: LabDirectory) -> None:
@@ -65,9 +63,9 @@ def down(state: Path, name: str) -> int:
         directory = LabDirectory(state, name)
         left = directory.down()
     except LabRefused as refused:
-        return _fail(str(refused), EXIT_FAILED)
+        return fail(str(refused), EXIT_FAILED)
     except PermissionError as error:
-        return _fail(f"this needs root: {error}", EXIT_PERMISSION)
+        return fail(f"this needs root: {error}", EXIT_PERMISSION)
     for line in left:
         print(f"left alone: {line}", file=sys.stderr)
     print(f"lab {name} is removed")
@@ -79,9 +77,9 @@ def show_labs(state: Path, output: str) -> int:
     try:
         labs = [_lab_as_json(directory) for directory in kept_labs(state)]
     except LabRefused as refused:
-        return _fail(str(refused), EXIT_FAILED)
+        return fail(str(refused), EXIT_FAILED)
     except PermissionError as error:
-        return _fail(f"this needs root: {error}", EXIT_PERMISSION)
+        return fail(f"this needs root: {error}", EXIT_PERMISSION)
     if output == "json":
         print(json.dumps(labs, indent=2))
     elif not labs:
@@ -121,8 +119,3 @@ def _lab_as_json(directory: LabDirectory) -> dict[str, Any]:
             for host, addresses in hosts.items()
         ],
     }
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"nsgd lab: {message}", file=sys.stderr)
-    return code

@@ -11,23 +11,16 @@ from pathlib import Path
 
 from nsgd.config.load import LoadedConfig
 from nsgd.config.tag_catalogue import TagSource
+from nsgd.lab.exit import EXIT_CONFIG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, fail
 from nsgd.lab.from_policy import Drawn, Result, draw, try_policy
 from nsgd.lab.interrupts import interrupts_deferred
 from nsgd.lab.kept import DAEMON, LabDirectory, LabRefused, NamedLab
 from nsgd.lab.lab_policy import CannotBuild
 from nsgd.lab.netns import Lab, remove_leftovers
 from nsgd.lab.policy_report import format_kept, format_result, result_as_json
-from nsgd.lab.run import (
-    EXIT_CONFIG,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    EXIT_PERMISSION,
-    LabBroken,
-)
-from nsgd.lab.subject import NSGD, DaemonFailed, DaemonUnderTest
+from nsgd.lab.run import LAB_FAILURES, report_failure
+from nsgd.lab.subject import NSGD, DaemonUnderTest
 from nsgd.lab.topology import Topology
-from nsgd.lab.traffic import AgentFailed
 
 _POLICY = "policy.json"
 
@@ -52,17 +45,13 @@ def run(
     try:
         return _run(args, loaded, nsgd, tags, service_tags)
     except KeyboardInterrupt:
-        return _fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
+        return fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
     except CannotBuild as cannot:
-        return _fail("\n".join(cannot.reasons), EXIT_CONFIG)
-    except PermissionError as error:
-        return _fail(f"the lab needs root: {error}", EXIT_PERMISSION)
-    except (LabBroken, AgentFailed) as broken:
-        return _fail(f"the lab itself is broken: {broken}", EXIT_FAILED)
-    except DaemonFailed as failed:
-        return _fail(f"the daemon: {failed}", EXIT_FAILED)
+        return fail("\n".join(cannot.reasons), EXIT_CONFIG)
+    except LAB_FAILURES as failure:
+        return report_failure(failure)
     except LabRefused as refused:
-        return _fail(str(refused), EXIT_FAILED)
+        return fail(str(refused), EXIT_FAILED)
 
 
 def _run(
@@ -153,8 +142,3 @@ def run_and_keep(
             with interrupts_deferred():
                 directory.down()
     return result
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"nsgd lab: {message}", file=sys.stderr)
-    return code

@@ -5,8 +5,9 @@ Never what decides whether a probe is right: that is between the wire and the ha
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nsgd.lab.traffic import Observation
@@ -17,6 +18,9 @@ from nsgd.model.rule import Protocol
 from nsgd.model.settings import Failsafe
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.evaluate import decide
+
+_COUNTERS_TIMEOUT_S = 3.0
+_COUNTERS_POLL_S = 0.2
 
 RuleKey = tuple[str, str, str]  # network security group, direction, rule
 
@@ -71,6 +75,22 @@ def counted_hits(status: Mapping[str, Any]) -> Counter[RuleKey]:
         key = (entry["networkSecurityGroup"] or "", entry["direction"], entry["rule"])
         hits[key] += int(entry["hits"])
     return hits
+
+
+def settled_hits(
+    read_status: Callable[[], dict[str, Any]], predicted: Counter[RuleKey]
+) -> tuple[dict[str, Any], list[str]]:
+    """The daemon's status once its counters are as predicted, or after a while, and differences.
+
+    A verdict is on the wire a moment before its count can be read.
+    """
+    deadline = time.monotonic() + _COUNTERS_TIMEOUT_S
+    while True:
+        status = read_status()
+        differences = hit_differences(predicted, counted_hits(status))
+        if not differences or time.monotonic() > deadline:
+            return status, differences
+        time.sleep(_COUNTERS_POLL_S)
 
 
 def hit_differences(predicted: Counter[RuleKey], counted: Counter[RuleKey]) -> list[str]:

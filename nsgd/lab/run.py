@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +16,15 @@ from typing import Any
 
 from nsgd.config.load import LoadedConfig
 from nsgd.config.problem import ConfigRefused
+from nsgd.lab.exit import EXIT_CONFIG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_PERMISSION, fail
 from nsgd.lab.expected import Expectation, ExpectedRefused, read_expected
 from nsgd.lab.netns import Lab, remove_leftovers
 from nsgd.lab.prediction import (
     counted_hits,
     decide_probe,
     decided_by,
-    hit_differences,
     predicted_hits,
+    settled_hits,
 )
 from nsgd.lab.report import Row, format_counters, format_rows, rows_as_json
 from nsgd.lab.subject import NSGD, DaemonFailed, DaemonUnderTest
@@ -33,14 +32,7 @@ from nsgd.lab.topology import Topology, hosts_of_model
 from nsgd.lab.traffic import AgentFailed, Observation, Observed, Traffic, all_probes
 from nsgd.policy.compile import CompiledPolicy, compile_policy
 
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_CONFIG = 3
-EXIT_PERMISSION = 5
-EXIT_INTERRUPTED = 130
 # The worker answers first and counts then.
-_COUNTERS_TIMEOUT_S = 3.0
-_COUNTERS_POLL_S = 0.2
 _BROKEN_PAIRS_SHOWN = 20
 
 
@@ -71,6 +63,18 @@ class Outcome:
         return sum(not row.is_match for row in self.rows) + len(self.counter_differences)
 
 
+# What keeps any lab from being tried to its end.
+LAB_FAILURES = (PermissionError, LabBroken, AgentFailed, DaemonFailed)
+
+
+def report_failure(failure: PermissionError | LabBroken | AgentFailed | DaemonFailed) -> int:
+    """Say what of LAB_FAILURES happened; returns the exit code."""
+    if isinstance(failure, PermissionError):
+        return fail(f"the lab needs root: {failure}", EXIT_PERMISSION)
+    whose = "the daemon" if isinstance(failure, DaemonFailed) else "the lab itself is broken"
+    return fail(f"{whose}: {failure}", EXIT_FAILED)
+
+
 def run(
     args: argparse.Namespace,
     nsgd: Sequence[str] = NSGD,
@@ -89,7 +93,7 @@ def run(
     try:
         return _run(args, nsgd, load, service_tags)
     except KeyboardInterrupt:
-        return _fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
+        return fail("interrupted; the lab is removed", EXIT_INTERRUPTED)
 
 
 def _run(
@@ -102,20 +106,16 @@ def _run(
         model = load(args.config).model
         expectation = read_expected(args.expected.read_bytes(), hosts_of_model(model))
     except (OSError, ConfigRefused) as error:
-        return _fail(str(error), EXIT_CONFIG)
+        return fail(str(error), EXIT_CONFIG)
     except ExpectedRefused as refused:
-        return _fail("\n".join(f"{args.expected}: {p}" for p in refused.problems), EXIT_CONFIG)
+        return fail("\n".join(f"{args.expected}: {p}" for p in refused.problems), EXIT_CONFIG)
     remove_leftovers()
     try:
         outcome = run_lab(
             args.config, expectation, compile_policy(model), nsgd, service_tags, args.parameters
         )
-    except PermissionError as error:
-        return _fail(f"the lab needs root: {error}", EXIT_PERMISSION)
-    except (LabBroken, AgentFailed) as broken:
-        return _fail(f"the lab itself is broken: {broken}", EXIT_FAILED)
-    except DaemonFailed as failed:
-        return _fail(f"the daemon: {failed}", EXIT_FAILED)
+    except LAB_FAILURES as failure:
+        return report_failure(failure)
     _print(outcome, args)
     return EXIT_OK if outcome.mismatches == 0 else EXIT_FAILED
 
@@ -152,13 +152,7 @@ def run_lab(
         decisions = [decide_probe(policy, observation) for observation in observations]
         # Counters count from the daemon's start; what came before is not the probes'.
         predicted = predicted_hits(decisions) + before
-        deadline = time.monotonic() + _COUNTERS_TIMEOUT_S
-        while True:
-            status = daemon.status()
-            differences = hit_differences(predicted, counted_hits(status))
-            if not differences or time.monotonic() > deadline:
-                break
-            time.sleep(_COUNTERS_POLL_S)
+        status, differences = settled_hits(daemon.status, predicted)
         daemon.stop()
     rows = []
     for observation, decision in zip(observations, decisions, strict=True):
@@ -185,8 +179,3 @@ def _print(outcome: Outcome, args: argparse.Namespace) -> None:
     total, passed = len(outcome.rows), sum(row.is_match for row in outcome.rows)
     counters = len(outcome.counter_differences)
     print(f"{passed} of {total} probes as expected, {counters} rule counters differ")
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"nsgd lab: {message}", file=sys.stderr)
-    return code

@@ -7,7 +7,7 @@ that a dialect is this table and nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nsgd.model.platform import SubscriptionKind
 from nsgd.model.rule import Protocol, ServiceTag
@@ -145,30 +145,24 @@ DIALECT_2017 = Dialect(
 )
 
 # The same page on the classic deployment model.
-CLASSIC = Dialect(
+CLASSIC = replace(
+    DIALECT_2017,
     name="classic",
-    protocols=DIALECT_2017.protocols,
-    any_protocol=_TCP_UDP_ICMP,
     tag_spellings={
         ServiceTag.VIRTUAL_NETWORK: "VIRTUAL_NETWORK",
         ServiceTag.INTERNET: "INTERNET",
         ServiceTag.AZURE_LOAD_BALANCER: "AZURE_LOADBALANCER",
     },
     published_tags=(),
+    regional_tags=(),
     limits={
         "networkSecurityGroups": Limit(100, 200),
         "securityRulesPerNetworkSecurityGroup": Limit(200, 400),
         "privateIPAddressesPerVirtualNetwork": Limit(4096, 4096),
     },
-    smtp=_SMTP_2017,
-    has_platform_tags=False,
     has_lists=False,
-    has_admin_rules=False,
     has_application_security_groups=False,
     attaches_to_machines=True,
-    exempts_platform_traffic=False,
-    virtual_network_holds_host=False,
-    virtual_network_holds_routes=False,
 )
 
 DIALECTS: Mapping[str, Dialect] = {each.name: each for each in (NOW, DIALECT_2017, CLASSIC)}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from nsgd.model.address import Prefix
-from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet
+from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet, VirtualNetwork
 from nsgd.model.rule import Direction
 from nsgd.policy.admin import AdminRules, is_exempt
 from nsgd.policy.effective import NetworkResolver, SharedAddresses, effective_security_rules
@@ -92,21 +92,21 @@ class _Views:
     def __init__(self, model: NetworkModel) -> None:
         self._model = model
         self._shared = SharedAddresses(model)
-        self._networks = {network.name: network for network in model.virtual_networks}
+        self._seen: dict[_View, VirtualNetwork] = {}
         self._resolvers: dict[_View, NetworkResolver] = {}
-        self.of_subnet: dict[tuple[str, str], _View] = {
-            (network.name, subnet.name): (network.name, subnet.routes)
-            for network in model.virtual_networks
-            for subnet in network.subnets
-        }
+        self.of_subnet: dict[tuple[str, str], _View] = {}
+        for network in model.virtual_networks:
+            self._seen[network.name, ()] = network
+            for subnet in network.subnets:
+                view = network.name, subnet.routes
+                self._seen.setdefault(view, network.seen_from(subnet))
+                self.of_subnet[network.name, subnet.name] = view
 
     def resolver(self, view: _View) -> NetworkResolver:
         """What resolves rules in a view."""
         found = self._resolvers.get(view)
         if found is None:
-            name, routes = view
-            network = self._networks[name]
-            seen = replace(network, routes=(*network.routes, *routes)) if routes else network
+            seen = self._seen[view]
             found = self._resolvers[view] = NetworkResolver(self._model, seen, self._shared)
         return found
 

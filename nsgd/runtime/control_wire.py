@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+SOCKET_NAME = "nsgd.sock"  # in the runtime directory
 LENGTH = struct.Struct("!I")
 MAXIMUM_REQUEST_BYTES = 64 << 10
 MAXIMUM_ANSWER_BYTES = 256 << 20

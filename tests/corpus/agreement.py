@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,17 +90,15 @@ def sources() -> dict[str, Callable[[], Source | None]]:
     """Every policy by its name, each read when it is called; None where nsgd refuses it."""
     found: dict[str, Callable[[], Source | None]] = {}
     for path in EXPORTS:
-        found[f"export {path.stem}"] = lambda path=path: _export(path)  # type: ignore[misc]
+        found[f"export {path.stem}"] = partial(_export, path)
     for path in EXAMPLES:
         for status, body in bodies(path):
             if path.stem in NO_RESOURCES or (path.stem, status) in INCONSISTENT:
                 continue
-            found[f"example {path.stem} {status}"] = (
-                lambda body=body: _example(body)  # type: ignore[misc]
-            )
+            found[f"example {path.stem} {status}"] = partial(_example, body)
     for path in TEMPLATES:
         if path.name not in BROKEN:
-            found[f"template {path.stem}"] = lambda path=path: _template(path)  # type: ignore[misc]
+            found[f"template {path.stem}"] = partial(_template, path)
     return found
 
 

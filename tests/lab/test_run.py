@@ -90,7 +90,7 @@ def test_a_wrong_counter_is_a_mismatch(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though everything on the wire is right."""
-    monkeypatch.setattr(lab_run, "_COUNTERS_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("nsgd.lab.prediction._COUNTERS_TIMEOUT_S", 0.5)
     assert run_lab_verb("miscount", CONFIG, EXPECTED, "--only-failures") == 1
     output = capsys.readouterr().out
     assert "MISMATCH MyNSG Inbound DenyAllInBound: 15 hits counted, 16 expected" in output
