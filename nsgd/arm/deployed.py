@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from nsgd.arm.assumed import spell
 from nsgd.arm.expression import Call
 from nsgd.arm.forms import Evaluate, Form
 from nsgd.arm.functions.arguments import need_text
 from nsgd.arm.ids import place_prefix
 from nsgd.arm.problem import Mistake
 from nsgd.arm.scope import PLACEHOLDER_GROUP, Scope
-from nsgd.arm.unknown import Assumed, Origin, PartlyKnown, Unknown, plain
+from nsgd.arm.unknown import Origin, PartlyKnown, Unknown, plain, undecided
 
 # The public cloud's; the others differ in each.
 _SUFFIXES = {
@@ -69,8 +70,7 @@ def _subscription(call: Call, scope: Scope, evaluate: Evaluate) -> Any:
         )
     known: dict[str, Any] = {"subscriptionId": subscription, "id": subscription}
     if not isinstance(subscription, Unknown):
-        text = f"/subscriptions/{subscription}"
-        known["id"] = Assumed(text) if isinstance(subscription, Assumed) else text
+        known["id"] = spell("/subscriptions/", subscription)
     known["tenantId"] = scope.run.context.tenant_id
     return _partly(scope, "this property of the subscription", known)
 
@@ -120,19 +120,22 @@ def _reference(call: Call, scope: Scope, evaluate: Evaluate) -> Any:
     for value in values:
         if isinstance(value, Unknown):
             return plain(value)
+    for value in values[1:]:
+        if (unknown := undecided(value)) is not None:
+            return unknown
     target = need_text(values[0])
     is_full = len(values) == 3 and str(values[2]).lower() == "full"
     found = scope.resolver.reference(target, is_full) if scope.resolver else None
-    unknown = _runtime(scope, "reference")
+    runtime = _runtime(scope, "reference")
     if found is None or isinstance(found, Unknown):
-        return found or unknown
+        return found or runtime
     return PartlyKnown(
-        unknown.origin,
-        unknown.why,
-        unknown.way_out,
-        unknown.expression,
-        unknown.path,
-        unknown.document,
+        runtime.origin,
+        runtime.why,
+        runtime.way_out,
+        runtime.expression,
+        runtime.path,
+        runtime.document,
         known=found,
     )
 
@@ -143,8 +146,8 @@ def _references(call: Call, scope: Scope, evaluate: Evaluate) -> Any:
 
 def _resource_info(call: Call, scope: Scope, evaluate: Evaluate) -> Any:
     symbol = evaluate(call.arguments[0], scope)
-    if isinstance(symbol, Unknown):
-        return plain(symbol)
+    if (unknown := undecided(symbol)) is not None:
+        return unknown
     found = scope.resolver.information(need_text(symbol)) if scope.resolver else None
     return _runtime(scope, "resourceInfo") if found is None else found
 

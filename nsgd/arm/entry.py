@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nsgd.arm.assumed import spell
 from nsgd.arm.copies import child, need_count
 from nsgd.arm.evaluator import evaluate_value
 from nsgd.arm.functions.arguments import find_key, kind_of
@@ -14,7 +15,7 @@ from nsgd.arm.instance import Instance, is_deployed
 from nsgd.arm.limits import MAXIMUM_RESOURCES, SCOPE_STEPS
 from nsgd.arm.problem import Key, LimitReached, Mistake, Path, show
 from nsgd.arm.scope import Place, Scope
-from nsgd.arm.unknown import Assumed, Unknown, plain
+from nsgd.arm.unknown import Assumed, Unknown, plain, undecided
 
 DEPLOYMENTS = "microsoft.resources/deployments"
 _NOT_FIELDS = {
@@ -53,8 +54,9 @@ class Entry:
         prefix = place_prefix(self.place)
         if isinstance(prefix, Unknown) or isinstance(self.name, Unknown):
             return prefix if isinstance(prefix, Unknown) else self.name
-        names = [Assumed(part) if isinstance(self.name, Assumed) else part
-                 for part in self.name.split("/")]  # fmt: skip
+        names = self.name.split("/")
+        if isinstance(self.name, Assumed):
+            names = [Assumed(part) for part in names] if names[1:] else [self.name]
         return make_id(prefix, self.type, names)
 
 
@@ -139,9 +141,10 @@ def _expand_one(
         return
     name = _text(raw, "name", scope, path)
     kind = _text(raw, "type", scope, path)
-    if isinstance(kind, Unknown) or name is None or kind is None:
-        if isinstance(kind, Unknown):
-            mistake = Mistake("the type is not known", kind.way_out)
+    unknown_kind = undecided(kind)
+    if unknown_kind is not None or isinstance(kind, Unknown) or name is None or kind is None:
+        if unknown_kind is not None:
+            mistake = Mistake("the type is not known", unknown_kind.way_out)
             run.refuse(mistake, (*path, "type"), instance.document)
         return
     if parent is not None:
@@ -193,9 +196,7 @@ def _whole(parent: Entry, kind: str, name: str | Unknown) -> tuple[str, str | Un
         kind = f"{parent.type}/{kind}"
     if isinstance(name, Unknown) or isinstance(parent.name, Unknown):
         return kind, name if isinstance(name, Unknown) else parent.name
-    whole = f"{parent.name}/{name}"
-    is_any_assumed = isinstance(name, Assumed) or isinstance(parent.name, Assumed)
-    return kind, Assumed(whole) if is_any_assumed else whole
+    return kind, spell(parent.name, "/", name)
 
 
 def _place(raw: dict[str, Any], kind: str, scope: Scope, place: Place, path: Path) -> Place:

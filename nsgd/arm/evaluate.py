@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from nsgd.arm.assumed import placeholder
 from nsgd.arm.copies import child, property_loops
 from nsgd.arm.entry import DEPLOYMENTS, Entry, evaluate_body
 from nsgd.arm.evaluator import evaluate_value
@@ -32,9 +33,9 @@ from nsgd.arm.scope import (
     Scope,
     first_place,
 )
-from nsgd.arm.unknown import Assumed, Unknown, survey
+from nsgd.arm.unknown import Unknown, survey
 
-_FIRST_NAME = Assumed("deployment")
+_FIRST_NAME = placeholder("deployment")
 PARAMETERS_DOCUMENT = "parameters"  # the document of problems with the values that were given
 
 

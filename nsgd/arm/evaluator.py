@@ -23,7 +23,7 @@ from nsgd.arm.functions.table import need_count as need_arguments
 from nsgd.arm.limits import SCOPE_STEPS
 from nsgd.arm.problem import Mistake, Path, closest, show
 from nsgd.arm.scope import Lazy, Loops, Scope
-from nsgd.arm.unknown import ASSUMPTION_DECIDES, Assumed, PartlyKnown, Unknown, plain
+from nsgd.arm.unknown import Origin, PartlyKnown, Unknown, located, plain, undecided
 
 FORMS: dict[str, Form] = {
     form.name.lower(): form for module in (deployed, forms, ids, lambdas) for form in module.FORMS
@@ -94,8 +94,8 @@ def _evaluate_object(value: dict[str, Any], scope: Scope, path: Path) -> Any:
                     result[loop.name] = evaluate_loop(loop, scope, place)
             continue
         name = evaluate_value(key, scope, here) if key.startswith("[") else key
-        if isinstance(name, Unknown):
-            unknown = unknown or name
+        if (is_open := undecided(name)) is not None:
+            unknown = unknown or located(is_open, key, here, scope.document)
         elif not isinstance(name, str):
             mistake = Mistake(f"the key is {kind_of(name)}", "give text")
             unknown = scope.run.refuse(mistake, here, scope.document, key)
@@ -117,8 +117,8 @@ def _evaluate_text(text: str, scope: Scope, path: Path) -> Any:
     run.budget.spend_text(len(text))
     try:
         result = evaluate_node(parse_expression(text), scope)
-        if result is ASSUMPTION_DECIDES:
-            result = run.unknown(result.origin, result.why, result.way_out)
+        if isinstance(result, Unknown) and result.origin is Origin.CONTEXT:
+            return located(result, text, path, scope.document)
         return result
     except Mistake as mistake:
         return run.refuse(mistake, path, scope.document, text)
@@ -194,11 +194,12 @@ def _call_user_function(call: Call, scope: Scope) -> Any:
 
 def take_member(base: Any, key: Any) -> Any:
     """``base.key`` or ``base[key]``. Raises Mistake."""
-    if isinstance(base, PartlyKnown) and not isinstance(key, Unknown):
+    if (unknown := undecided(key)) is not None:
+        return unknown
+    if isinstance(base, PartlyKnown):
         return _take_known(base, key)
-    for value in (base, key):
-        if isinstance(value, Unknown):
-            return plain(value)
+    if isinstance(base, Unknown):
+        return base
     if isinstance(base, dict) and isinstance(key, str):
         known = find_key(base, key)
         if known is None:
@@ -210,8 +211,6 @@ def take_member(base: Any, key: Any) -> Any:
         return base[known]
     if isinstance(base, list) and isinstance(key, int) and not isinstance(key, bool):
         if not 0 <= key < len(base):
-            if any(isinstance(item, Assumed) for item in base):
-                return ASSUMPTION_DECIDES
             raise Mistake(
                 f"the array has no element {key}",
                 f"it has {len(base)} elements, counted from 0",

@@ -10,7 +10,7 @@ from nsgd.arm.expression import Call, Node
 from nsgd.arm.functions.arguments import need_bool, need_integer, need_text
 from nsgd.arm.problem import Mistake, show
 from nsgd.arm.scope import Scope
-from nsgd.arm.unknown import Origin, Unknown, plain
+from nsgd.arm.unknown import Origin, Unknown, plain, undecided
 
 Evaluate = Callable[[Node, Scope], Any]
 Apply = Callable[[Call, Scope, Evaluate], Any]
@@ -58,8 +58,8 @@ def _coalesce(call: Call, scope: Scope, evaluate: Evaluate) -> Any:
 
 def _lookup(call: Call, scope: Scope, evaluate: Evaluate) -> Any:
     name = evaluate(call.arguments[0], scope)
-    if isinstance(name, Unknown):
-        return plain(name)
+    if (unknown := undecided(name)) is not None:
+        return unknown
     kind = call.name.lower()
     if kind == "lambdavariables":
         if need_text(name).lower() not in scope.lambdas:
@@ -71,8 +71,8 @@ def _lookup(call: Call, scope: Scope, evaluate: Evaluate) -> Any:
 def _copy_index(call: Call, scope: Scope, evaluate: Evaluate) -> Any:
     values = [evaluate(argument, scope) for argument in call.arguments]
     for value in values:
-        if isinstance(value, Unknown):
-            return plain(value)
+        if (unknown := undecided(value)) is not None:
+            return unknown
     loops = scope.loops
     name = values.pop(0).lower() if values and isinstance(values[0], str) else loops.resource
     offset = need_integer(values.pop(0)) if values else 0

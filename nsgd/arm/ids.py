@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nsgd.arm.assumed import spell
 from nsgd.arm.expression import Call
 from nsgd.arm.forms import Apply, Evaluate, Form
 from nsgd.arm.functions.arguments import need_text
@@ -22,27 +23,29 @@ _WAY_OUT = "give the type, and one name for each of its parts after the namespac
 
 def place_prefix(place: Place) -> str | Unknown:
     """The beginning of the ids of resources at a place, up to and without /providers."""
-    parts = [place.subscription_id, place.resource_group]
-    for part in parts:
+    pieces: list[str] = []
+    for kind, part in (
+        ("subscriptions", place.subscription_id),
+        ("resourceGroups", place.resource_group),
+    ):
         if isinstance(part, Unknown):
             return part
-    text = "".join(
-        f"/{kind}/{part}"
-        for kind, part in zip(("subscriptions", "resourceGroups"), parts, strict=True)
-        if part is not None
-    )
-    return Assumed(text) if any(isinstance(part, Assumed) for part in parts) else text
+        if part is not None:
+            pieces += [f"/{kind}/", part]
+    return spell(*pieces)
 
 
 def make_id(prefix: str, kind: str, names: list[str]) -> str:
     """The id of a resource of type *kind* below *prefix*. Raises Mistake."""
+    if isinstance(kind, Assumed):
+        raise Mistake("the type depends on a name that is not known", "write the type itself")
     namespace, *parts = kind.split("/")
     if not parts or len(parts) != len(names):
         raise Mistake(f"{len(names)} names do not fit the type {show(kind)}", _WAY_OUT)
-    path = "".join(f"/{part}/{name}" for part, name in zip(parts, names, strict=True))
-    text = f"{prefix}/providers/{namespace}{path}"
-    is_any_assumed = any(isinstance(part, Assumed) for part in (prefix, kind, *names))
-    return Assumed(text) if is_any_assumed else text
+    pieces = [prefix, f"/providers/{namespace}"]
+    for part, name in zip(parts, names, strict=True):
+        pieces += [f"/{part}/", name]
+    return spell(*pieces)
 
 
 def _texts(call: Call, scope: Scope, evaluate: Evaluate) -> list[str] | Unknown:
@@ -80,7 +83,9 @@ def _split(texts: list[str], groups: int) -> tuple[list[str], str, list[str]]:
     for at in range(min(groups, len(texts) - 2) + 1):
         # A type has as many names as parts after the namespace; nothing else before it has. Azure
         # takes a slash at its end, and many templates write one.
-        kind = texts[at][:-1] if texts[at].endswith("/") else texts[at]
+        kind = texts[at]
+        if kind.endswith("/") and not isinstance(kind, Assumed):
+            kind = kind[:-1]
         if "/" in kind and kind.count("/") == len(texts) - at - 1:
             return texts[:at], kind, texts[at + 1 :]
     raise Mistake("no argument is a type with its names", _WAY_OUT)

@@ -11,7 +11,7 @@ from nsgd.arm.functions.arguments import find_key, kind_of
 from nsgd.arm.parameters import Given, need_declared, parameter_value
 from nsgd.arm.problem import Mistake, Path, show
 from nsgd.arm.scope import Lazy, Place, Run, Scope, UserFunction
-from nsgd.arm.unknown import Unknown, plain
+from nsgd.arm.unknown import Unknown, undecided
 
 if TYPE_CHECKING:
     from nsgd.arm.entry import Entry
@@ -181,8 +181,8 @@ def is_deployed(declaration: dict[str, Any], scope: Scope, path: Path) -> bool |
     if key is None:
         return True
     value = evaluate_value(declaration[key], scope, (*path, key))
-    if isinstance(value, Unknown):
-        return plain(value)
+    if (unknown := undecided(value)) is not None:
+        return unknown
     if isinstance(value, str) and value.lower() in {"true", "false"}:
         return value.lower() == "true"
     if not isinstance(value, bool):

@@ -17,7 +17,7 @@ from nsgd.arm.functions.arguments import need_array, need_bool, need_object, nee
 from nsgd.arm.limits import SCOPE_STEPS
 from nsgd.arm.problem import Mistake
 from nsgd.arm.scope import Scope
-from nsgd.arm.unknown import Unknown, plain
+from nsgd.arm.unknown import Unknown, undecided
 
 _Lambda = Callable[..., Any]
 
@@ -31,8 +31,8 @@ class _Undecided(Exception):
 
 
 def _known(value: Any) -> Any:
-    if isinstance(value, Unknown):
-        raise _Undecided(value)
+    if (unknown := undecided(value)) is not None:
+        raise _Undecided(unknown)
     return value
 
 
@@ -103,8 +103,8 @@ def _form(
                     for argument in call.arguments[lambda_at:]
                 ),
             )
-        except _Undecided as undecided:
-            return plain(undecided.unknown)
+        except _Undecided as stopped:
+            return stopped.unknown
 
     typed: Apply = apply
     return Form(name, typed, lambda_at + 1, most)

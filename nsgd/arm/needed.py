@@ -40,11 +40,14 @@ DECIDING: dict[str, tuple[Path, ...] | None] = {
 }
 # Below these keys nothing decides which packets pass.
 _DECIDES_NOTHING = {
-    "description", "publicipaddress", "publicipaddressconfiguration", "natgateway", "delegations",
+    "description", "publicipaddress", "publicipaddressconfiguration", "natgateway",
     "loadbalancerbackendaddresspools", "loadbalancerinboundnatrules", "loadbalancerinboundnatpools",
     "applicationgatewaybackendaddresspools", "healthprobe", "dnssettings", "serviceendpoints",
     "serviceendpointpolicies", "flowtimeoutinminutes",
 }  # fmt: skip
+# A delegation says by its serviceName whether security admin rules are kept from the subnet.
+_DELEGATIONS = "delegations"
+_DECIDES_NOTHING_OF_A_DELEGATION = {"name", "id", "etag", "type", "actions", "provisioningstate"}
 
 
 def deciding_unknowns(resource: Resource) -> Iterator[tuple[Path, Unknown]]:
@@ -61,8 +64,18 @@ def deciding_unknowns(resource: Resource) -> Iterator[tuple[Path, Unknown]]:
         for step in path:
             value = child(value, str(step)) if isinstance(value, dict) else value
         for inside, unknown in find_unknowns(value):
-            if not any(str(key).lower() in _DECIDES_NOTHING for key in inside):
+            if _decides(inside):
                 yield ("properties", *path, *inside), unknown
+
+
+def _decides(keys: Path) -> bool:
+    folded = [str(key).lower() for key in keys]
+    if not _DECIDES_NOTHING.isdisjoint(folded):
+        return False
+    if _DELEGATIONS not in folded:
+        return True
+    inside = folded[folded.index(_DELEGATIONS) :]
+    return _DECIDES_NOTHING_OF_A_DELEGATION.isdisjoint(inside)
 
 
 def missing_parameters(resources: Iterable[Resource]) -> list[TemplateProblem]:

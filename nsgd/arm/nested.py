@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin
 
+from nsgd.arm.assumed import is_same_name
 from nsgd.arm.copies import child
 from nsgd.arm.entry import DEPLOYMENTS, Entry, evaluate_body, expand
 from nsgd.arm.evaluator import evaluate_value
@@ -15,7 +16,7 @@ from nsgd.arm.limits import MAXIMUM_TEMPLATE_DEPTH
 from nsgd.arm.parameters import Given, vault_secret
 from nsgd.arm.problem import LimitReached, Mistake, Path
 from nsgd.arm.scope import LinkedTemplate, Place
-from nsgd.arm.unknown import Origin, Unknown, plain
+from nsgd.arm.unknown import Origin, Unknown, is_assumed, plain, undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +55,19 @@ class EntryResolver:
 
     def _find(self, target: str) -> Entry | None:
         instance: Instance | None = self.instance
-        lower = target.lower()
         while instance is not None:
             entries = instance.entries
             instance.scope.run.budget.spend(len(entries))
             by_symbol = [entry for entry in entries if entry.symbol == target]
-            if by_symbol:
+            if by_symbol and not is_assumed(target):
                 return by_symbol[0]
-            if target.startswith("/"):
-                found = [entry for entry in entries if str(entry.id).lower() == lower]
-            else:
-                found = [entry for entry in entries if str(entry.name).lower() == lower]
+            is_id = target.startswith("/")
+            named = ((entry, entry.id if is_id else entry.name) for entry in entries)
+            found = [
+                entry
+                for entry, text in named
+                if isinstance(text, str) and is_same_name(text, target)
+            ]
             if found:
                 # Two types can share a name; Azure then wants the id.
                 return found[0] if len(found) == 1 else None
@@ -137,7 +140,11 @@ def _open_nested(entry: Entry, properties: dict[str, Any], key: str, template_ke
         template, given, entry.scope.run, path, near.document, place, entry.name,
         entry.scope.template_uri,
     )  # fmt: skip
-    is_inner = str(evaluate_value(option, entry.scope, path)).lower() == "inner"
+    evaluated = evaluate_value(option, entry.scope, path)
+    if (unknown := undecided(evaluated)) is not None:
+        mistake = Mistake("the scope of expressions is not known", unknown.way_out)
+        entry.scope.run.refuse(mistake, path, near.document)
+    is_inner = str(evaluated).lower() == "inner"
     scope = own if is_inner else replace(entry.scope, inner=own)
     parent = None if is_inner else near
     return _list_resources(
@@ -180,8 +187,8 @@ def _link(link: Any, entry: Entry) -> tuple[str | Unknown, bool]:
         return plain(link), False
     for name in ("uri", "relativePath", "id"):
         value = child(link, name) if isinstance(link, dict) else None
-        if isinstance(value, Unknown):
-            return plain(value), False
+        if (unknown := undecided(value)) is not None:
+            return unknown, False
         if isinstance(value, str) and value:
             base = entry.scope.template_uri
             if name == "relativePath" and isinstance(base, str):

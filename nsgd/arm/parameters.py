@@ -12,9 +12,10 @@ from typing import Any
 
 from nsgd.arm.copies import child
 from nsgd.arm.functions.arguments import canonical, find_key, kind_of
+from nsgd.arm.limits import Budget
 from nsgd.arm.problem import Mistake, Path, closest, show
 from nsgd.arm.scope import Run
-from nsgd.arm.unknown import Assumed, Origin, Unknown, plain
+from nsgd.arm.unknown import Assumed, Origin, Unknown, plain, survey
 
 Given = dict[str, Callable[[], Any]]  # by the name in lower case
 
@@ -118,13 +119,13 @@ def parameter_value(
     if value is None and child(declaration, "nullable") is True:
         return None
     try:
-        _check(name, value, declaration)
+        _check(name, value, declaration, run.budget)
     except Mistake as mistake:
         return run.refuse(mistake, path, document)
     return value
 
 
-def _check(name: str, value: Any, declaration: dict[str, Any]) -> None:
+def _check(name: str, value: Any, declaration: dict[str, Any], budget: Budget) -> None:
     kind = child(declaration, "type")
     if isinstance(kind, str) and kind.lower() in _TYPES:
         wanted, words = _TYPES[kind.lower()]
@@ -138,11 +139,12 @@ def _check(name: str, value: Any, declaration: dict[str, Any]) -> None:
             "the types are string, securestring, int, bool, object, secureObject and array",
         )
     allowed = child(declaration, "allowedValues")
-    if isinstance(allowed, list) and not isinstance(value, Assumed):
+    if isinstance(allowed, list):
         # Compared without case: what Azure's resources take differs in case from what is listed.
         known = {canonical(item).lower() for item in allowed}
-        items = value if isinstance(value, list) and canonical(value) not in known else [value]
-        if any(_canonical(item) not in known for item in items):
+        whole = _canonical(value, budget)
+        items = value if isinstance(value, list) and whole not in known else [value]
+        if any(_canonical(item, budget) not in {None, *known} for item in items):
             shown = ", ".join(show(item) for item in allowed[:10])
             raise Mistake(
                 f"parameter {show(name)} is {show(value)}, which is not allowed",
@@ -154,8 +156,10 @@ def _check(name: str, value: Any, declaration: dict[str, Any]) -> None:
         _within(name, len(value), declaration, "minLength", "maxLength", "the length of ")
 
 
-def _canonical(value: Any) -> str:
-    return canonical(value).lower() if not isinstance(value, Unknown) else ""
+def _canonical(value: Any, budget: Budget) -> str | None:
+    """The value as it is compared; None where that is not known."""
+    is_known = survey([value], budget) == (None, False)
+    return canonical(value).lower() if is_known else None
 
 
 def _within(

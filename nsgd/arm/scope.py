@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from nsgd.arm.assumed import placeholder
 from nsgd.arm.limits import MAXIMUM_EVALUATION_DEPTH, Budget, too_deep
 from nsgd.arm.problem import Mistake, Path, TemplateProblem, closest, show
-from nsgd.arm.unknown import Assumed, Origin, Unknown
+from nsgd.arm.unknown import Origin, Unknown
 
-PLACEHOLDER_SUBSCRIPTION = Assumed("00000000-0000-0000-0000-000000000000")
-PLACEHOLDER_GROUP = Assumed("resource-group")
+PLACEHOLDER_SUBSCRIPTION = placeholder("00000000-0000-0000-0000-000000000000")
+PLACEHOLDER_GROUP = placeholder("resource-group")
 
 _REFUSED_WAY_OUT = "see the other problem"
 

@@ -3,13 +3,14 @@
 An Unknown stands where a value would. A function of one is one, so that a storage key leaves the
 security rules beside it readable. An Assumed string was made from a name that the caller did not
 give, such as the resource group's: it is good for telling resources apart, and nothing may be
-decided by what it says.
+decided by what it says. Lists and objects that are no Unknown have as many elements, and the keys,
+that they seem to have, whatever those names are: AssumedParts stand for the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -57,6 +58,14 @@ class PartlyKnown(Unknown):
     known: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class AssumedParts(PartlyKnown):
+    """An array or object whose elements or keys depend on a name that the caller did not give.
+
+    What can be taken out of it is assumed text, or unknown.
+    """
+
+
 class Assumed(str):
     """Text that depends on a name which the caller did not give."""
 
@@ -92,6 +101,20 @@ def is_unknown(value: object) -> bool:
 def is_assumed(value: object) -> bool:
     """Whether the value is text that was made from a name which the caller did not give."""
     return isinstance(value, Assumed)
+
+
+def undecided(value: object) -> Unknown | None:
+    """Why nothing can be decided by what a value says; None where it can."""
+    if isinstance(value, Unknown):
+        return plain(value)
+    return ASSUMPTION_DECIDES if isinstance(value, Assumed) else None
+
+
+def located(unknown: Unknown, expression: str, path: Path, document: str) -> Unknown:
+    """The unknown value, told where it began if it was not."""
+    if unknown.expression or unknown.path:
+        return unknown
+    return replace(unknown, expression=expression, path=path, document=document)
 
 
 def find_unknowns(value: object) -> Iterator[tuple[Path, Unknown]]:
@@ -135,8 +158,9 @@ def survey(values: Iterable[Any], budget: Budget) -> Survey:
             elif isinstance(value, list):
                 budget.spend(len(value))
                 below.extend(value)
-            elif isinstance(value, Unknown) and found is None:
-                found = value
+            elif isinstance(value, Unknown):
+                found = found or value
+                is_any_assumed = is_any_assumed or isinstance(value, AssumedParts)
         level = below
         depth += 1
     return Survey(found, is_any_assumed)
@@ -145,17 +169,25 @@ def survey(values: Iterable[Any], budget: Budget) -> Survey:
 def assume(value: Any) -> Any:
     """Mark what was computed from assumed text.
 
-    Text is assumed in turn. Whether, how many and which cannot be told from text that nobody gave.
-    Lists and objects are marked through and through.
+    Text is assumed in turn. Whether, how many and which cannot be told from text that nobody gave,
+    nor whether there is something at all: that is unknown.
     """
-    if isinstance(value, Unknown) or value is None:
+    marked = _assume(value)
+    if isinstance(marked, list | dict):
+        decides = ASSUMPTION_DECIDES
+        return AssumedParts(decides.origin, decides.why, decides.way_out, known=marked)
+    return marked
+
+
+def _assume(value: Any) -> Any:
+    if isinstance(value, Unknown | Assumed):
         return value
     if isinstance(value, str):
         return Assumed(value)
     if isinstance(value, list):
-        return [assume(item) for item in value]
+        return [_assume(item) for item in value]
     if isinstance(value, dict):
-        return {key: assume(item) for key, item in value.items()}
+        return {key: _assume(item) for key, item in value.items()}
     return ASSUMPTION_DECIDES
 
 

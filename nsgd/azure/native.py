@@ -186,6 +186,7 @@ def _all_settings(settings: DaemonSettings) -> Json:
     host = settings.metrics_host
     return {
         "unmanagedTraffic": settings.unmanaged_traffic.value,
+        "engine": settings.engine.value,
         "failureMode": settings.failure_mode.value,
         "mode": settings.mode.value,
         "onStop": settings.on_stop.value,

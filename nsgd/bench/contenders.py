@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from nsgd.bench import queue_program
 from nsgd.bench.flows import CLIENT_NETWORK, SERVER_NETWORK
+from nsgd.bench.linear import linear_ruleset
+from nsgd.bench.policies import DECIDED_BY, Size
 from nsgd.kernel.table import NftTable
 from nsgd.lab.netns import NetworkNamespace
 from nsgd.lab.traffic import module_environment
@@ -23,6 +25,11 @@ from nsgd.ruleset.statements import Accept, Queue, SetMark
 
 class ContenderFailed(Exception):
     """A contender does not start or does not go on; the text says what it said."""
+
+    def __init__(self, message: str, invalid_packets: int = 0) -> None:
+        """*invalid_packets*: how many of the generator's conntrack called invalid."""
+        super().__init__(message)
+        self.invalid_packets = invalid_packets
 
 
 @dataclass(slots=True)
@@ -197,6 +204,24 @@ PLAIN_CONTENDERS: tuple[Contender, ...] = (
         rate_share=0.1,
     ),
 )
+
+
+# Of the paced rate, by the number of rules in a group: a packet walks half of four groups. Rules
+# with lists look into three sets each.
+_LINEAR_SHARES = {10: 1.0, 100: 0.5, 1000: 0.1}
+_LINEAR_LISTS_SHARES = {10: 0.5, 100: 0.1, 1000: 0.01}
+
+
+def linear_contender(policy: str, size: Size) -> Contender:
+    """The policy as a person would write it with nft, every rule in turn."""
+    return Contender(
+        f"linear-{policy}",
+        f"nft rules one after another, {size.nics} NICs, 4 chains of {size.rules} rules:"
+        f" {DECIDED_BY[policy]}",
+        lambda: linear_ruleset(policy, size),
+        lambda gateway, directory: _start_nft(linear_ruleset(policy, size))(gateway, directory),
+        rate_share=(_LINEAR_LISTS_SHARES if policy == "lists" else _LINEAR_SHARES)[size.rules],
+    )
 
 
 def is_installed(contender: Contender) -> bool:

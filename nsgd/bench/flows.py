@@ -1,79 +1,95 @@
-"""The flows that every contender gets, as values and as Ethernet frames.
+"""The flows that every contender gets, as values.
 
-Each flow differs from every other in addresses or ports. Sources, destinations and destination
-ports are drawn in turn from shuffled rounds, so that each occurs about equally often, alone and in
-combination: whatever fields a policy decides by, its rules are hit evenly.
+Each flow differs from every other in addresses or ports; every second one is TCP. Sources,
+destinations and destination ports are drawn in turn from shuffled rounds, for either protocol, so
+that each occurs about equally often, alone and in combination: whatever fields a policy decides
+by, its rules are hit evenly.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import random
-import struct
-from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
-CLIENT_NETWORK = "10.1.0.0/16"
-SERVER_NETWORK = "10.2.0.0/16"
-CLIENT_BASE = int(ipaddress.IPv4Address("10.1.64.0"))
-SERVER_BASE = int(ipaddress.IPv4Address("10.2.64.0"))
+from nsgd.model.packet import TCP, UDP
 
-# Addresses lie in groups that double in size, like nested prefixes, and in blocks of 16 within
-# them. The offsets in a block are the first addresses of /32, /31, /30, /29 and /28 that the
-# longer prefixes leave over.
-GROUPS = 5
-BLOCKS_PER_GROUP = 40
-BLOCK_OFFSETS = (0, 1, 2, 4, 8)
-ADDRESSES = GROUPS * BLOCKS_PER_GROUP * len(BLOCK_OFFSETS)
-_SMALLEST_GROUP = 1024
-_BLOCK = 16
+CLIENT_NETWORK = "10.64.0.0/12"
+SERVER_NETWORK = "10.128.0.0/12"
+CLIENT_BASE = int(ipaddress.IPv4Address("10.72.0.0"))
+SERVER_BASE = int(ipaddress.IPv4Address("10.136.0.0"))
 
+# An address is made of digits. A digit of five lies in four bits, at the first numbers that the
+# nested prefixes of 4, 3, 2, 1 and 0 of these bits have ahead of the next longer one; a digit of
+# two is a bit. So a prefix can end at any digit, and each step outwards adds as many addresses.
+FIVE = (0, 1, 2, 4, 8)
+TWO = (0, 1)
+# Values of each digit and the bit that it begins at, the most significant one first.
+DIGITS = ((FIVE, 15), (TWO, 14), (FIVE, 10), (TWO, 9), (FIVE, 5), (TWO, 4), (FIVE, 0))
+# How many addresses a side may have, and so many digits tell them apart.
+ADDRESSES = {5: 1, 50: 3, 500: 5, 5000: 7}
+MOST_ADDRESSES = max(ADDRESSES)
+
+PROTOCOLS = (UDP, TCP)  # of the flows, in turn
 FIRST_PORT = 1024
 PORTS = 60_000
-# Differentiated services code point CS1: tells the generator's packets from all others.
-FLOOD_TOS = 0x20
-
-FRAME_BYTES = 60
-SLOT_BYTES = 64
-_SLOT = SLOT_BYTES // 2  # in 16-bit words
-_UDP = 17
-_TTL = 64
-# Words of a slot behind the Ethernet header of seven.
-_CHECKSUM, _SOURCE, _DESTINATION, SOURCE_PORT_WORD, _DESTINATION_PORT = 12, 13, 15, 17, 18
+_PORT_PLACES = 5000
 
 
-def group_start(group: int) -> int:
-    """Where a group begins behind the base; a /22 holds the first, a /21 the first two, and on."""
-    return 0 if group == 0 else _SMALLEST_GROUP << (group - 1)
+def offsets(first: int, last: int) -> Iterator[int]:
+    """What the digits *first* to *last*, not included, add to the base, in ascending order."""
+    for values in product(*(values for values, _ in DIGITS[first:last])):
+        yield sum(
+            value << shift for value, (_, shift) in zip(values, DIGITS[first:last], strict=True)
+        )
 
 
-def block_starts() -> list[int]:
-    """Offset of each block of 16 addresses from the base, in the order of the groups."""
-    return [
-        group_start(group) + block * _BLOCK
-        for group in range(GROUPS)
-        for block in range(BLOCKS_PER_GROUP)
-    ]
-
-
-def addresses(base: int) -> list[int]:
-    """The addresses of one side."""
-    return [base + start + offset for start in block_starts() for offset in BLOCK_OFFSETS]
+def addresses(base: int, count: int = MOST_ADDRESSES) -> list[int]:
+    """The addresses of one side, in ascending order; *count* is a key of ADDRESSES."""
+    return [base + offset for offset in offsets(0, ADDRESSES[count])]
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The first packet of a UDP flow over IPv4."""
+    """The first packet of a UDP or TCP flow over IPv4."""
 
+    protocol: int
     source: int
     destination: int
     source_port: int
     destination_port: int
 
 
-def make_flows(count: int, seed: int = 1) -> list[Flow]:
-    """*count* different flows, the same ones for the same seed."""
+def make_flows(count: int, of_side: int = MOST_ADDRESSES, seed: int = 1) -> list[Flow]:
+    """Different flows, the same ones for the same seed, of PROTOCOLS in turn.
+
+    Args:
+        count: How many.
+        of_side: Addresses that they come from and go to, a key of ADDRESSES.
+        seed: For the order of addresses and ports.
+    """
     generator = random.Random(seed)
+    drawn = [
+        _draw(generator, len(range(place, count, len(PROTOCOLS))), of_side)
+        for place in range(len(PROTOCOLS))
+    ]
+    return [
+        Flow(
+            PROTOCOLS[index % len(PROTOCOLS)],
+            source,
+            destination,
+            FIRST_PORT + index % PORTS,
+            port,
+        )
+        for index in range(count)
+        for source, destination, port in (drawn[index % len(PROTOCOLS)][index // len(PROTOCOLS)],)
+    ]
+
+
+def _draw(generator: random.Random, count: int, of_side: int) -> list[tuple[int, int, int]]:
+    """Source, destination and destination port of the flows of one protocol."""
 
     def rounds(values: list[int]) -> list[int]:
         drawn: list[int] = []
@@ -82,56 +98,15 @@ def make_flows(count: int, seed: int = 1) -> list[Flow]:
             drawn += values
         return drawn[:count]
 
-    sources = rounds(addresses(CLIENT_BASE))
-    destinations = rounds(addresses(SERVER_BASE))
-    ports = [
-        FIRST_PORT + step * (PORTS // ADDRESSES) + generator.randrange(PORTS // ADDRESSES)
-        for step in rounds(list(range(ADDRESSES)))
-    ]
-    return [
-        Flow(source, destination, FIRST_PORT + index % PORTS, port)
-        for index, (source, destination, port) in enumerate(
-            zip(sources, destinations, ports, strict=True)
+    step = PORTS // _PORT_PLACES
+    return list(
+        zip(
+            rounds(addresses(CLIENT_BASE, of_side)),
+            rounds(addresses(SERVER_BASE, of_side)),
+            (
+                FIRST_PORT + step * place + generator.randrange(step)
+                for place in rounds(list(range(_PORT_PLACES)))
+            ),
+            strict=True,
         )
-    ]
-
-
-def make_frames(flows: list[Flow], source_mac: bytes, destination_mac: bytes) -> bytearray:
-    """One Ethernet frame of 60 bytes for each flow, in slots of 64 bytes.
-
-    The UDP checksum is absent, as IPv4 allows.
-    """
-    length = FRAME_BYTES - 14
-    header = struct.pack(
-        "!BBHHHBBH8x", 0x45, FLOOD_TOS, length, 0, 0x4000, _TTL, _UDP, 0
-    ) + struct.pack("!HHHH", 0, 0, length - 20, 0)
-    template = destination_mac + source_mac + b"\x08\x00" + header
-    words = array("H", template.ljust(SLOT_BYTES, b"\0") * len(flows))
-    fixed = sum(struct.unpack("!10H", header[:20]))
-    # Columns are written in host byte order and swapped as a whole.
-    columns = {
-        _CHECKSUM: [_checksum(fixed, flow) for flow in flows],
-        _SOURCE: [flow.source >> 16 for flow in flows],
-        _SOURCE + 1: [flow.source & 0xFFFF for flow in flows],
-        _DESTINATION: [flow.destination >> 16 for flow in flows],
-        _DESTINATION + 1: [flow.destination & 0xFFFF for flow in flows],
-        SOURCE_PORT_WORD: [flow.source_port for flow in flows],
-        _DESTINATION_PORT: [flow.destination_port for flow in flows],
-    }
-    for word, values in columns.items():
-        words[word::_SLOT] = _network_order(values)
-    return bytearray(words.tobytes())
-
-
-def _network_order(values: list[int]) -> array[int]:
-    """16-bit values as they lie in a packet."""
-    return array("H", struct.pack(f"!{len(values)}H", *values))
-
-
-def _checksum(fixed: int, flow: Flow) -> int:
-    """The IPv4 header's checksum, from the sum of its constant words."""
-    total = fixed + (flow.source >> 16) + (flow.source & 0xFFFF)
-    total += (flow.destination >> 16) + (flow.destination & 0xFFFF)
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    )

@@ -1,8 +1,8 @@
 """The generator: sends the first packets of new flows, many with one system call.
 
 A process of its own in the client's namespace. Its frames are made beforehand; it only hands
-them to the kernel, and changes all source ports when it begins them anew, so that no flow is sent
-twice. It reads one JSON request a line and answers each with one line.
+them to the kernel, and changes all source ports when it has come to their end, so that no flow is
+sent twice. It reads one JSON request a line and answers each with one line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from nsgd.bench.flows import FRAME_BYTES, SLOT_BYTES, SOURCE_PORT_WORD
+from nsgd.bench.frames import FRAME_BYTES, SLOT_BYTES, set_source_ports, source_ports
 
 _SOL_PACKET = 263
 _PACKET_QDISC_BYPASS = 20
@@ -28,8 +28,8 @@ _SEND_BUFFER_BYTES = 8 << 20
 _HEADER_WORDS = 8  # struct mmsghdr, in 64-bit words
 _HEADER_BYTES = 8 * _HEADER_WORDS
 _BATCH = 64
-_TICK_S = 0.001
-_SLOT_WORDS = SLOT_BYTES // 2
+# Paced flows of one wake-up: the same at each rate, so that a flow's share of its cost is.
+FLOWS_PER_TICK = 20
 _PORT_STEP = 7919
 
 
@@ -43,7 +43,7 @@ class Generator:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
         self._socket.bind((link, 0))
         self._words = array("H", frames)
-        self._ports = self._words[SOURCE_PORT_WORD::_SLOT_WORDS]
+        self._ports = source_ports(self._words)
         first_frame, _ = self._words.buffer_info()
         self._vectors = array("Q", bytes(16 * self._count))
         self._vectors[0::2] = array(
@@ -67,14 +67,19 @@ class Generator:
         self._next = 0
         self._refused = 0
 
-    def send(self, rate: float | None, duration_s: float, limit: int | None) -> dict[str, Any]:
-        """Send new flows for a time.
+    def send(
+        self, rate: float | None, duration_s: float, limit: int | None, first: int | None = None
+    ) -> dict[str, Any]:
+        """Send flows for a time.
 
         Args:
-            rate: Flows a second, sent every millisecond; None for as many as possible.
+            rate: Flows a second, FLOWS_PER_TICK at once; None for as many as possible.
             duration_s: When to end.
             limit: Flows after which to end earlier.
+            first: The frame to begin with, sent before or not; None for the next one.
         """
+        if first is not None:
+            self._next = first
         sent = 0
         self._refused = 0
         start = now = time.perf_counter()
@@ -83,13 +88,13 @@ class Generator:
             wanted = _BATCH
             if rate is not None:
                 tick += 1
-                wanted = round(rate * tick * _TICK_S) - sent
+                wanted = FLOWS_PER_TICK
             if limit is not None:
                 wanted = min(wanted, limit - sent)
             sent += self._send_frames(wanted)
             now = time.perf_counter()
             if rate is not None:
-                pause = start + tick * _TICK_S - now
+                pause = start + tick * FLOWS_PER_TICK / rate - now
                 if pause > 0:
                     time.sleep(pause)
                     now = time.perf_counter()
@@ -116,10 +121,11 @@ class Generator:
         return wanted
 
     def _begin_anew(self) -> None:
-        """Give every frame the source port of one further on; UDP without checksum allows it."""
+        """Give every frame the source port of another one further on."""
         self._next = 0
-        self._ports = self._ports[_PORT_STEP:] + self._ports[:_PORT_STEP]
-        self._words[SOURCE_PORT_WORD::_SLOT_WORDS] = self._ports
+        step = _PORT_STEP % self._count
+        self._ports = self._ports[step:] + self._ports[:step]
+        set_source_ports(self._words, self._ports)
 
 
 def main() -> int:
@@ -132,7 +138,9 @@ def main() -> int:
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        answer = generator.send(request["rate"], request["durationS"], request["limit"])
+        answer = generator.send(
+            request["rate"], request["durationS"], request["limit"], request["first"]
+        )
         print(json.dumps(answer), flush=True)
     return 0
 

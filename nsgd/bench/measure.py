@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,19 +45,18 @@ class Measurement:
     rule_hits: dict[str, dict[str, int]] | None = None  # of the paced flows, by group and rule
     conntrack_dropped: int = 0
     conntrack_evicted: int = 0
+    conntrack_invalid: int = 0  # of the generator's packets
 
 
 def measure(contender: Contender, plan: Plan, frames: Path) -> Measurement:
     """Start the contender in a fresh gateway and measure everything. Raises ContenderFailed."""
     result = Measurement()
+    values = result.values
     with tempfile.TemporaryDirectory(prefix="nsgd-bench-") as directory, Lab() as lab:
         network = BenchNetwork(lab, frames)
         running = contender.start(network.gateway, Path(directory))
-        values = result.values
         values["applyMs"] = _milliseconds(running.apply_s)
-        network.request_flows(_WARM_UP_RATE, 60.0, _WARM_UP_FLOWS)
-        network.generator_answer()
-        network.wait_until_quiet()
+        _warm_up(network, result)
         latencies = first_packet_latencies_us(network, plan.probes)
         values["latencyP50Us"] = percentile(latencies, 50) if latencies else None
         values["latencyP99Us"] = percentile(latencies, 99) if latencies else None
@@ -65,18 +66,44 @@ def measure(contender: Contender, plan: Plan, frames: Path) -> Measurement:
             values["gbitPerS"] = tcp_gbit_per_s(network, plan.tcp_s)
         except TimeoutError as error:
             raise ContenderFailed(f"a TCP connection hangs{running.last_words()}") from error
-        network.forget_flows()
-        _measure_hits(network, running, plan.rate * contender.rate_share, plan, result)
-        network.forget_flows()
-        _measure_flood(network, plan, values)
+        rate = plan.rate * contender.rate_share
+        with _judged(network, result):
+            _measure_hits(network, running, rate, plan, result)
+        with _judged(network, result):
+            # The same packets once more, in an empty connection table: a contender that
+            # remembers what it has decided now knows all of it.
+            again: dict[str, float | None] = {}
+            _measure_paced(network, rate, plan, again)
+            values["cpuAgainUsPerFlow"] = again["cpuUsPerFlow"]
+            network.wait_until_quiet()
+        with _judged(network, result):
+            _measure_flood(network, plan, values)
         running.check()
         for what, pid in running.processes.items():
             values[f"{what}Mib"] = resident_mib(pid)
-        losses = network.conntrack_losses()
-        result.conntrack_dropped = losses.drop
-        result.conntrack_evicted = losses.early_drop
+        counts = network.conntrack_counts()
+        result.conntrack_dropped = counts.drop
+        result.conntrack_evicted = counts.early_drop
         values["reloadMs"] = _milliseconds(running.reload_s())
         running.check()
+    _check_invalid(result)
+    return result
+
+
+def measure_cost(contender: Contender, plan: Plan, frames: Path) -> Measurement:
+    """Start the contender in a fresh gateway and measure processor time for each new flow, no more.
+
+    Raises ContenderFailed.
+    """
+    result = Measurement()
+    with tempfile.TemporaryDirectory(prefix="nsgd-bench-") as directory, Lab() as lab:
+        network = BenchNetwork(lab, frames)
+        running = contender.start(network.gateway, Path(directory))
+        _warm_up(network, result)
+        with _judged(network, result):
+            _measure_hits(network, running, plan.rate * contender.rate_share, plan, result)
+        running.check()
+    _check_invalid(result)
     return result
 
 
@@ -87,10 +114,35 @@ def measure_generator(plan: Plan, frames: Path) -> Measurement:
         network = BenchNetwork(lab, frames)
         network.drop_at_gateway()
         _measure_paced(network, plan.rate, plan, values)
-        network.request_flows(None, plan.flood_s, None)
+        network.request_flows(None, plan.flood_s)
         sent, elapsed_s = network.generator_answer()
         values["offeredPerS"] = sent / elapsed_s
     return Measurement(values)
+
+
+@contextmanager
+def _judged(network: BenchNetwork, result: Measurement) -> Iterator[None]:
+    """Begin with an empty connection table, and note what conntrack calls invalid meanwhile."""
+    network.forget_flows()
+    before = network.conntrack_counts().invalid
+    yield
+    result.conntrack_invalid += network.conntrack_counts().invalid - before
+
+
+def _check_invalid(result: Measurement) -> None:
+    """Such packets are of no flow, so no flow was measured. Raises ContenderFailed."""
+    invalid = result.conntrack_invalid
+    if invalid:
+        raise ContenderFailed(
+            f"conntrack calls {invalid} of the generator's packets invalid", invalid
+        )
+
+
+def _warm_up(network: BenchNetwork, result: Measurement) -> None:
+    with _judged(network, result):
+        network.request_flows(_WARM_UP_RATE, 60.0, _WARM_UP_FLOWS)
+        network.generator_answer()
+        network.wait_until_quiet()
 
 
 def _measure_hits(
@@ -114,9 +166,12 @@ def _measure_hits(
 def _measure_paced(
     network: BenchNetwork, rate: float, plan: Plan, values: dict[str, float | None]
 ) -> int:
-    """Processor time for each new flow, at a rate that loses nothing; returns the flows sent."""
+    """Processor time for each new flow, at a rate that loses nothing; returns the flows sent.
+
+    The packets are the same ones at each call.
+    """
     processor = ProcessorTime()
-    network.request_flows(rate, plan.paced_s, None)
+    network.request_flows(rate, plan.paced_s, first=_WARM_UP_FLOWS)
     sent, elapsed_s = network.generator_answer()
     processor.stop()
     values["pacedPerS"] = sent / elapsed_s
@@ -127,7 +182,7 @@ def _measure_paced(
 
 def _measure_flood(network: BenchNetwork, plan: Plan, values: dict[str, float | None]) -> None:
     """Delivered new flows a second, of as many as the generator can offer."""
-    network.request_flows(None, plan.flood_s, None)
+    network.request_flows(None, plan.flood_s)
     time.sleep(plan.ramp_s)
     first = network.arrived_at_gateway(), network.delivered()
     start = time.perf_counter()

@@ -14,13 +14,11 @@ from typing import Any
 from nsgd.bench.flows import (
     CLIENT_BASE,
     CLIENT_NETWORK,
-    FLOOD_TOS,
     SERVER_BASE,
     SERVER_NETWORK,
-    addresses,
     make_flows,
-    make_frames,
 )
+from nsgd.bench.frames import FLOOD_TOS, make_frames
 from nsgd.kernel.error import KernelError
 from nsgd.lab.netns import Lab, NetworkNamespace
 from nsgd.lab.traffic import module_environment
@@ -30,11 +28,12 @@ CLIENT_LINK, SERVER_LINK = "to-client", "to-server"
 HOST_LINK = "eth0"
 _CLIENT_MAC, _GATEWAY_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 # Ends of sockets; of the flows' own addresses, so that a policy's NICs have them.
-CLIENT_ADDRESS, SERVER_ADDRESS = addresses(CLIENT_BASE)[0], addresses(SERVER_BASE)[0]
+CLIENT_ADDRESS, SERVER_ADDRESS = CLIENT_BASE, SERVER_BASE
 _GATEWAY_ADDRESS = "169.254.1.1"
 # New flows of one window must fit the connection table, which holds 262 144 here.
 POOL_FLOWS = 200_000
-_UDP_TIMEOUT_S = 2
+_NEW_FLOW_TIMEOUT_S = 2
+_TIMEOUTS = ("udp_timeout", "udp_timeout_stream", "tcp_timeout_syn_sent")
 _ANSWER_TIMEOUT_S = 30.0
 _DRAIN_TIMEOUT_S = 3.0
 _POLL_S = 0.01
@@ -58,11 +57,13 @@ def text_address(address: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ConntrackLosses:
-    """Packets that conntrack itself dropped, and entries that it gave up for new ones."""
+class ConntrackCounts:
+    """Packets that conntrack itself dropped, entries that it gave up for new ones, and packets
+    that it called invalid, so that they are of no flow."""
 
     drop: int
     early_drop: int
+    invalid: int
 
 
 class BenchNetwork:
@@ -93,10 +94,7 @@ class BenchNetwork:
             self.gateway.add_route(f"{own}/32", link)
             self.gateway.add_route(network, link, via=own)
         self.gateway.sysctl(
-            (
-                ("net.netfilter.nf_conntrack_udp_timeout", str(_UDP_TIMEOUT_S)),
-                ("net.netfilter.nf_conntrack_udp_timeout_stream", str(_UDP_TIMEOUT_S)),
-            )
+            (f"net.netfilter.nf_conntrack_{name}", str(_NEW_FLOW_TIMEOUT_S)) for name in _TIMEOUTS
         )
         self.server.run(["nft", "-f", "-"], text_input=_DROP_FLOOD)
         self._generator = self.client.popen(
@@ -115,10 +113,16 @@ class BenchNetwork:
         """Have the gateway drop the generator's packets before it does anything with them."""
         self.gateway.run(["nft", "-f", "-"], text_input=_DROP_FLOOD)
 
-    def request_flows(self, rate: float | None, duration_s: float, limit: int | None) -> None:
+    def request_flows(
+        self,
+        rate: float | None,
+        duration_s: float,
+        limit: int | None = None,
+        first: int | None = None,
+    ) -> None:
         """Have the generator start; see Generator.send."""
         assert self._generator.stdin is not None
-        request = {"rate": rate, "durationS": duration_s, "limit": limit}
+        request = {"rate": rate, "durationS": duration_s, "limit": limit, "first": first}
         self._generator.stdin.write(json.dumps(request) + "\n")
         self._generator.stdin.flush()
 
@@ -157,28 +161,29 @@ class BenchNetwork:
         """Empty the gateway's connection table. Raises KernelError."""
         self.gateway.call(_flush_conntrack)
 
-    def conntrack_losses(self) -> ConntrackLosses:
-        """What the gateway's conntrack has lost since the namespace was made."""
+    def conntrack_counts(self) -> ConntrackCounts:
+        """What the gateway's conntrack has counted since the namespace was made."""
         text = self.gateway.call(
             lambda: Path("/proc/thread-self/net/stat/nf_conntrack").read_text()
         )
         names, *rows = (line.split() for line in text.splitlines())
-        sums = {
-            name: sum(int(row[index], 16) for row in rows)
-            for index, name in enumerate(names)
-            if name in ("drop", "early_drop")
-        }
-        return ConntrackLosses(sums["drop"], sums["early_drop"])
+        sums = {name: sum(int(row[index], 16) for row in rows) for index, name in enumerate(names)}
+        return ConntrackCounts(sums["drop"], sums["early_drop"], sums["invalid"])
 
     @staticmethod
     def _set_mac(namespace: NetworkNamespace, link: str, address: str) -> None:
         namespace.iproute.link("set", index=namespace.links()[link], address=address)
 
 
-def write_frames(path: Path) -> None:
-    """Write the frames of all flows, in the order in which every contender gets them."""
+def write_frames(path: Path, nics: int) -> None:
+    """Write the frames of all flows, in the order in which every contender gets them.
+
+    Args:
+        path: The file.
+        nics: How many the flows are between, on both sides together.
+    """
     macs = (bytes.fromhex(mac.replace(":", "")) for mac in (_CLIENT_MAC, _GATEWAY_MAC))
-    path.write_bytes(make_frames(make_flows(POOL_FLOWS), *macs))
+    path.write_bytes(make_frames(make_flows(POOL_FLOWS, nics // 2), *macs))
 
 
 def _received(namespace: NetworkNamespace, link: str) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nsgd.bench.measure import GENERATOR, Measurement
+from nsgd.bench.ratios import NONE, add_ratios
 from nsgd.bench.statistics import Summary
+from nsgd.bench.tables import cell, format_table, number_text, ratio_text
 
 _BUSY_LOAD = 0.05
 
@@ -31,7 +33,8 @@ FLOW_COLUMNS = (
         "CPU us/flow",
         "processor time of the whole machine for each new flow, paced",
     ),
-    Column("cpuNetUsPerFlow", "less none", "the same less that of none in the same round"),
+    Column("cpuAgainUsPerFlow", "again", "the same, the very same flows a second time"),
+    Column("cpuNetUsPerFlow", "less none", "the first less that of none in the same round"),
     Column("latencyP50Us", "p50 us", "from send to receive of a new flow's first packet, median"),
     Column("latencyP99Us", "p99 us", "the same, which 99 of 100 do not exceed"),
 )
@@ -41,6 +44,15 @@ OTHER_COLUMNS = (
     Column("applyMs", "Apply ms", "from the start to the policy in force, interpreter included"),
     Column("reloadMs", "Reload ms", "one changed rule, by nsgd reload"),
     Column("rssMib", "RSS MiB", "memory of all its processes"),
+)
+RATIO_COLUMNS = (
+    Column("cpuByOneRule", "CPU/one-rule", "processor time for each new flow by one-rule's"),
+    Column("cpuNetByOneRule", "net/one-rule", "the same, none taken off both"),
+    Column("cpuByBare", "CPU/bare", "processor time for each new flow by bare's"),
+    Column("cpuNetByBare", "net/bare", "the same, none taken off both"),
+    Column("linearByCpu", "linear/CPU", "processor time of linear with the same policy by it"),
+    Column("linearNetByCpu", "linear/net", "the same, none taken off both"),
+    Column("gbitByConntrack", "Gbit/conntrack", "an established connection's speed by conntrack's"),
 )
 # In JSON only.
 MORE_COLUMNS = (
@@ -52,14 +64,14 @@ MORE_COLUMNS = (
     Column("workerMib", "", "memory of the worker"),
     Column("programMib", "", "memory of the queue program"),
 )
-COLUMNS = FLOW_COLUMNS + OTHER_COLUMNS + MORE_COLUMNS
+COLUMNS = FLOW_COLUMNS + OTHER_COLUMNS + RATIO_COLUMNS + MORE_COLUMNS
 
 Results = Mapping[str, Sequence[Measurement]]  # by contender, one for each round
 
 
 def add_derived(results: Results) -> None:
-    """Fill in what follows from other values: net processor time, and all memory together."""
-    baseline = results.get("none", ())
+    """Fill in what follows from other values: net processor time, all memory together, ratios."""
+    baseline = results.get(NONE, ())
     for name, measurements in results.items():
         for index, measurement in enumerate(measurements):
             values = measurement.values
@@ -69,9 +81,10 @@ def add_derived(results: Results) -> None:
             values["rssMib"] = sum(parts) if parts else None
             values["cpuNetUsPerFlow"] = None
             gross = values.get("cpuUsPerFlow")
-            if index < len(baseline) and name not in (GENERATOR, "none") and gross is not None:
+            if index < len(baseline) and name not in (GENERATOR, NONE) and gross is not None:
                 none = baseline[index].values.get("cpuUsPerFlow")
                 values["cpuNetUsPerFlow"] = None if none is None else gross - none
+    add_ratios(results, without=(GENERATOR,))
 
 
 def summaries(measurements: Sequence[Measurement]) -> dict[str, Summary | None]:
@@ -119,11 +132,17 @@ def format_report(results: Results, descriptions: Mapping[str, str]) -> str:
     """Everything for people."""
     by_name = {name: summaries(measurements) for name, measurements in results.items()}
     parts = []
-    for columns in (FLOW_COLUMNS, OTHER_COLUMNS):
+    for columns, title, write in (
+        (FLOW_COLUMNS, "", number_text),
+        (OTHER_COLUMNS, "", number_text),
+        (RATIO_COLUMNS, "Ratios within a round:\n", ratio_text),
+    ):
         rows = [["Contender", *(column.heading for column in columns)]]
         for name, summary in by_name.items():
-            rows.append([name, *(_cell(summary[column.key]) for column in columns)])
-        parts.append(format_table(rows))
+            if not title or any(summary[column.key] for column in columns):
+                rows.append([name, *(cell(summary[column.key], write) for column in columns)])
+        if len(rows) > 1:
+            parts.append(title + format_table(rows))
     parts.append("\n".join(f"{name}: {text}" for name, text in descriptions.items()))
     hit_rows = [
         ["Contender", "Group and direction", "Rules", "Hit", "Min", "Median", "Max", "Hits"]
@@ -143,8 +162,10 @@ def notes(results: Results) -> list[str]:
     lines = []
     dropped = sum(m.conntrack_dropped for ms in results.values() for m in ms)
     evicted = sum(m.conntrack_evicted for ms in results.values() for m in ms)
+    invalid = sum(m.conntrack_invalid for ms in results.values() for m in ms)
     lines.append(
-        f"conntrack: {dropped} packets dropped, {evicted} entries evicted for want of room"
+        f"conntrack: {dropped} packets dropped, {evicted} entries evicted for want of room,"
+        f" {invalid} packets invalid"
     )
     for name, measurements in results.items():
         lost = Summary.of(m.values.get("pacedLostPercent") for m in measurements)
@@ -194,6 +215,7 @@ def as_json(
                 "conntrack": {
                     "dropped": sum(m.conntrack_dropped for m in measurements),
                     "evicted": sum(m.conntrack_evicted for m in measurements),
+                    "invalid": sum(m.conntrack_invalid for m in measurements),
                 },
             }
         )
@@ -203,38 +225,3 @@ def as_json(
         "contenders": contenders,
         "notes": notes(results),
     }
-
-
-def format_table(rows: Iterable[Sequence[str]]) -> str:
-    """Aligned columns; the first row is the heading, numbers stand to the right."""
-    listed = list(rows)
-    widths = [max(len(row[column]) for row in listed) for column in range(len(listed[0]))]
-    lines = []
-    for row in listed:
-        cells = [
-            cell.ljust(width)
-            if column == 0 or not _is_number(listed, column)
-            else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _is_number(rows: Sequence[Sequence[str]], column: int) -> bool:
-    return all(row[column][:1].isdigit() or row[column][:1] in "-~" for row in rows[1:])
-
-
-def _cell(summary: Summary | None) -> str:
-    if summary is None:
-        return "-"
-    median = _number(summary.median)
-    if len(summary.values) == 1:
-        return median
-    return f"{median} ({_number(summary.minimum)}..{_number(summary.maximum)})"
-
-
-def _number(value: float) -> str:
-    if abs(value) >= 10_000:
-        return f"{value / 1000:.1f}k"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}"

@@ -89,12 +89,15 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(args: argparse.Namespace, paths: Sequence[Path]) -> LoadedConfig:
-    """Load documents as the options say. Raises ConfigRefused."""
+    """Load documents as the options say, and tell what must not go unsaid. Raises ConfigRefused."""
     from nsgd.config.load import load_documents
     from nsgd.runtime.documents import read_documents, read_linked
 
     documents = read_documents(paths, args.parameters)
-    return load_documents(documents, tags=tag_source(args), read_linked=read_linked)
+    loaded = load_documents(documents, tags=tag_source(args), read_linked=read_linked)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return loaded
 
 
 def add_runtime_dir(parser: argparse.ArgumentParser) -> None:

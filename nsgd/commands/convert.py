@@ -48,7 +48,7 @@ def _convert(args: argparse.Namespace) -> int:
         loaded = load_config(args, args.config)
     except ConfigRefused as refused:
         return show_problems(refused)
-    for note in loaded.notes:
+    for note in (note for note in loaded.notes if note not in loaded.warnings):
         print(f"note: {note}", file=sys.stderr)
     if args.output == "arm":
         export = rest_resources(loaded.model)

@@ -45,7 +45,8 @@ def _check(args: argparse.Namespace) -> int:
     model = loaded.model
     if args.notes:
         for note in (*loaded.notes, *platform_notes(model)):
-            print(f"note: {note}", file=sys.stderr)
+            if note not in loaded.warnings:  # those were told by load_config()
+                print(f"note: {note}", file=sys.stderr)
     for warning in what_cannot_run(model):
         print(f"warning: {warning}; 'nsgd run' refuses this", file=sys.stderr)
     rules = sum(len(group.security_rules) for group in model.network_security_groups)

@@ -55,8 +55,10 @@ class CloudServiceReader:
 
     def assemble(
         self, sections: Sequence[Section], interfaces: Sequence[NetworkInterface]
-    ) -> tuple[list[NetworkInterface], tuple[CloudService, ...]]:
+    ) -> tuple[Sequence[NetworkInterface], tuple[CloudService, ...]]:
         """The services, and the network interfaces with the groups that they have by these."""
+        if not sections:
+            return interfaces, ()
         names: Names[None] = Names("cloud service", self._report)
         own_groups = {nic.name: nic.network_security_group for nic in interfaces}
         groups: dict[str, str] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nsgd.config.problem import Refusal
+from nsgd.config.problem import Refusal, format_path
 from nsgd.config.report import Place, Report
-from nsgd.config.shape import Parsed
+from nsgd.config.shape import Mistake, Parsed
 from nsgd.config.wording import show
+from nsgd.model.admin import AzureService
 from nsgd.model.dialect import DIALECTS, NOW, Dialect
 from nsgd.model.rule import Protocol
 
@@ -48,6 +49,10 @@ class DialectInForce:
         """Report that the dialect has no *what*."""
         if self.is_known:
             report.add(place, self.lack_of(what), way_out)
+
+    def refuses(self, protocol: Protocol | None) -> bool:
+        """Tell whether the dialect has no such protocol, so that nothing else is said of it."""
+        return self.is_known and protocol is not None and protocol not in self.dialect.protocols
 
     def lack_of(self, what: str) -> str:
         """The message that the dialect has no *what*."""
@@ -104,6 +109,37 @@ def check_sections(
         for document, of_document in enumerate(fields):
             if of_document.get(key):
                 in_force.lacks(key, way_out, Place(document, (key,)), report)
+
+
+def reword(mistake: Mistake, in_force: DialectInForce) -> Mistake:
+    """A mistake in a document's field, its way out without what the dialect has not.
+
+    Fields are read by one table, before it is known which dialect is in force.
+    """
+    dialect = in_force.dialect
+    is_of_rule = mistake.path[2:3] in (["securityRules"], ["defaultSecurityRules"])
+    if not is_of_rule or mistake.path[0] != "protocol" or dialect.protocols == NOW.protocols:
+        return mistake
+    return replace(mistake, way_out=_instead_of(dialect)) if in_force.is_known else mistake
+
+
+def check_services(
+    services: Sequence[AzureService | None],
+    place: Place,
+    in_force: DialectInForce,
+    report: Report,
+) -> tuple[AzureService, ...]:
+    """What keeps security admin rules from a subnet; none where the dialect has no such rules.
+
+    Written in a native document they are then reported. Azure's JSON does not say them: they are
+    made of its subnets' names and delegations, which are as good there as ever.
+    """
+    if in_force.dialect.has_admin_rules:
+        return tuple(service for service in services if service is not None)
+    if services and report.locate(place, place) == format_path(place.path):
+        way_out = "remove it: there are no security admin rules to keep from the subnet"
+        in_force.lacks("services of a subnet", way_out, place, report)
+    return ()
 
 
 # What a list of several is of, by its key without the side.

@@ -16,6 +16,9 @@ from nsgd.model.address import Address, Prefix
 from nsgd.model.network import NetworkInterface
 from nsgd.model.reserved import LONGEST_WITH_RESERVED, RESERVED_FIRST
 
+# The limit on what all interfaces of a network have together.
+MOST_ADDRESSES = "privateIPAddressesPerVirtualNetwork"
+
 
 class InterfaceReader:
     """Assembles the interfaces of all documents; addresses and links are theirs alone."""
@@ -85,8 +88,7 @@ class InterfaceReader:
         for name, count in Counter(network for network, _ in self._holders).items():
             network = self._networks.find(name)
             if network is not None:
-                key = "privateIPAddressesPerVirtualNetwork"
-                self._limits.check(key, count, network.place, self._report)
+                self._limits.check(MOST_ADDRESSES, count, network.place, self._report)
 
     def _bind(self, link: str, place: Place) -> None:
         # Link names are Linux's and compare with case.

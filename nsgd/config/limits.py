@@ -91,6 +91,11 @@ class Limits:
             key: raised.get(key, limit.default) for key, limit in dialect.limits.items()
         }
 
+    @property
+    def values(self) -> Mapping[str, int]:
+        """All that the dialect has, by key."""
+        return self._values
+
     def get(self, key: str) -> int | None:
         """The limit of *key*; None where the dialect has none."""
         return self._values.get(key)

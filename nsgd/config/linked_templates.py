@@ -17,6 +17,8 @@ from nsgd.config.tree import Unreadable
 # Where a template is said to lie, for links that are relative to it: one directory below the root,
 # so that a link that leads out of the directory is not taken for one inside.
 _BASE = "file:///template/"
+# How the note on a linked template that is nowhere near ends: what it deploys may hold rules.
+NOT_LOADED = "is not loaded: what it deploys is missing"
 
 
 class LinkedFiles:
@@ -58,7 +60,10 @@ class LinkedFiles:
         return posixpath.join(posixpath.dirname(self._template), relative)
 
     def load(self, link: str) -> dict[str, Any] | None:
-        """The template behind a link; None where there is none, or it cannot be read."""
+        """The template behind a link; None where it cannot be read, which is then a problem.
+
+        Without a problem it lies elsewhere: that is not fetched, and told as missing.
+        """
         if link not in self._by_link:
             self._by_link[link] = self._load(link)
         return self._by_link[link]
@@ -73,6 +78,8 @@ class LinkedFiles:
             if document is None and self._read_linked is not None:
                 document = self._read_linked(self._template, relative)
             if document is None:
+                if link.startswith(_BASE):
+                    self._refuse_absent(name)
                 return None
             parsed = parse_template_text(decode_document(document.content))
         except Unreadable as unreadable:
@@ -88,6 +95,15 @@ class LinkedFiles:
             self.parsed[link] = parsed
             return parsed.tree
         return None
+
+    def _refuse_absent(self, name: str) -> None:
+        """A file of the template's own directory: Azure would not deploy without it.
+
+        To go on would take away, without a word, rules that a lost file held.
+        """
+        message = f"there is no such file, and {self._template} deploys what is in it"
+        way_out = "put the linked template there, or remove its deployment"
+        self._refuse(name, message, way_out, None)
 
     def _refuse(self, name: str, message: str, way_out: str, line: int | None) -> None:
         self.problems.append(Problem(name, "", line, message, way_out))

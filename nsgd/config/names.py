@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from nsgd.config.problem import Key
@@ -42,6 +43,10 @@ class Names(Generic[Value]):
         """The value of the name, if declared."""
         found = self._declared.get(fold(name))
         return None if found is None else found[2]
+
+    def values(self) -> Iterator[Value]:
+        """What the names stand for, in the order of declaration."""
+        return (value for _, _, value in self._declared.values())
 
     def resolve(self, name: str | None, place: Place, *keys: Key) -> Value | None:
         """The value of the name that *keys* of *place* refer to; an unknown one is reported."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nsgd.config.declared import DeclaredNetwork, DeclaredSubnet, PlacedPrefix
+from nsgd.config.dialect import NOW_IN_FORCE, DialectInForce, check_services
 from nsgd.config.limits import Limits
 from nsgd.config.names import Names
 from nsgd.config.overlap import find_overlaps
@@ -22,6 +23,7 @@ def assemble_networks(
     security_groups: Names[str],
     limits: Limits,
     report: Report,
+    in_force: DialectInForce = NOW_IN_FORCE,
 ) -> list[VirtualNetwork]:
     """The networks as values, after every check that concerns one of them alone."""
     result = []
@@ -32,7 +34,7 @@ def assemble_networks(
                 f"{inner[0]} overlaps {outer[0]} of the same address space",
                 "remove one of them",
             )
-        subnets = _assemble_subnets(raw, network, security_groups, report)
+        subnets = _assemble_subnets(raw, network, security_groups, report, in_force)
         peerings = assemble_peerings(raw, network, names, limits, report)
         result.append(
             VirtualNetwork(
@@ -52,6 +54,7 @@ def _assemble_subnets(
     network: DeclaredNetwork,
     security_groups: Names[str],
     report: Report,
+    in_force: DialectInForce,
 ) -> list[Subnet]:
     subnets = []
     all_prefixes: list[PlacedPrefix] = []
@@ -74,6 +77,7 @@ def _assemble_subnets(
         group = security_groups.resolve(
             raw.get("networkSecurityGroup"), place, "networkSecurityGroup"
         )
+        services = check_services(raw.get("services") or (), place.at("services"), in_force, report)
         name: str | None = raw.get("name")
         if name is None:
             continue
@@ -81,7 +85,7 @@ def _assemble_subnets(
             name,
             tuple(prefix for prefix, _ in prefixes),
             group,
-            tuple(service for service in raw.get("services") or () if service is not None),
+            services,
             tuple(prefix for prefix in raw.get("routes") or () if prefix is not None),
         )
         declared = DeclaredSubnet(network.name, name, subnet.address_prefixes)

@@ -83,6 +83,11 @@ class Report:
         self._others = 0
         self._made: list[tuple[int, Problem]] = []
 
+    @property
+    def has_problems(self) -> bool:
+        """Whether anything was found so far."""
+        return bool(self._entries or self._made)
+
     def add(self, place: Place, message: str, way_out: str, line: int | None = None) -> None:
         """Note a problem; *line* where the caller already knows it."""
         self.add_as_written(self._written(place), message, way_out, line)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from nsgd.config.addresses import RuleEntry, UnresolvedTag
 from nsgd.config.dialect import NOW_IN_FORCE, DialectInForce, check_rule
+from nsgd.config.families import check_families
 from nsgd.config.groups import Group
 from nsgd.config.limits import Limits
 from nsgd.config.names import Names, fold
@@ -71,7 +72,9 @@ def assemble_rule(
     source_ports = read_ports(raw, SOURCE, place, report)
     destination = read_address(raw, DESTINATION, place, references)
     destination_ports = read_ports(raw, DESTINATION, place, report)
-    check_portless(raw, place, report)
+    check_families(raw, place, report)
+    if not references.in_force.refuses(raw.get("protocol")):
+        check_portless(raw, place, report)
     if isinstance(source, PlatformTag) or isinstance(destination, PlatformTag):
         check_platform_tags(raw, (source, destination), place, report)
     if references.in_force.restricts_rules:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from nsgd.config.addresses import BUILT_IN_TAGS, INVALID_PREFIX, UnresolvedTag
 from nsgd.config.dialect import NOW_IN_FORCE, DialectInForce
@@ -47,6 +49,14 @@ def read_cloud(section: Section | None) -> str | None:
     return cloud
 
 
+@dataclass(frozen=True, slots=True)
+class KeptTags:
+    """The tags that an earlier load had in use, of one catalogue."""
+
+    catalogue: TagCatalogue
+    prefixes: Mapping[str, ServiceTagPrefixes]  # by name
+
+
 class RuleTags:
     """Resolves the tags of one set of documents, and remembers which are in use.
 
@@ -61,8 +71,10 @@ class RuleTags:
         report: Report,
         may_judge: bool = True,
         in_force: DialectInForce = NOW_IN_FORCE,
+        kept: KeptTags | None = None,
     ) -> None:
         """*may_judge* is False where an unreadable document may name another cloud."""
+        self._kept = kept
         self._in_force = in_force
         self._cloud = cloud
         self._source = source
@@ -125,23 +137,49 @@ class RuleTags:
             self._report.add(place, found.message, found.way_out)
         return None
 
+    def take_again(self, names: Sequence[str]) -> bool:
+        """Take tags that were resolved in an earlier load; False where one is not there now."""
+        if not names:
+            return True
+        catalogue = self._ask()
+        if catalogue is None or any(catalogue.find(name) != name for name in names):
+            return False
+        for name in names:
+            self._by_text.setdefault(name, PublishedTag(name))
+        return True
+
     def in_use(self) -> tuple[ServiceTagPrefixes, ...]:
         """Each tag that was resolved, once, in the order of first use."""
-        if self._catalogue is None:
+        catalogue = self._catalogue
+        if catalogue is None:
             return ()
         names = dict.fromkeys(
             found.name for found in self._by_text.values() if isinstance(found, PublishedTag)
         )
-        return tuple(ServiceTagPrefixes(name, self._catalogue.prefixes(name)) for name in names)
+        kept = self._kept
+        known = kept.prefixes if kept is not None and kept.catalogue is catalogue else {}
+        return tuple(
+            known.get(name) or ServiceTagPrefixes(name, catalogue.prefixes(name)) for name in names
+        )
 
-    def _look_up(self, text: str) -> PublishedTag | Refusal:
+    def to_keep(self) -> KeptTags | None:
+        """The tags in use, for a later load."""
+        if self._catalogue is None:
+            return None
+        return KeptTags(self._catalogue, {tag.name: tag for tag in self.in_use()})
+
+    def _ask(self) -> TagCatalogue | None:
         if not self._is_asked and self._source is not None and self._cloud is not None:
             self._catalogue = self._source.catalogue(self._cloud)
         self._is_asked = True
-        if self._catalogue is None:
+        return self._catalogue
+
+    def _look_up(self, text: str) -> PublishedTag | Refusal:
+        catalogue = self._ask()
+        if catalogue is None:
             return self._without_catalogue(text)
-        name = self._catalogue.find(text)
-        return PublishedTag(name) if name is not None else self._unknown(text, self._catalogue)
+        name = catalogue.find(text)
+        return PublishedTag(name) if name is not None else self._unknown(text, catalogue)
 
     def _unknown(self, text: str, catalogue: TagCatalogue) -> Refusal:
         meant = _CLASSIC_TAGS.get(text.lower())

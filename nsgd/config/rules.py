@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nsgd.config.default_rules import DEFAULT_NAMES, check_default_rules
@@ -16,11 +16,20 @@ from nsgd.model.rule import GroupMembers, PrefixList, SecurityRule
 
 
 def assemble_security_groups(
-    sections: Sequence[tuple[Place, Mapping[str, Any]]], references: References
+    sections: Sequence[tuple[Place, Mapping[str, Any]]],
+    references: References,
+    take: Callable[[Mapping[str, Any]], NetworkSecurityGroup | None] | None = None,
 ) -> list[NetworkSecurityGroup]:
-    """All groups, in the order of *sections*; the application security groups have members."""
+    """All groups, in the order of *sections*; the application security groups have members.
+
+    What *take* returns of a section is not assembled again.
+    """
     result = []
     for place, raw in sections:
+        taken = None if take is None else take(raw)
+        if taken is not None:
+            result.append(taken)
+            continue
         rules = _assemble_rules(raw.get("securityRules") or (), place, references)
         defaults = raw.get("defaultSecurityRules")
         if defaults:

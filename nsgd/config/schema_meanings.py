@@ -103,7 +103,7 @@ MEANINGS: Mapping[str, str] = {
     "privateIPAddressesPerVirtualNetwork": "Addresses of all NICs in one network",
     # The daemon section
     "roles": "The hooks that are guarded; the forward hook only",
-    "engine": "Who decides first packets; a worker behind NFQUEUE",
+    "engine": "Who decides first packets: a worker behind NFQUEUE, or the kernel by nftables",
     "failureMode": "New flows while nobody decides them: closed drops them, open lets them pass",
     "mode": "Whether verdicts are carried out, or only counted",
     "onStop": "Whether the rules stay when the daemon is stopped in good order",

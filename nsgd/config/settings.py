@@ -15,6 +15,7 @@ from nsgd.config.wording import show
 from nsgd.model.address import Address
 from nsgd.model.settings import (
     DaemonSettings,
+    Engine,
     ExistingFlows,
     FailureMode,
     Mode,
@@ -83,7 +84,9 @@ def parse_mark_mask(value: object) -> int:
 # Settings with one value only are read so that documents can state them; later releases take more.
 SETTINGS: Mapping[str, Field] = {
     "roles": Field(ListOf(Choice({"gateway": "gateway"}, later=("host",))), default=["gateway"]),
-    "engine": Field(Choice({"queue": "queue"}, later=("kernel",)), default="queue"),
+    "engine": Field(
+        Choice({engine.value: engine for engine in Engine}), default=_DEFAULTS.engine.value
+    ),
     "failureMode": Field(
         Choice({mode.value: mode for mode in FailureMode}), default=_DEFAULTS.failure_mode.value
     ),
@@ -129,6 +132,7 @@ def assemble_settings(
         name: raw[key]
         for key, name in (
             ("unmanagedTraffic", "unmanaged_traffic"),
+            ("engine", "engine"),
             ("failureMode", "failure_mode"),
             ("mode", "mode"),
             ("onStop", "on_stop"),

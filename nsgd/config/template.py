@@ -11,7 +11,7 @@ from nsgd.arm.entry import DEPLOYMENTS
 from nsgd.arm.evaluate import Deployment, evaluate_template
 from nsgd.arm.evaluate import Resource as Evaluated
 from nsgd.arm.expression import is_expression
-from nsgd.arm.problem import Path, TemplateProblem, TemplateRefused
+from nsgd.arm.problem import Path, TemplateProblem, TemplateRefused, bounded_suggestions
 from nsgd.arm.scope import DeploymentContext
 from nsgd.arm.text import ParsedTemplate
 from nsgd.arm.unknown import Assumed, Unknown
@@ -96,12 +96,13 @@ def evaluate_document(
         for parameter, given in values.items()
     }
     try:
-        deployment = evaluate_template(
-            parsed.tree,
-            {"parameters": parameters},
-            deployment=DeploymentContext(template_uri=links.uri),
-            load_linked=links.load,
-        )
+        with bounded_suggestions():
+            deployment = evaluate_template(
+                parsed.tree,
+                {"parameters": parameters},
+                deployment=DeploymentContext(template_uri=links.uri),
+                load_linked=links.load,
+            )
     except TemplateRefused as refused:
         result.problems += links.problems
         result.problems += [_problem(result, problem, values) for problem in refused.problems]
@@ -122,14 +123,15 @@ def _drop_superseded(result: EvaluatedTemplate) -> None:
         place: (
             *map(fold, (one.id.type, *one.id.names)),
             fold(one.id.group or ""),
-            one.id.subscription,
+            fold(one.id.subscription or ""),
         )
         for place, one in values.items()
         if isinstance(place, int) and is_network_resource(result.declared[place])
     }
     _refuse_parts_of_repeated(result, keys)
+    differing = _differing(result, keys)
     dropped: set[int] = set()
-    for place, later in superseded(keys, result.declared):
+    for place, later, unclear in superseded(keys, result.declared):
         located = result.locate((place,))
         where = format_path(located.path)
         name = show(str(result.declared[place].name))
@@ -139,15 +141,24 @@ def _drop_superseded(result: EvaluatedTemplate) -> None:
             if result.values[place] != result.values[later]:
                 text = f"{name} is deployed again later, by {by}: that counts"
                 result.notes.append(f"{located.document}: {where}: {text}")
-        elif any(
-            result.values[place] != result.values[other]
-            for other, key in keys.items()
-            if key == keys[place]
-        ):
+        elif keys[place] in differing:
             message = f"{name} is deployed twice, and not known which is deployed last"
-            way_out = "say it with dependsOn, or keep one of them"
+            by = f" by resourceId(), as {show(unclear)} may mean several," if unclear else ","
+            way_out = f"say it with dependsOn{by} or keep one of them"
             result.problems.append(Problem(located.document, where, located.line, message, way_out))
     result.resources = [one for one in result.resources if one.at.path[0] not in dropped]
+
+
+def _differing(
+    result: EvaluatedTemplate, keys: Mapping[int, tuple[object, ...]]
+) -> set[tuple[object, ...]]:
+    """The keys of which not all resources are the same; each is compared with the first only."""
+    first: dict[tuple[object, ...], Any] = {}
+    return {
+        key
+        for place, key in keys.items()
+        if first.setdefault(key, result.values[place]) != result.values[place]
+    }
 
 
 def _refuse_parts_of_repeated(

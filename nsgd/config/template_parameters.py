@@ -7,7 +7,7 @@ that is named with --parameters gives values to all templates that have paramete
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,12 +48,46 @@ class GivenValue:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A value at *path* of a file, and the templates that take it."""
+
+    file: ParameterFile
+    path: tuple[Key, ...]
+    line: int
+    takers: Sequence[DeclaredParameters]
+
+
 @dataclass(slots=True)
 class Assignment:
     """By template: its values, by parameter as the template spells it; and what is wrong."""
 
     values: dict[int, dict[str, GivenValue]] = field(default_factory=dict)
     problems: list[tuple[int, Problem]] = field(default_factory=list)
+    _taken: list[_Taken] = field(default_factory=list)
+
+    def take(self, taken: _Taken) -> None:
+        """Remember who takes a value, for out_of_reach()."""
+        self._taken.append(taken)
+
+    def out_of_reach(self, deployed_by: Mapping[int, str]) -> Iterator[tuple[int, Problem]]:
+        """One problem, with its file, for each value that only linked templates take.
+
+        Args:
+            deployed_by: By linked template the name of the one that deploys it, and that alone
+                gives it values.
+        """
+        for one in self._taken:
+            if any(taker.index not in deployed_by for taker in one.takers):
+                continue
+            linked = one.takers[0]
+            message = (
+                f"parameter {show(str(one.path[-1]))} reaches no template: {linked.name} is read"
+                f" as a part of {deployed_by[linked.index]}, which gives it its parameters"
+            )
+            way_out = f"write the value in {deployed_by[linked.index]}, or remove it"
+            path = format_path(one.path)
+            yield one.file.index, Problem(one.file.name, path, one.line, message, way_out)
 
 
 def declared_parameters(tree: Mapping[str, Any]) -> tuple[str, ...]:
@@ -68,7 +102,8 @@ def assign_parameters(
     """Give every value to the templates that it is for.
 
     Of several values for one parameter the last counts, and one that --parameters names before one
-    beside the template. A value that no template takes is a problem.
+    beside the template. A value that no template takes is a problem; one that only templates take
+    which are then not deployed by themselves is told by out_of_reach().
     """
     result = Assignment()
     for file in sorted(files, key=lambda file: file.is_named):
@@ -112,7 +147,7 @@ def _assign(
         line = file.parsed.line_of(here)
 
         wrong: tuple[str, str] | None = None
-        takers = [one.index for one in templates if (one.index, fold(name)) in known]
+        takers = [one for one in templates if (one.index, fold(name)) in known]
         if not takers:
             meant = closest(name, tuple(known.values()))
             way_out = f"did you mean {show(meant)}?" if meant else "remove it"
@@ -123,9 +158,10 @@ def _assign(
             wrong = f"parameter {show(name)} has no value", 'write {"value": ...}'
         else:
             wrapped = item if path else {"value": item}
-            for index in takers:
-                as_declared = known[index, fold(name)]
-                of_template = result.values.setdefault(index, {})
+            result.take(_Taken(file, here, line, takers))
+            for taker in takers:
+                as_declared = known[taker.index, fold(name)]
+                of_template = result.values.setdefault(taker.index, {})
                 of_template[as_declared] = GivenValue(wrapped, file, line)
         if wrong is not None:
             problem = Problem(file.name, format_path(here), line, *wrong)

@@ -44,7 +44,7 @@ def find_unknown(resource: Resource) -> Iterator[Finding]:
             way_out = _WRITE_IT if unknown.origin is Origin.CONTEXT else unknown.way_out
             yield Finding(keys, f"the value is not known: {unknown.why}", way_out)
     for part in (resource.subscription_id, resource.resource_group):
-        if isinstance(part, Unknown) and part.origin is not Origin.REFUSED:
+        if isinstance(part, Unknown):
             message = f"the resource group that it is deployed to is not known: {part.why}"
             yield Finding((), message, part.way_out)
     for keys, text in _assumed_texts(resource.properties, ("properties",)):

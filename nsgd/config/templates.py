@@ -10,7 +10,7 @@ from nsgd.arm.text import ParsedTemplate
 from nsgd.azure.recognise import Resource
 from nsgd.azure.translate import NativeDocument
 from nsgd.config.document import Document, ReadLinked, Role
-from nsgd.config.linked_templates import LinkedFiles
+from nsgd.config.linked_templates import NOT_LOADED, LinkedFiles
 from nsgd.config.problem import Problem
 from nsgd.config.report import Source
 from nsgd.config.template import EvaluatedTemplate, evaluate_document
@@ -29,13 +29,15 @@ class Templates:
     """What came of the templates and parameter files; documents are counted from 0.
 
     *taken* are the documents that are read here and nowhere else, *evaluated* those of them that
-    are templates. *linked* are the linked templates that were read.
+    are templates. *linked* are the linked templates that were read. *warnings* are those of the
+    notes that a user must be told unasked: they say that rules may be missing.
     """
 
     taken: set[int] = field(default_factory=set)
     evaluated: dict[int, EvaluatedTemplate] = field(default_factory=dict)
     problems: list[tuple[int, Problem]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     linked: list[Document] = field(default_factory=list)
 
     @property
@@ -106,7 +108,8 @@ def read_templates(
         links = LinkedFiles(name, given, read_linked)
         values = assignment.values.get(index, {})
         outcomes[index] = evaluate_document(index, name, parsed, values, links)
-    _keep(outcomes, templates, documents, result)
+    deployed_by = _keep(outcomes, templates, documents, result)
+    result.problems += assignment.out_of_reach(deployed_by)
     return result
 
 
@@ -140,14 +143,20 @@ def _keep(
     templates: Mapping[int, ParsedTemplate],
     documents: Sequence[Document],
     result: Templates,
-) -> None:
-    """Keep all templates but those that another one links to: that one deploys them."""
+) -> dict[int, str]:
+    """Keep all templates but those that another one links to: that one deploys them.
+
+    Returns:
+        By document of those that are not kept, the name of the one that links to it.
+    """
     linked_by = _named_by(templates, documents)
     linked: dict[str, Document] = {}
+    deployed_by: dict[int, str] = {}
+    problems: dict[Problem, int] = {}
     for index in sorted(templates, key=lambda index: _is_linked(index, outcomes, documents)):
         outcome, name = outcomes[index], documents[index].name
         if normpath(name) in linked_by:
-            of_template = linked_by[normpath(name)]
+            deployed_by[index] = of_template = linked_by[normpath(name)]
             result.notes.append(f"{name}: is read as a part of {of_template}, which links to it")
             continue
         for document in outcome.links.read:
@@ -155,9 +164,14 @@ def _keep(
             if normpath(document.name) != normpath(name):
                 linked_by.setdefault(normpath(document.name), name)
         result.evaluated[index] = outcome
-        result.problems += [(index, problem) for problem in outcome.problems]
+        for problem in outcome.problems:
+            # Several parts of a resource may come from one place, and a file from two templates.
+            problems.setdefault(problem, index)
         result.notes += outcome.notes
+        result.warnings += [note for note in outcome.notes if NOT_LOADED in note]
+    result.problems += [(index, problem) for problem, index in problems.items()]
     result.linked += linked.values()
+    return deployed_by
 
 
 def _named_by(

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.table import NftTable
-from nsgd.ruleset import batch
+from nsgd.ruleset import batch, commands
 from nsgd.ruleset.matches import MatchCtReply
 from nsgd.ruleset.objects import NftRule
 from nsgd.ruleset.statements import Queue
@@ -61,7 +61,7 @@ class NftProbe(NftTable):
         name = netlink.text(1, f"nsgd_doctor_{os.getpid()}")
         new = netlink.NLM_F_CREATE | netlink.NLM_F_EXCL
         return self._takes(
-            [(batch.NEWTABLE, new, name + netlink.be32(2, flags)), (batch.DELTABLE, 0, name)]
+            [(commands.NEWTABLE, new, name + netlink.be32(2, flags)), (commands.DELTABLE, 0, name)]
         )
 
     def has_queues(self) -> bool:
@@ -82,7 +82,7 @@ class NftProbe(NftTable):
     def base_chains(self) -> list[BaseChainSeen]:
         """Every base chain of every family."""
         self._sequence += 1
-        kind = netlink.nft_message_type(batch.GETCHAIN)
+        kind = netlink.nft_message_type(commands.GETCHAIN)
         self._send(netlink.message(kind, netlink.NLM_F_DUMP, self._sequence, 0), "read")
         found: list[BaseChainSeen] = []
         while True:
@@ -97,7 +97,7 @@ class NftProbe(NftTable):
                 if 4 in attributes:
                     found.append(_base_chain(body[0], attributes))
 
-    def _takes(self, messages: Sequence[batch.Message]) -> bool:
+    def _takes(self, messages: Sequence[commands.Message]) -> bool:
         try:
             self._transact(messages, "probe")
         except KernelError as error:

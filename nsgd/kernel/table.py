@@ -9,14 +9,17 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
 
+from nsgd.kernel.barrier import wait_for_packets
 from nsgd.kernel.error import KernelError
-from nsgd.ruleset import batch
+from nsgd.ruleset import batch, commands, diff, physical
+from nsgd.ruleset.describe import describe_message
 from nsgd.ruleset.objects import TABLE, NftRule, Ruleset
 from nsgd.ruleset.statements import Queue
+from nsgd.ruleset.written import Present, Written
 from nsgd.wire import netlink
 
 _NETLINK_NETFILTER = 12
@@ -27,6 +30,8 @@ _NETLINK_CAP_ACK = 10
 _SEND_BUFFER_BYTES = 64 << 20
 _RECEIVE_BYTES = 1 << 18
 _REPLY_TIMEOUT_S = 30.0
+_PACKETS = struct.Struct(">Q")
+_OWNED = batch.TABLE_OWNER | batch.TABLE_PERSIST
 
 
 class NftTable:
@@ -49,6 +54,9 @@ class NftTable:
             raise KernelError("open", "nftables", error.errno or errno.EIO) from error
         self._sequence = 0
         self._flags: int | None = None
+        self._written: Written | None = None
+        self._epoch: str | None = None
+        self._garbage: Iterable[commands.Message] | None = None
 
     def __enter__(self) -> NftTable:
         return self
@@ -70,6 +78,11 @@ class NftTable:
         """Tell whether the table was made owned and persistent by this socket."""
         return bool(self._flags)
 
+    @property
+    def port_id(self) -> int:
+        """What the kernel calls this socket in all that it announces of it (RulesetMonitor)."""
+        return int(self._socket.getsockname()[0])
+
     def has_queue_statement(self) -> bool:
         """Tell whether this kernel has nftables' own queue statement."""
         try:
@@ -80,26 +93,67 @@ class NftTable:
             raise
         return True
 
-    def apply(self, desired: Ruleset) -> None:
-        """Make the table hold *desired*, in one transaction.
+    def apply(self, desired: Ruleset) -> bool:
+        """Make the table hold *desired*, in one transaction; False where it did already.
 
         The first call takes the table over. EPERM then means that another process owns it.
         """
-        present = self.present()
-        if self._flags is not None:
-            self._transact(batch.replace_ruleset(desired, present, self._flags), "write")
-            return
-        flags = batch.TABLE_OWNER | batch.TABLE_PERSIST
-        try:
-            self._transact(batch.replace_ruleset(desired, present, flags), "write")
-        except KernelError as error:
-            # An older kernel does not know the flags; a plain table cannot be given them later
-            # without deleting it, which would drop queued packets.
-            if error.number not in (errno.EOPNOTSUPP, errno.EINVAL):
+        self.tidy()
+        if self._written is not None:
+            change = diff.change_ruleset(self._written, desired)
+            is_changed = self._make(change)
+        else:
+            try:
+                self._replace(desired, self._flags if self._flags is not None else _OWNED)
+            except KernelError as error:
+                # An older kernel does not know the flags; a plain table cannot be given them later
+                # without deleting it, which would drop queued packets.
+                unknown = (errno.EOPNOTSUPP, errno.EINVAL)
+                if self._flags is not None or error.number not in unknown:
+                    raise
+                self._replace(desired, 0)
+            is_changed = True
+        return is_changed
+
+    def epoch(self) -> str:
+        """The epoch for the names of sets of the next ruleset (nsgd.ruleset.physical)."""
+        if self._epoch is None:
+            self._epoch = physical.next_epoch(self.present().sets)
+        return self._epoch
+
+    def forget(self) -> None:
+        """Somebody else has changed the table: the next apply() writes all of it."""
+        self._written = self._epoch = None
+        self._garbage = None
+
+    def tidy(self) -> None:
+        """Delete what the last change has left over, once no packet can be in it any more."""
+        garbage, self._garbage = self._garbage, None
+        if garbage is not None:
+            wait_for_packets()
+            try:
+                self._transact(garbage, "clean")
+            except KernelError:
+                self.forget()
                 raise
-            flags = 0
-            self._transact(batch.replace_ruleset(desired, present, flags), "write")
+
+    def _replace(self, desired: Ruleset, flags: int) -> None:
+        self._make(diff.replace_ruleset(desired, self.present(), flags))
         self._flags = flags
+
+    def _make(self, change: diff.Change) -> bool:
+        """Carry out a change; what it leaves over is for tidy()."""
+        is_changed = self._transact(change.prepare, "write")
+        try:
+            is_changed |= self._transact(change.switch, "write")
+        except KernelError:
+            # What was put beside is of no use.
+            self.forget()
+            raise
+        self._written = change.written
+        if is_changed:
+            self._garbage = change.clean
+        return is_changed
 
     def remove(self) -> bool:
         """Delete the table. Returns False where there was none."""
@@ -111,53 +165,55 @@ class NftTable:
             raise
         return True
 
-    def present(self) -> batch.Present:
-        """Names of the table's sets and of its chains that have no hook."""
+    def present(self) -> Present:
+        """Names of what the table holds; sets that belong to a rule go with it."""
         sets = set()
-        for attributes in self._dump(batch.GETSET):
-            if _text(attributes.get(1)) == TABLE:
+        for attributes in self._dump(commands.GETSET):
+            is_anonymous = attributes.get(3, b"")[-1:] != b"" and attributes[3][-1] & 1
+            if _text(attributes.get(1)) == TABLE and not is_anonymous:
                 sets.add(_text(attributes.get(2)))
         chains = set()
-        for attributes in self._dump(batch.GETCHAIN):
+        for attributes in self._dump(commands.GETCHAIN):
             if _text(attributes.get(1)) == TABLE and 4 not in attributes:
                 chains.add(_text(attributes.get(3)))
-        return batch.Present(frozenset(sets), frozenset(chains))
+        return Present(
+            frozenset(sets),
+            frozenset(chains),
+            frozenset(name for name, _ in self._objects(commands.OBJECT_LIMIT)),
+            frozenset(name for name, _ in self._objects(commands.OBJECT_COUNTER)),
+        )
 
     def read_counters(self) -> dict[str, int]:
         """Packets of each named counter."""
         counters = {}
-        request = netlink.text(1, TABLE) + netlink.be32(3, batch.OBJECT_COUNTER)
-        for attributes in self._dump(batch.GETOBJ, request):
-            if _text(attributes.get(1)) != TABLE:
-                continue
-            data = netlink.split_attributes(attributes.get(4, b""))
-            packets = data.get(2, b"")
+        for name, data in self._objects(commands.OBJECT_COUNTER):
+            packets = netlink.split_attributes(data).get(2, b"")
             if len(packets) == 8:
-                counters[_text(attributes.get(2))] = int(struct.unpack(">Q", packets)[0])
+                counters[name] = int(_PACKETS.unpack(packets)[0])
         return counters
 
-    def _transact(self, messages: Sequence[batch.Message], operation: str) -> None:
-        first = self._sequence + 1
-        parts = [
-            netlink.message(
-                netlink.NFNL_MSG_BATCH_BEGIN, 0, first, 0, resource=netlink.NFNL_SUBSYS_NFTABLES
-            )
-        ]
-        for sequence, (command, flags, payload) in enumerate(messages, start=first + 1):
+    def _objects(self, kind: int) -> Iterator[tuple[str, bytes]]:
+        """Name and data of the table's counters or limits."""
+        request = netlink.text(1, TABLE) + netlink.be32(3, kind)
+        for attributes in self._dump(commands.GETOBJ, request):
+            if _text(attributes.get(1)) == TABLE:
+                yield _text(attributes.get(2)), attributes.get(4, b"")
+
+    def _transact(self, messages: Iterable[commands.Message], operation: str) -> bool:
+        """One transaction; False where there is nothing to do."""
+        first = last = self._sequence + 1
+        # One buffer, which can be large: it is given back as a whole.
+        data = bytearray(_bracket(netlink.NFNL_MSG_BATCH_BEGIN, 0, first))
+        for command, flags, payload in messages:
+            last += 1
             kind = netlink.nft_message_type(command)
-            parts.append(netlink.message(kind, flags, sequence, batch.FAMILY_INET, payload))
-        last = first + len(messages) + 1
-        parts.append(
-            netlink.message(
-                netlink.NFNL_MSG_BATCH_END,
-                netlink.NLM_F_ACK,
-                last,
-                0,
-                resource=netlink.NFNL_SUBSYS_NFTABLES,
-            )
-        )
+            data += netlink.message(kind, flags, last, commands.FAMILY_INET, payload)
+        if last == first:
+            return False
+        last += 1
+        data += _bracket(netlink.NFNL_MSG_BATCH_END, netlink.NLM_F_ACK, last)
         self._sequence = last
-        self._send(b"".join(parts), operation)
+        self._send(data, operation)
         # Each failing message gives an error; a good batch gives one acknowledgement of its end.
         while True:
             for kind, sequence, payload in netlink.split_messages(self._receive(operation)):
@@ -166,9 +222,9 @@ class NftTable:
                 number = netlink.error_number(payload)
                 if number:
                     self._drain()
-                    raise KernelError(operation, _describe(messages, sequence - first), number)
+                    raise KernelError(operation, describe_message(bytes(data), sequence), number)
                 if sequence == last:
-                    return
+                    return True
 
     def _dump(self, command: int, payload: bytes = b"") -> list[dict[int, bytes]]:
         self._sequence += 1
@@ -178,7 +234,7 @@ class NftTable:
                 netlink.nft_message_type(command),
                 netlink.NLM_F_DUMP,
                 sequence,
-                batch.FAMILY_INET,
+                commands.FAMILY_INET,
                 payload,
             ),
             "read",
@@ -197,7 +253,7 @@ class NftTable:
                     return found
                 found.append(netlink.split_attributes(netlink.generic_payload(body)))
 
-    def _send(self, data: bytes, operation: str) -> None:
+    def _send(self, data: bytes | bytearray, operation: str) -> None:
         try:
             self._socket.send(data)
         except OSError as error:
@@ -219,31 +275,10 @@ class NftTable:
         self._socket.settimeout(_REPLY_TIMEOUT_S)
 
 
+def _bracket(kind: int, flags: int, sequence: int) -> bytes:
+    """The begin or the end of a batch."""
+    return netlink.message(kind, flags, sequence, 0, resource=netlink.NFNL_SUBSYS_NFTABLES)
+
+
 def _text(data: bytes | None) -> str:
     return (data or b"").rstrip(b"\0").decode(errors="replace")
-
-
-_COMMANDS = {
-    batch.NEWTABLE: "table",
-    batch.DELTABLE: "table",
-    batch.NEWCHAIN: "chain",
-    batch.DELCHAIN: "chain",
-    batch.NEWRULE: "rule of chain",
-    batch.DELRULE: "rules of table",
-    batch.NEWSET: "set",
-    batch.DELSET: "set",
-    batch.NEWSETELEM: "elements of set",
-    batch.NEWOBJ: "counter",
-}
-
-
-def _describe(messages: Sequence[batch.Message], position: int) -> str:
-    """Say which object of a batch was refused."""
-    if not 1 <= position <= len(messages):
-        return f"table inet {TABLE}"
-    command, _, payload = messages[position - 1]
-    attributes = netlink.split_attributes(payload)
-    name = _text(attributes.get(3 if command in (batch.NEWCHAIN, batch.DELCHAIN) else 2))
-    if command in (batch.NEWTABLE, batch.DELTABLE, batch.DELRULE):
-        name = TABLE
-    return f"{_COMMANDS.get(command, 'object')} {name} (message {position} of {len(messages)})"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from nsgd.model.packet import ICMP, TCP, UDP
 from nsgd.model.rule import Protocol
 from nsgd.policy.address_set import Range
-from nsgd.policy.table import Classifier, CompiledTable
+from nsgd.policy.classifier import Classifier
+from nsgd.policy.table import CompiledTable
 
 _PORTS = 65536
 _ALL: tuple[Range, ...] = ((0, _PORTS - 1),)

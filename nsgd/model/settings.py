@@ -30,6 +30,13 @@ class Mode(Enum):
     AUDIT = "audit"
 
 
+class Engine(Enum):
+    """Who decides the first packet of a flow."""
+
+    QUEUE = "queue"
+    KERNEL = "kernel"
+
+
 class OnStop(Enum):
     """What happens to the rules when the daemon is stopped in good order."""
 
@@ -63,6 +70,7 @@ class DaemonSettings:
     """Settings with their defaults; *mark_mask* are the ct and packet mark bits that are ours."""
 
     unmanaged_traffic: UnmanagedTraffic = UnmanagedTraffic.ACCEPT
+    engine: Engine = Engine.QUEUE
     failure_mode: FailureMode = FailureMode.CLOSED
     mode: Mode = Mode.ENFORCE
     on_stop: OnStop = OnStop.KEEP

@@ -5,12 +5,13 @@ Label values are names from the documents or closed sets, never anything taken f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from nsgd.observe.families import by, counter, gauge
 from nsgd.observe.metrics_server import MetricsServer
 from nsgd.observe.service_tag_metrics import service_tag_metrics
 from nsgd.observe.snapshot import QueueState, Snapshot
@@ -83,45 +84,45 @@ def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
         for state in states:
             family.add_metric((state,), state == current)
         yield family
-    yield _gauge(
+    yield gauge(
         "nsgd_start_time_seconds",
         "When the daemon started, in unix time.",
         snapshot.start_time_s,
     )
-    yield _gauge(
+    yield gauge(
         "nsgd_policy_generation",
         "Number of the policy in force: 1 at the start, one more with each successful reload.",
         snapshot.generation,
     )
-    yield _gauge(
+    yield gauge(
         "nsgd_config_last_reload_successful",
         "Whether the last reload came into force; 0 means that an older policy still decides.",
         snapshot.last_reload_succeeded,
     )
-    yield _gauge(
+    yield gauge(
         "nsgd_config_last_reload_success_timestamp_seconds",
         "When the policy in force was loaded, in unix time.",
         snapshot.loaded_at_s,
     )
-    yield _counter(
+    yield counter(
         "nsgd_reloads",
         "Reloads since the daemon started, by result; the first load is not one.",
         ("result",),
         [(("succeeded",), snapshot.reloads_succeeded), (("refused",), snapshot.reloads_refused)],
     )
-    yield _gauge(
+    yield gauge(
         "nsgd_worker_up",
         "Whether the verdict worker runs; while 0, undecided flows follow the failure mode.",
         snapshot.worker_up,
         worker=_WORKER,
     )
-    yield _counter(
+    yield counter(
         "nsgd_worker_restarts",
         "Verdict workers started in place of one that died or failed.",
         ("worker",),
         [((_WORKER,), snapshot.worker_restarts)],
     )
-    yield _gauge(
+    yield gauge(
         "nsgd_table_owned",
         "Whether the kernel keeps other programs from changing the nftables table.",
         snapshot.table_owned,
@@ -129,7 +130,7 @@ def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _flows(snapshot: Snapshot) -> Iterator[Metric]:
-    yield _counter(
+    yield counter(
         "nsgd_rule_hits",
         "First packets of flows for which a security rule decided its network security group;"
         " a flow counts in each group that it consults, up to the first that denies."
@@ -148,7 +149,7 @@ def _flows(snapshot: Snapshot) -> Iterator[Metric]:
             for entry in snapshot.rule_hits
         ),
     )
-    yield _counter(
+    yield counter(
         "nsgd_flows",
         "Flows by final outcome, each counted once at its first packet;"
         " a retry after a denial is a flow again.",
@@ -158,7 +159,7 @@ def _flows(snapshot: Snapshot) -> Iterator[Metric]:
             for entry in snapshot.flows
         ),
     )
-    yield _counter(
+    yield counter(
         "nsgd_midstream_packets",
         "First packets of allowed flows that were TCP segments from the middle of a connection,"
         " as after a loss of the kernel's connection table.",
@@ -166,13 +167,13 @@ def _flows(snapshot: Snapshot) -> Iterator[Metric]:
         [((), snapshot.midstream_packets)],
     )
 
-    yield _counter(
+    yield counter(
         "nsgd_adopted_flows",
         "Flows that were open before the first start and go on without a rule's decision.",
         (),
         [((), snapshot.adopted_flows)],
     )
-    yield _counter(
+    yield counter(
         "nsgd_reevaluated_flows",
         "Open flows whose decision was taken back, to be judged again with their next packet.",
         (),
@@ -181,62 +182,92 @@ def _flows(snapshot: Snapshot) -> Iterator[Metric]:
 
 
 def _packets(snapshot: Snapshot) -> Iterator[Metric]:
-    yield _by(
+    yield by(
         "nsgd_denied_packets",
         "Packets that nsgd dropped, by reason, or in audit mode would have;"
         " not those lost from a full queue.",
         "reason",
         snapshot.denied_packets,
     )
-    yield _by(
+    yield by(
         "nsgd_unparsable_packets",
         "Packets dropped because a header could not be read, by the part that is at fault.",
         "reason",
         snapshot.unparsable_packets,
     )
-    yield _by(
+    yield by(
         "nsgd_unmanaged_packets",
         "Packets of traffic that touches nothing declared, by what the setting did to them.",
         "verdict",
         snapshot.unmanaged_packets,
     )
-    yield _counter(
+    yield counter(
         "nsgd_queued_packets",
         "Packets that the kernel's rules sent to the queue; less the verdicts and the waiting,"
         " these are the packets lost there.",
         (),
         [((), snapshot.queued_packets)],
     )
-    yield _counter(
+    yield counter(
         "nsgd_passed_undecided_packets",
         "Later packets of open flows that passed because nobody was there to decide; first packets"
         " are the queued less the verdicts and the waiting.",
         (),
         [((), snapshot.undecided_packets)],
     )
-    yield _counter(
+    yield counter(
         "nsgd_failsafe_packets",
         "Packets that passed as failsafe traffic, ahead of every rule.",
         (),
         [((), snapshot.failsafe_packets)],
     )
-    yield _by(
+    yield by(
         "nsgd_verdicts",
         "Packets that the worker answered, by verdict.",
         "verdict",
         snapshot.verdicts,
     )
-    yield _counter(
+    yield counter(
         "nsgd_foreign_marks",
         "Packets that came with a mark like a decision's, which was cleared:"
         " another program uses bits of the mask.",
         (),
         [((), snapshot.foreign_marks)],
     )
+    yield by(
+        "nsgd_kernel_denials",
+        "Packets that the kernel engine denied: told to the daemon, untold beyond the limits of"
+        " their rule, or lost on the way.",
+        "result",
+        {
+            "told": snapshot.kernel_denials.told,
+            "untold": snapshot.kernel_denials.untold,
+            "lost": snapshot.kernel_denials.lost,
+        },
+    )
+    acts = snapshot.foreign_acts
+    yield counter(
+        "nsgd_table_changed_by_others",
+        "Times that another program changed nsgd's nftables table.",
+        (),
+        [((), acts.table_changes)],
+    )
+    yield counter(
+        "nsgd_table_repairs",
+        "Times that the table was written anew after that.",
+        (),
+        [((), acts.table_repairs)],
+    )
+    yield counter(
+        "nsgd_foreign_base_chains_deleted",
+        "Base chains that other programs deleted; the kernel drops what waits in queues then.",
+        (),
+        [((), acts.base_chains_deleted)],
+    )
 
 
 def _queue(queue: QueueState | None) -> Iterator[Metric]:
-    yield _gauge(
+    yield gauge(
         "nsgd_queue_readable",
         "Whether the queue's state could be read; while 0, the other queue metrics are absent.",
         queue is not None,
@@ -244,16 +275,16 @@ def _queue(queue: QueueState | None) -> Iterator[Metric]:
     if queue is None:
         return
     number = str(queue.number)
-    yield _gauge(
+    yield gauge(
         "nsgd_queue_depth", "Packets that wait in the queue now.", queue.length, queue=number
     )
-    yield _gauge(
+    yield gauge(
         "nsgd_queue_max_length",
         "Packets that may wait in the queue; the kernel drops what comes then.",
         queue.max_length,
         queue=number,
     )
-    yield _counter(
+    yield counter(
         "nsgd_queue_dropped",
         "Packets that the kernel dropped at the queue since the present worker bound it.",
         ("queue", "reason"),
@@ -262,26 +293,3 @@ def _queue(queue: QueueState | None) -> Iterator[Metric]:
             ((number, "socket"), queue.dropped_socket),
         ],
     )
-
-
-def _gauge(name: str, help_text: str, value: float, **labels: str) -> Metric:
-    family = GaugeMetricFamily(name, help_text, labels=tuple(labels))
-    family.add_metric(tuple(labels.values()), value)
-    return family
-
-
-def _by(name: str, help_text: str, label: str, values: Mapping[str, int]) -> Metric:
-    return _counter(name, help_text, (label,), (((key,), count) for key, count in values.items()))
-
-
-def _counter(
-    name: str,
-    help_text: str,
-    labels: tuple[str, ...],
-    samples: Iterable[tuple[tuple[str, ...], int]],
-) -> Metric:
-    """A counter; ``_total`` is appended to the name."""
-    family = CounterMetricFamily(name, help_text, labels=labels)
-    for values, count in samples:
-        family.add_metric(values, count)
-    return family

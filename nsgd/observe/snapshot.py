@@ -60,6 +60,24 @@ class ServiceTagsState:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelDenials:
+    """Packets that the kernel engine denied, by what the daemon learned of them."""
+
+    told: int = 0
+    untold: int = 0  # beyond the limits
+    lost: int = 0  # logged and not read in time
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignActs:
+    """What other programs did to nftables."""
+
+    table_changes: int = 0
+    table_repairs: int = 0  # of nsgd's table, after these
+    base_chains_deleted: int = 0  # of other tables; each drops what waits in queues
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One reading of the daemon. Keys of the mappings are closed sets."""
 
@@ -94,6 +112,8 @@ class Snapshot:
     table_owned: bool
     mark_mask: int
     service_tags: ServiceTagsState | None = None  # None where rules name none
+    kernel_denials: KernelDenials = KernelDenials()
+    foreign_acts: ForeignActs = ForeignActs()
 
 
 def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -139,6 +159,11 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "verdicts": dict(snapshot.verdicts),
             "foreignMarks": snapshot.foreign_marks,
         },
+        "kernelDenials": {
+            "told": snapshot.kernel_denials.told,
+            "untold": snapshot.kernel_denials.untold,
+            "lost": snapshot.kernel_denials.lost,
+        },
         "openFlows": {
             "adopted": snapshot.adopted_flows,
             "judgedAgain": snapshot.reevaluated_flows,
@@ -163,7 +188,13 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "refused": snapshot.reloads_refused,
             "lastSucceeded": snapshot.last_reload_succeeded,
         },
-        "table": {"owned": snapshot.table_owned, "markMask": f"{snapshot.mark_mask:#010x}"},
+        "table": {
+            "owned": snapshot.table_owned,
+            "markMask": f"{snapshot.mark_mask:#010x}",
+            "changedByOthers": snapshot.foreign_acts.table_changes,
+            "repaired": snapshot.foreign_acts.table_repairs,
+            "foreignBaseChainsDeleted": snapshot.foreign_acts.base_chains_deleted,
+        },
         "serviceTags": _service_tags_as_json(snapshot.service_tags),
     }
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from nsgd.model.address import Prefix
-from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet, VirtualNetwork
+from nsgd.model.network import NetworkInterface, NetworkModel, NetworkSecurityGroup, ScaleSet
 from nsgd.model.rule import Direction
 from nsgd.policy.admin import AdminRules, is_exempt
-from nsgd.policy.effective import NetworkResolver, SharedAddresses, effective_security_rules
+from nsgd.policy.effective import effective_security_rules
 from nsgd.policy.endpoints import Ahead, EndpointMap, build_endpoint_map
 from nsgd.policy.smtp import is_smtp_blocked, smtp_table
 from nsgd.policy.table import CompiledTable, compile_table
+from nsgd.policy.tree_nodes import Flattener
+from nsgd.policy.views import View, Views, is_equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,42 @@ class CompiledPolicy:
 
     def to_plain(self) -> tuple[Any, ...]:
         """The policy in built-in types only, for the hand-over to a worker."""
-        return (tuple(table.to_plain() for table in self.tables), self.endpoint_map.to_plain())
+        flattener = Flattener()
+        tables = tuple(table.to_plain(flattener) for table in self.tables)
+        return tables, self.endpoint_map.to_plain()
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> CompiledPolicy:
-        """The inverse of to_plain."""
+        """A policy that can be asked about packets, and not about its rules."""
         tables, endpoint_map = plain
         return cls(
             tuple(CompiledTable.from_plain(table) for table in tables),
             EndpointMap.from_plain(endpoint_map),
         )
+
+
+_Association = tuple[str, str, str]  # virtual network, subnet, network security group
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A policy, and what the next one may take over of it where nothing differs."""
+
+    policy: CompiledPolicy
+    model: NetworkModel
+    views: Views
+    associations: tuple[_Association, ...]
+    of_groups: Mapping[tuple[View, str], tuple[int, int]]  # outbound and inbound table index
+    ahead: _TablesAhead
+
+
+@dataclass(frozen=True, slots=True)
+class _TablesAhead:
+    """Tables that stand ahead of those of groups, and whose traffic they judge."""
+
+    tables: tuple[CompiledTable, ...]
+    smtp: Mapping[str, int]  # by virtual network
+    admin: Mapping[tuple[str, str], Ahead]  # by virtual network and subnet
 
 
 def compile_policy(model: NetworkModel) -> CompiledPolicy:
@@ -45,79 +72,140 @@ def compile_policy(model: NetworkModel) -> CompiledPolicy:
     Where the subscription may not send SMTP, each virtual network has a table for that too, and
     one for each direction of which it has security admin rules.
     """
+    return compile_after(None, model).policy
+
+
+def compile_after(before: Compiled | None, model: NetworkModel) -> Compiled:
+    """As compile_policy(); tables and an endpoint map that are equal are those of *before*."""
+    views = Views(model, None if before is None else before.views)
+    if before is not None and views.are_same:
+        associations = before.associations
+    else:
+        associations = tuple(dict.fromkeys(_associations(model)))
     groups = {group.name: group for group in model.network_security_groups}
-    views = _Views(model)
+    source = _Source(before, views, groups)
     tables: list[CompiledTable] = []
-    index: dict[tuple[str, str, str], tuple[int, int]] = {}
-    compiled: dict[tuple[_View, str], tuple[int, int]] = {}
-    for network, subnet, group_name in _associations(model):
-        if (network, subnet, group_name) in index:
-            continue
+    of_groups: dict[tuple[View, str], tuple[int, int]] = {}
+    index: dict[_Association, tuple[int, int]] = {}
+    for network, subnet, name in associations:
         view = views.of_subnet[network, subnet]
-        if (view, group_name) not in compiled:
-            for direction in (Direction.OUTBOUND, Direction.INBOUND):
-                rules = effective_security_rules(
-                    views.resolver(view), groups[group_name], direction
-                )
-                tables.append(compile_table(group_name, direction, rules))
-            compiled[view, group_name] = (len(tables) - 2, len(tables) - 1)
-        index[network, subnet, group_name] = compiled[view, group_name]
+        if (view, name) not in of_groups:
+            of_groups[view, name] = len(tables), len(tables) + 1
+            tables += source.tables(view, name)
+        index[network, subnet, name] = of_groups[view, name]
+    ahead = _tables_ahead(before, model, views, len(tables))
+    tables += ahead.tables
+    if before is not None and ahead is before.ahead:
+        # The resources are the same then, and so are the indexes of the tables of their groups.
+        endpoint_map = before.policy.endpoint_map
+    else:
+        endpoint_map = _endpoint_map(model, index, ahead)
+    policy = CompiledPolicy(tuple(tables), endpoint_map)
+    return Compiled(policy, model, views, associations, of_groups, ahead)
+
+
+class _Source:
+    """Gives the tables of groups: those of before, where they are the same, or new ones."""
+
+    def __init__(
+        self, before: Compiled | None, views: Views, groups: Mapping[str, NetworkSecurityGroup]
+    ) -> None:
+        self._before = before
+        self._views = views
+        self._groups = groups
+        model = NetworkModel() if before is None else before.model
+        before_by_name = {group.name: group for group in model.network_security_groups}
+        self._unchanged = {
+            name for name, group in groups.items() if is_equal(group, before_by_name.get(name))
+        }
+
+    def tables(self, view: View, name: str) -> tuple[CompiledTable, CompiledTable]:
+        """The outbound and the inbound table of a group in one view."""
+        before, views, group = self._before, self._views, self._groups[name]
+        indexes = None if before is None else before.of_groups.get((view, name))
+        if before is None or indexes is None:
+            return self._compile(view, group, Direction.OUTBOUND), self._compile(
+                view, group, Direction.INBOUND
+            )
+        outbound, inbound = (before.policy.tables[index] for index in indexes)
+        if name in self._unchanged and (
+            views.are_same or views.resolves_alike(view, group, before.views)
+        ):
+            return outbound, inbound
+        made_outbound = self._compile(view, group, Direction.OUTBOUND)
+        made_inbound = self._compile(view, group, Direction.INBOUND)
+        # Descriptions and other spellings of one thing leave a table as it was.
+        return (
+            outbound if outbound == made_outbound else made_outbound,
+            inbound if inbound == made_inbound else made_inbound,
+        )
+
+    def _compile(
+        self, view: View, group: NetworkSecurityGroup, direction: Direction
+    ) -> CompiledTable:
+        rules = effective_security_rules(self._views.resolver(view), group, direction)
+        return compile_table(group.name, direction, rules)
+
+
+def _tables_ahead(
+    before: Compiled | None, model: NetworkModel, views: Views, first: int
+) -> _TablesAhead:
+    """The tables that stand ahead, which have indexes from *first* on."""
+    if (
+        before is not None
+        and views.are_same
+        and model.subscription == before.model.subscription
+        and is_equal(
+            model.security_admin_configurations, before.model.security_admin_configurations
+        )
+    ):
+        return before.ahead
+    tables: list[CompiledTable] = []
     smtp: dict[str, int] = {}
     # Where a resource of unknown age may send, all may.
-    terms = model.dialect.smtp
-    if is_smtp_blocked(model.subscription, None, terms):
+    if is_smtp_blocked(model.subscription, None, model.dialect.smtp):
         for owner in model.virtual_networks:
-            smtp[owner.name] = len(tables)
+            smtp[owner.name] = first + len(tables)
             tables.append(smtp_table(views.resolver((owner.name, ()))))
+    admin = _add_admin_tables(model, views, first, tables)
+    known = {} if before is None else {_likeness(each): each for each in before.ahead.tables}
+    for position, table in enumerate(tables):
+        found = known.get(_likeness(table))
+        if found == table:
+            tables[position] = found
+    return _TablesAhead(tuple(tables), smtp, admin)
 
-    admin = _add_admin_tables(model, views, tables)
+
+def _likeness(table: CompiledTable) -> object:
+    """What equal tables have in common, and few others."""
+    sizes = tuple(
+        (len(rule.source.ranges_v4), len(rule.destination.ranges_v4)) for rule in table.rules
+    )
+    return table.direction, table.rule_names, table.allows, sizes
+
+
+def _endpoint_map(
+    model: NetworkModel, index: Mapping[_Association, tuple[int, int]], tables: _TablesAhead
+) -> EndpointMap:
+    terms = model.dialect.smtp
 
     def ahead(network: str, subnet: str, created: date | None) -> Ahead:
-        outbound, inbound = admin.get((network, subnet), ((), ()))
+        outbound, inbound = tables.admin.get((network, subnet), ((), ()))
         # The platform lets no administrator allow what it forbids.
         if is_smtp_blocked(model.subscription, created, terms):
-            outbound = (smtp[network], *outbound)
+            outbound = (tables.smtp[network], *outbound)
         return outbound, inbound
 
-    return CompiledPolicy(tuple(tables), build_endpoint_map(model, index, ahead))
-
-
-# A virtual network's name, and the routes of its own that a subnet sees it with.
-_View = tuple[str, tuple[Prefix, ...]]
-
-
-class _Views:
-    """How each subnet sees its virtual network."""
-
-    def __init__(self, model: NetworkModel) -> None:
-        self._model = model
-        self._shared = SharedAddresses(model)
-        self._seen: dict[_View, VirtualNetwork] = {}
-        self._resolvers: dict[_View, NetworkResolver] = {}
-        self.of_subnet: dict[tuple[str, str], _View] = {}
-        for network in model.virtual_networks:
-            self._seen[network.name, ()] = network
-            for subnet in network.subnets:
-                view = network.name, subnet.routes
-                self._seen.setdefault(view, network.seen_from(subnet))
-                self.of_subnet[network.name, subnet.name] = view
-
-    def resolver(self, view: _View) -> NetworkResolver:
-        """What resolves rules in a view."""
-        found = self._resolvers.get(view)
-        if found is None:
-            seen = self._seen[view]
-            found = self._resolvers[view] = NetworkResolver(self._model, seen, self._shared)
-        return found
+    return build_endpoint_map(model, index, ahead)
 
 
 def _add_admin_tables(
-    model: NetworkModel, views: _Views, tables: list[CompiledTable]
+    model: NetworkModel, views: Views, first: int, tables: list[CompiledTable]
 ) -> dict[tuple[str, str], Ahead]:
     """The tables of security admin rules by virtual network and subnet; shared in a view."""
     result: dict[tuple[str, str], Ahead] = {}
     admin_rules = AdminRules(model)
-    made: dict[_View, Ahead] = {}
+    made: dict[View, Ahead] = {}
     for network in model.virtual_networks:
         for subnet in network.subnets:
             if is_exempt(subnet):
@@ -127,7 +215,7 @@ def _add_admin_tables(
                 indexes: list[tuple[int, ...]] = []
                 for direction in (Direction.OUTBOUND, Direction.INBOUND):
                     rules = admin_rules.effective(views.resolver(view), network.name, direction)
-                    indexes.append((len(tables),) if rules else ())
+                    indexes.append((first + len(tables),) if rules else ())
                     if rules:
                         tables.append(compile_table("", direction, rules))
                 made[view] = indexes[0], indexes[1]

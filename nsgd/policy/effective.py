@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from nsgd.model.address import Address, PortRange, Prefix
+from nsgd.model.address import ALL_PORTS, Address, PortRange, Prefix
 from nsgd.model.network import NetworkModel, NetworkSecurityGroup, VirtualNetwork
 from nsgd.model.platform import PlatformAddresses
 from nsgd.model.rule import (
@@ -26,7 +27,7 @@ from nsgd.model.rule import (
     TagAddress,
 )
 from nsgd.policy.address_set import ALL_ADDRESSES, AddressSet, Range, merge_ranges
-from nsgd.policy.group_members import group_addresses
+from nsgd.policy.group_members import GroupAddresses, group_addresses
 from nsgd.policy.service_tags import mutual_peers, resolve_tags
 
 ALL_PORT_RANGES: tuple[Range, ...] = ((0, 65535),)
@@ -156,6 +157,16 @@ class NetworkResolver:
             tuple(self._exempting_rules(network)) if self.dialect.exempts_platform_traffic else ()
         )
 
+    def renewed(self, shared: SharedAddresses) -> NetworkResolver:
+        """The same for rules of another model that has the same addresses, those of *shared*.
+
+        What was resolved so far is not taken along: the rules may be gone.
+        """
+        renewed = copy(self)
+        renewed._shared = shared
+        renewed._members = GroupAddresses(self._members.by_group)
+        return renewed
+
     @property
     def exemptions(self) -> tuple[EffectiveSecurityRule, ...]:
         """Allow outbound platform traffic, ahead of all but the rules that name its tags.
@@ -196,10 +207,10 @@ class NetworkResolver:
     def addresses(self, side: RuleAddress) -> AddressSet:
         """The addresses that one side of a rule stands for; empty for empty groups."""
         match side:
-            case AnyAddress():
-                return ALL_ADDRESSES
             case PrefixList() | PublishedTag():
                 return self._shared.addresses(side)
+            case AnyAddress():
+                return ALL_ADDRESSES
             case TagAddress(tag):
                 return self._tags.addresses(tag)
             case PlatformTag(service):
@@ -233,10 +244,14 @@ class NetworkResolver:
 
 def merged_ports(ports: tuple[PortRange, ...]) -> tuple[Range, ...]:
     """Sorted disjoint ranges; ALL_PORT_RANGES itself for all ports."""
-    if len(ports) > 1:
-        merged = merge_ranges((each.first, each.last) for each in ports)
+    if len(ports) == 1:
+        only = ports[0]
+        # '*' is read as this very object.
+        if only is ALL_PORTS:
+            return ALL_PORT_RANGES
+        merged: tuple[Range, ...] = ((only.first, only.last),)
     else:
-        merged = tuple((each.first, each.last) for each in ports)
+        merged = merge_ranges([(each.first, each.last) for each in ports])
     return ALL_PORT_RANGES if merged == ALL_PORT_RANGES else merged
 
 

@@ -111,8 +111,9 @@ class EndpointMap:
         return cls(tuple(Endpoint(*parts) for parts in endpoints), *rest)
 
 
-# Table indexes, outbound and inbound, that are asked before those of the groups.
-Ahead = tuple[tuple[int, ...], tuple[int, ...]]
+# Table indexes, outbound and inbound.
+_Judges = tuple[tuple[int, ...], tuple[int, ...]]
+Ahead = _Judges  # those that are asked before those of the groups
 
 
 def _none_ahead(network: str, subnet: str, created: date | None) -> Ahead:
@@ -139,7 +140,8 @@ def build_endpoint_map(
     network_index = {network.name: i for i, network in enumerate(model.virtual_networks)}
     subnet_groups: dict[tuple[str, str], str | None] = {}
     # Many resources are judged alike: their tables are put together once.
-    judged_by: dict[tuple[object, ...], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    judged_by: dict[tuple[object, ...], _Judges] = {}
+    shared: dict[_Judges, _Judges] = {}
 
     def add(
         name: str,
@@ -149,14 +151,16 @@ def build_endpoint_map(
         subnet_group: str | None,
         created: date | None = None,
     ) -> int:
-        ahead_of_groups = ahead(network, subnet, created)
-        own = tuple(tables[network, subnet, group] for group in (nic_group, subnet_group) if group)
-        found = judged_by.get((own, ahead_of_groups))
+        key = network, subnet, nic_group, created
+        found = judged_by.get(key)
         if found is None:
-            found = judged_by[own, ahead_of_groups] = (
-                (*ahead_of_groups[0], *(outbound for outbound, _ in own)),
-                (*ahead_of_groups[1], *(inbound for _, inbound in reversed(own))),
+            outbound, inbound = ahead(network, subnet, created)
+            own = [tables[network, subnet, group] for group in (nic_group, subnet_group) if group]
+            made = (
+                (*outbound, *(outbound for outbound, _ in own)),
+                (*inbound, *(inbound for _, inbound in reversed(own))),
             )
+            found = judged_by[key] = shared.setdefault(made, made)
         endpoints.append(Endpoint(name, network_index[network], *found))
         return len(endpoints) - 1
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from nsgd.model.address import Address
 from nsgd.model.network import NetworkModel
 from nsgd.policy.address_set import AddressSet
 
@@ -34,31 +35,28 @@ def group_addresses(model: NetworkModel, networks: Collection[str]) -> GroupAddr
     do not count. The instances of a scale set have all addresses of its prefixes but those of
     declared NICs, which are members by their own declaration only.
     """
+    addresses_of: dict[str, list[Address]] = {}
     members: dict[str, list[AddressSet]] = {}
-
-    def join(groups: Iterable[str], addresses: AddressSet) -> None:
-        for group in groups:
-            members.setdefault(group, []).append(addresses)
-
     joined_scale_sets = [
         scale_set
         for scale_set in model.scale_sets
         if scale_set.virtual_network in networks and scale_set.application_security_groups
     ]
-    taken: dict[str, list[AddressSet]] = {each.virtual_network: [] for each in joined_scale_sets}
+    taken: dict[str, list[Address]] = {each.virtual_network: [] for each in joined_scale_sets}
     for interface in model.network_interfaces:
         network = interface.virtual_network
         if network not in networks:
             continue
-        if not interface.application_security_groups and network not in taken:
-            continue
-        addresses = AddressSet.of_addresses(interface.private_ip_addresses)
-        join(interface.application_security_groups, addresses)
+        for group in interface.application_security_groups:
+            addresses_of.setdefault(group, []).extend(interface.private_ip_addresses)
         if network in taken:
-            taken[network].append(addresses)
-    declared = {network: AddressSet.union(sets) for network, sets in taken.items()}
+            taken[network] += interface.private_ip_addresses
+    for group, addresses in addresses_of.items():
+        members[group] = [AddressSet.of_addresses(addresses)]
+    declared = {network: AddressSet.of_addresses(found) for network, found in taken.items()}
     for scale_set in joined_scale_sets:
         prefixes = AddressSet.of_prefixes(scale_set.private_ip_address_prefixes)
         instances = prefixes - declared[scale_set.virtual_network]
-        join(scale_set.application_security_groups, instances)
+        for group in scale_set.application_security_groups:
+            members.setdefault(group, []).append(instances)
     return GroupAddresses({group: AddressSet.union(sets) for group, sets in members.items()})

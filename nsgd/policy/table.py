@@ -1,16 +1,15 @@
 """The compiled form of one list of rules, as of a network security group for one direction.
 
-Each field of a packet falls in a class: a range of values for which the same rules match.
-A class carries the set of those rules as the bits of an integer, lowest bit first in priority
-order, so that the deciding rule is the lowest bit left when the fields' sets are intersected.
-A thousand rules cost five look-ups and five ANDs of 1000-bit integers, whatever the rules.
+A packet is decided by a decision tree (nsgd.policy.tree), which both engines and every answer
+have in common. Whoever asks about ranges of values instead finds classes of them by field, each
+with the rules that match as the bits of an integer, lowest bit first in priority order.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nsgd.model.address import IPVersion
@@ -18,9 +17,10 @@ from nsgd.model.decision import Reason, TableDecision
 from nsgd.model.packet import AH, ESP, ICMP, ICMPV6, TCP, UDP
 from nsgd.model.rule import Access, Direction, Protocol
 from nsgd.policy.address_set import ALL_ADDRESSES, Range
-from nsgd.policy.effective import UNSUPPORTED_PROTOCOL, EffectiveSecurityRule
-
-_FULL_PORTS: tuple[Range, ...] = ((0, 65535),)
+from nsgd.policy.classifier import Classifier, FamilyTable
+from nsgd.policy.effective import ALL_PORT_RANGES, UNSUPPORTED_PROTOCOL, EffectiveSecurityRule
+from nsgd.policy.tree import build_tree
+from nsgd.policy.tree_nodes import Flattener, PlainNode, Tree, match_plain
 
 # Rules named Icmp match ICMP on IPv4 and ICMPv6 on IPv6, never the other family's number.
 _NUMBERS: dict[Protocol, dict[IPVersion, int]] = {
@@ -30,63 +30,10 @@ _NUMBERS: dict[Protocol, dict[IPVersion, int]] = {
     Protocol.ESP: {4: ESP, 6: ESP},
     Protocol.AH: {4: AH, 6: AH},
 }
+_ALL_PROTOCOLS: tuple[Range, ...] = ((0, 255),)
 
 
-@dataclass(frozen=True, slots=True)
-class Classifier:
-    """Maps a value to the rules that match it.
-
-    ``rule_sets[i]`` holds for values from ``starts[i]`` up to the next start; ``starts[0]`` is 0.
-    """
-
-    starts: list[int]
-    rule_sets: list[int]
-
-    @classmethod
-    def of_ranges(cls, ranges_by_rule: Iterable[Sequence[Range]]) -> Classifier:
-        """Build from each rule's sorted disjoint ranges, rules in priority order."""
-        # Many rules share one object of ranges: any address, or the same groups.
-        objects: dict[int, Sequence[Range]] = {}
-        bits_of: dict[int, int] = {}
-        for index, ranges in enumerate(ranges_by_rule):
-            identity = id(ranges)
-            objects[identity] = ranges
-            bits_of[identity] = bits_of.get(identity, 0) | 1 << index
-        # The rules' bits are flipped where one of their ranges starts and after it ends.
-        flips: dict[int, int] = {0: 0}
-        for identity, bits in bits_of.items():
-            for first, last in objects[identity]:
-                flips[first] = flips.get(first, 0) ^ bits
-                flips[last + 1] = flips.get(last + 1, 0) ^ bits
-        starts: list[int] = []
-        rule_sets: list[int] = []
-        current = 0
-        interned: dict[int, int] = {}
-        for start in sorted(flips):
-            flip = flips[start]
-            if start and not flip:
-                continue
-            current ^= flip
-            starts.append(start)
-            rule_sets.append(interned.setdefault(current, current))
-        return cls(starts, rule_sets)
-
-    def rules(self, value: int) -> int:
-        """The rules that match *value*, as bits."""
-        return self.rule_sets[bisect_right(self.starts, value) - 1]
-
-
-@dataclass(frozen=True, slots=True)
-class FamilyTable:
-    """The classifiers of one IP version."""
-
-    protocols: dict[int, int]  # rules by protocol number, for the numbers that rules name
-    other_protocols: int  # rules for every other number
-    sources: Classifier
-    destinations: Classifier
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledTable:
     """One decision structure for (network security group, direction, virtual network).
 
@@ -99,13 +46,11 @@ class CompiledTable:
     direction: Direction
     rule_names: tuple[str, ...]  # in priority order, the default rules last
     allows: int  # the rules whose access is Allow, as bits
-    family_v4: FamilyTable
-    family_v6: FamilyTable
-    source_ports: Classifier
-    destination_ports: Classifier
-    portless: int  # rules that match packets without ports: those with all ports on both sides
     silent: int = 0  # the rules that decide nothing: never named, counted or numbered
     final: int = 0  # the rules whose Allow settles the direction
+    # Not in a worker, which has the trees only.
+    rules: tuple[EffectiveSecurityRule, ...] = ()
+    _plain: dict[IPVersion, PlainNode] = field(default_factory=dict, compare=False, repr=False)
 
     def match(
         self,
@@ -117,22 +62,79 @@ class CompiledTable:
         destination_port: int,
     ) -> int:
         """The index of the deciding rule. The last rule matches everything, so there is one."""
-        family = self.family_v4 if version == 4 else self.family_v6
-        candidates = family.protocols.get(protocol, family.other_protocols)
-        classifier = family.sources
-        candidates &= classifier.rule_sets[bisect_right(classifier.starts, source) - 1]
-        classifier = family.destinations
-        candidates &= classifier.rule_sets[bisect_right(classifier.starts, destination) - 1]
-        if protocol in (TCP, UDP):
-            classifier = self.destination_ports
-            candidates &= classifier.rule_sets[
-                bisect_right(classifier.starts, destination_port) - 1
-            ]
-            classifier = self.source_ports
-            candidates &= classifier.rule_sets[bisect_right(classifier.starts, source_port) - 1]
-        else:
-            candidates &= self.portless
-        return (candidates & -candidates).bit_length() - 1
+        root = self._plain.get(version)
+        if root is None:
+            root = self.plain_tree(version, Flattener())
+        return match_plain(root, (protocol, destination_port, source, destination, source_port))
+
+    def plain_tree(self, version: IPVersion, flattener: Flattener) -> PlainNode:
+        """The tree of one IP version in built-in types, made once."""
+        found = self._plain.get(version)
+        if found is None:
+            found = self._plain[version] = flattener.plain(self.tree(version))
+        return found
+
+    def tree(self, version: IPVersion) -> Tree:
+        """The decision tree of one IP version; it is not kept."""
+        protocols = [_protocol_ranges(rule, version) for rule in self.rules]
+        return build_tree(
+            (
+                protocols,
+                [rule.destination_ports for rule in self.rules],
+                [rule.source.ranges(version) for rule in self.rules],
+                [rule.destination.ranges(version) for rule in self.rules],
+                [rule.source_ports for rule in self.rules],
+            ),
+            self.portless,
+            version,
+        )
+
+    @cached_property
+    def portless(self) -> int:
+        """Rules that match packets without ports: those with all ports on both sides."""
+        # A rule that names ports says nothing of packets that have none (ICMP, ESP, GRE ...).
+        return _bits(
+            rule.source_ports == ALL_PORT_RANGES and rule.destination_ports == ALL_PORT_RANGES
+            for rule in self.rules
+        )
+
+    @cached_property
+    def family_v4(self) -> FamilyTable:
+        """The classes of IPv4."""
+        return self._family(4)
+
+    @cached_property
+    def family_v6(self) -> FamilyTable:
+        """The classes of IPv6."""
+        return self._family(6)
+
+    @cached_property
+    def source_ports(self) -> Classifier:
+        """The classes of source ports."""
+        return Classifier.of_ranges(rule.source_ports for rule in self.rules)
+
+    @cached_property
+    def destination_ports(self) -> Classifier:
+        """The classes of destination ports."""
+        return Classifier.of_ranges(rule.destination_ports for rule in self.rules)
+
+    def _family(self, version: IPVersion) -> FamilyTable:
+        by_protocol = dict.fromkeys(Protocol, 0)
+        for index, rule in enumerate(self.rules):
+            for protocol in rule.protocols:
+                by_protocol[protocol] |= 1 << index
+        any_protocol = by_protocol[Protocol.ANY]
+        return FamilyTable(
+            protocols={
+                numbers[version]: any_protocol | by_protocol[protocol]
+                for protocol, numbers in _NUMBERS.items()
+            },
+            other_protocols=any_protocol,
+            sources=Classifier.of_ranges(rule.source.ranges(version) for rule in self.rules),
+            destinations=Classifier.of_ranges(
+                rule.destination.ranges(version) for rule in self.rules
+            ),
+        )
 
     def is_allowed(self, rule_index: int) -> bool:
         """Tell whether the rule's access is Allow."""
@@ -166,55 +168,25 @@ class CompiledTable:
             Access.ALLOW if self.is_allowed(rule_index) else Access.DENY,
         )
 
-    def to_plain(self) -> tuple[Any, ...]:
+    def to_plain(self, flattener: Flattener) -> tuple[Any, ...]:
         """The table in built-in types only, for the hand-over to a worker."""
-
-        def family(table: FamilyTable) -> tuple[Any, ...]:
-            return (
-                table.protocols,
-                table.other_protocols,
-                table.sources.starts,
-                table.sources.rule_sets,
-                table.destinations.starts,
-                table.destinations.rule_sets,
-            )
-
         return (
             self.network_security_group,
             self.direction.value,
             self.rule_names,
             self.allows,
-            family(self.family_v4),
-            family(self.family_v6),
-            (self.source_ports.starts, self.source_ports.rule_sets),
-            (self.destination_ports.starts, self.destination_ports.rule_sets),
-            self.portless,
             self.silent,
             self.final,
+            self.plain_tree(4, flattener),
+            self.plain_tree(6, flattener),
         )
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> CompiledTable:
-        """The inverse of to_plain."""
-
-        def family(parts: tuple[Any, ...]) -> FamilyTable:
-            protocols, other, s_starts, s_sets, d_starts, d_sets = parts
-            return FamilyTable(
-                protocols, other, Classifier(s_starts, s_sets), Classifier(d_starts, d_sets)
-            )
-
-        group, direction, names, allows, v4, v6, sports, dports, *sets = plain
-        return cls(
-            group,
-            Direction(direction),
-            names,
-            allows,
-            family(v4),
-            family(v6),
-            Classifier(*sports),
-            Classifier(*dports),
-            *sets,
-        )
+        """A table that can be asked about packets, and not about its rules."""
+        group, direction, names, allows, silent, final, tree_v4, tree_v6 = plain
+        trees: dict[IPVersion, PlainNode] = {4: tree_v4, 6: tree_v6}
+        return cls(group, Direction(direction), names, allows, silent, final, (), trees)
 
 
 def compile_table(
@@ -228,30 +200,18 @@ def compile_table(
     last = rules[-1]
     if (
         last.protocols != (Protocol.ANY,)
-        or not _FULL_PORTS == last.source_ports == last.destination_ports
+        or not ALL_PORT_RANGES == last.source_ports == last.destination_ports
         or not ALL_ADDRESSES == last.source == last.destination
     ):
         raise ValueError("the last rule must match every packet")
-    by_protocol = dict.fromkeys(Protocol, 0)
-    for index, rule in enumerate(rules):
-        for protocol in rule.protocols:
-            by_protocol[protocol] |= 1 << index
     return CompiledTable(
         network_security_group=network_security_group,
         direction=direction,
         rule_names=tuple(rule.name for rule in rules),
         allows=_bits(rule.access is Access.ALLOW for rule in rules),
-        family_v4=_compile_family(4, rules, by_protocol),
-        family_v6=_compile_family(6, rules, by_protocol),
-        source_ports=Classifier.of_ranges(rule.source_ports for rule in rules),
-        destination_ports=Classifier.of_ranges(rule.destination_ports for rule in rules),
-        # A rule that names ports says nothing of packets that have none (ICMP, ESP, GRE ...).
-        portless=_bits(
-            rule.source_ports == _FULL_PORTS and rule.destination_ports == _FULL_PORTS
-            for rule in rules
-        ),
         silent=_bits(rule.is_silent for rule in rules),
         final=_bits(rule.is_final for rule in rules),
+        rules=tuple(rules),
     )
 
 
@@ -259,16 +219,20 @@ def _bits(flags: Iterable[bool]) -> int:
     return sum(1 << index for index, flag in enumerate(flags) if flag)
 
 
-def _compile_family(
-    version: IPVersion, rules: Sequence[EffectiveSecurityRule], by_protocol: Mapping[Protocol, int]
-) -> FamilyTable:
-    any_protocol = by_protocol[Protocol.ANY]
-    return FamilyTable(
-        protocols={
-            numbers[version]: any_protocol | by_protocol[protocol]
-            for protocol, numbers in _NUMBERS.items()
-        },
-        other_protocols=any_protocol,
-        sources=Classifier.of_ranges(rule.source.ranges(version) for rule in rules),
-        destinations=Classifier.of_ranges(rule.destination.ranges(version) for rule in rules),
-    )
+def _protocol_ranges(rule: EffectiveSecurityRule, version: IPVersion) -> tuple[Range, ...]:
+    if Protocol.ANY in rule.protocols:
+        return _ALL_PROTOCOLS
+    return _RANGES_OF[rule.protocols, version]
+
+
+class _ProtocolRanges(dict[tuple[tuple[Protocol, ...], IPVersion], tuple[Range, ...]]):
+    """The numbers of protocols as ranges; each is made once."""
+
+    def __missing__(self, key: tuple[tuple[Protocol, ...], IPVersion]) -> tuple[Range, ...]:
+        protocols, version = key
+        numbers = sorted({_NUMBERS[protocol][version] for protocol in protocols})
+        self[key] = tuple((number, number) for number in numbers)
+        return self[key]
+
+
+_RANGES_OF = _ProtocolRanges()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.packet import AH, ICMP, ICMPV6, TCP, UDP
 from nsgd.model.rule import Protocol
-from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
+from nsgd.model.settings import DaemonSettings, Engine, Mode, UnmanagedTraffic
 from nsgd.ruleset.marks import ADOPTED, MarkLayout
 from nsgd.ruleset.matches import (
     CtState,
@@ -54,6 +54,7 @@ COUNTERS: tuple[str, ...] = (
     "undecided_passed",
 )
 
+ASK = "ask"
 _ICMP_REDIRECTS = ((ICMP, 5), (ICMPV6, 137))  # protocol and type
 _SIDES: tuple[Side, Side] = ("source", "destination")
 _ALL_BITS = 0xFFFFFFFF
@@ -94,6 +95,11 @@ class Gateway:
         return MarkLayout(self.settings.mark_mask)
 
     @property
+    def _queueing(self) -> str:
+        """The chain that hands a packet to the worker; the kernel engine decides most before."""
+        return ASK if self.settings.engine is Engine.KERNEL else "decide"
+
+    @property
     def _others(self) -> int:
         return ~self.settings.mark_mask & _ALL_BITS
 
@@ -116,7 +122,7 @@ class Gateway:
             ("anti_spoofing", self._anti_spoofing()),
             *((f"inside{version}", self._inside(version)) for version in IP_VERSIONS),
             ("icmp_error", self._icmp_error()),
-            ("decide", self._decide()),
+            (self._queueing, self._decide()),
             ("decide_each", self._decide_each()),
         ):
             yield Chain(name, tuple(rules))

@@ -13,6 +13,7 @@ from nsgd.model.settings import DaemonSettings
 from nsgd.policy.address_set import AddressSet
 from nsgd.ruleset import chains
 from nsgd.ruleset.chains import Gateway, QueueRule
+from nsgd.ruleset.dispatch import KernelRuleset
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
@@ -23,6 +24,8 @@ from nsgd.ruleset.objects import (
     LinkSet,
     Ruleset,
 )
+from nsgd.ruleset.physical import EPOCHS, with_physical_sets
+from nsgd.ruleset.rule_chains import ALL_DENIALS
 
 # Other filters run at 0: what they drop is not worth a copy to the worker. A decision is saved
 # by a base chain of its own, since an accept verdict from the queue ends the one that queued.
@@ -54,6 +57,8 @@ def gateway_ruleset(
     *,
     inward_links: Collection[str] | None = None,
     adopting: bool = False,
+    kernel: KernelRuleset | None = None,
+    epoch: str = EPOCHS[0],
 ) -> Ruleset:
     """The desired ruleset for the forward hook.
 
@@ -64,6 +69,8 @@ def gateway_ruleset(
         inward_links: Links that routes to declared networks use, default routes apart; None while
             nobody follows the routes.
         adopting: Pass and mark mid-stream TCP, in the learning window of the first start.
+        kernel: What decides first packets, where the settings have the kernel engine.
+        epoch: In which the names of sets are given.
     """
     links = LinkSet("links", tuple(i.link for i in model.network_interfaces if i.link))
     forwarders = LinkSet(
@@ -96,12 +103,18 @@ def gateway_ruleset(
         knows_inward=inward_links is not None,
         is_adopting=adopting,
     )
-    return Ruleset(
-        chains.COUNTERS,
-        tuple(sets),
+    made = (*(Chain(name) for name in _UNUSED_CHAINS), *gateway.chains())
+    if kernel is None:
+        return with_physical_sets(Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made), epoch)
+    ruleset = Ruleset(
+        kernel.counters,
+        (*sets, *kernel.sets),
         BASE_CHAINS,
-        (*(Chain(name) for name in _UNUSED_CHAINS), *gateway.chains()),
+        (*made, *kernel.chains),
+        (ALL_DENIALS,),
+        kernel.groups,
     )
+    return with_physical_sets(ruleset, epoch)
 
 
 def managed_addresses(model: NetworkModel) -> AddressSet:

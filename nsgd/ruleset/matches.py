@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Literal
 
-from nsgd.model.address import IPVersion
+from nsgd.model.address import ADDRESS_BITS, IPVersion
+from nsgd.policy.address_set import Range
 from nsgd.wire import expressions as x
 
 Side = Literal["source", "destination"]
@@ -30,23 +32,44 @@ class CtState(IntFlag):
     UNTRACKED = 64
 
 
-def _address_text(version: IPVersion, side: Side) -> str:
+def address_text(version: IPVersion, side: Side) -> str:
+    """An address field in nft text."""
     return f"{'ip' if version == 4 else 'ip6'} {'saddr' if side == 'source' else 'daddr'}"
 
 
-def _link_text(side: Side) -> str:
+def link_text(side: Side) -> str:
+    """A link field in nft text."""
     return "iifname" if side == "source" else "oifname"
 
 
-def _link_key(side: Side) -> int:
-    return x.META_IIFNAME if side == "source" else x.META_OIFNAME
+def load_link(side: Side) -> bytes:
+    """Load the name of a link."""
+    return x.meta_load(x.META_IIFNAME if side == "source" else x.META_OIFNAME)
 
 
-def _family(version: IPVersion) -> list[bytes]:
+def addresses_text(version: IPVersion, bounds: Range) -> str:
+    """A range of addresses in nft text, as a prefix where it is one."""
+    first, last = bounds
+    size = last - first + 1
+    if size & (size - 1) == 0 and first % size == 0:
+        length = ADDRESS_BITS[version] - size.bit_length() + 1
+        suffix = "" if size == 1 else f"/{length}"
+        return f"{_one_address(version, first)}{suffix}"
+    return f"{_one_address(version, first)}-{_one_address(version, last)}"
+
+
+def _one_address(version: IPVersion, value: int) -> str:
+    address = ipaddress.IPv4Address(value) if version == 4 else ipaddress.IPv6Address(value)
+    return str(address)
+
+
+def load_family(version: IPVersion) -> list[bytes]:
+    """End the rule for packets of the other IP version."""
     return [x.meta_load(x.META_NFPROTO), x.compare(x.CMP_EQUAL, bytes([_NFPROTO[version]]))]
 
 
-def _address(version: IPVersion, side: Side, register: int) -> bytes:
+def load_address(version: IPVersion, side: Side, register: int = x.REGISTER) -> bytes:
+    """Load an address; only behind load_family."""
     return x.network_payload(_ADDRESS_OFFSET[version, side], _ADDRESS_BYTES[version], register)
 
 
@@ -60,11 +83,11 @@ class MatchLink:
 
     def text(self) -> str:
         operator = "!= " if self.inverted else ""
-        return f"{_link_text(self.side)} {operator}@{self.set_name}"
+        return f"{link_text(self.side)} {operator}@{self.set_name}"
 
     def encode(self) -> list[bytes]:
         lookup = x.lookup(self.set_name, inverted=self.inverted)
-        return [x.meta_load(_link_key(self.side)), lookup]
+        return [load_link(self.side), lookup]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +101,12 @@ class MatchAddress:
 
     def text(self) -> str:
         operator = "!= " if self.inverted else ""
-        return f"{_address_text(self.version, self.side)} {operator}@{self.set_name}"
+        return f"{address_text(self.version, self.side)} {operator}@{self.set_name}"
 
     def encode(self) -> list[bytes]:
         return [
-            *_family(self.version),
-            _address(self.version, self.side, x.REGISTER),
+            *load_family(self.version),
+            load_address(self.version, self.side, x.REGISTER),
             x.lookup(self.set_name, inverted=self.inverted),
         ]
 
@@ -99,14 +122,14 @@ class MatchLinkAddress:
 
     def text(self) -> str:
         operator = "!= " if self.inverted else ""
-        address = _address_text(self.version, self.side)
-        return f"{_link_text(self.side)} . {address} {operator}@{self.set_name}"
+        address = address_text(self.version, self.side)
+        return f"{link_text(self.side)} . {address} {operator}@{self.set_name}"
 
     def encode(self) -> list[bytes]:
         return [
-            *_family(self.version),
-            x.meta_load(_link_key(self.side)),
-            _address(self.version, self.side, x.REGISTER_AFTER_LINK),
+            *load_family(self.version),
+            load_link(self.side),
+            load_address(self.version, self.side, x.REGISTER_AFTER_LINK),
             x.lookup(self.set_name, inverted=self.inverted),
         ]
 
@@ -124,19 +147,21 @@ class MatchNoReversePath:
 
 @dataclass(frozen=True, slots=True)
 class MatchCtState:
-    """The packet's conntrack state is one of those given."""
+    """The packet's conntrack state is one of those given, or is not."""
 
     states: CtState
+    inverted: bool = False
 
     def text(self) -> str:
         names = [s.name.lower() for s in CtState if s in self.states and s.name]
-        return f"ct state {','.join(names)}"
+        operator = "!= " if self.inverted else ""
+        return f"ct state {operator}{','.join(names)}"
 
     def encode(self) -> list[bytes]:
         return [
             x.ct_load(x.CT_STATE),
             x.bitwise32(int(self.states)),
-            x.compare(x.CMP_NOT_EQUAL, x.native32(0)),
+            x.compare(x.CMP_EQUAL if self.inverted else x.CMP_NOT_EQUAL, x.native32(0)),
         ]
 
 
@@ -221,13 +246,18 @@ class MatchPorts:
 
 @dataclass(frozen=True, slots=True)
 class MatchTcpFlags:
-    """Of the TCP flags in *mask*, exactly those in *flags* are set; FIN 1, SYN 2, RST 4, ACK 16."""
+    """In TCP, of the flags in *mask* exactly those in *flags* are set, or not so.
+
+    FIN is 1, SYN 2, RST 4 and ACK 16.
+    """
 
     mask: int
     flags: int
+    inverted: bool = False
 
     def text(self) -> str:
-        return f"tcp flags & {self.mask:#04x} == {self.flags:#04x}"
+        operator = "!=" if self.inverted else "=="
+        return f"tcp flags & {self.mask:#04x} {operator} {self.flags:#04x}"
 
     def encode(self) -> list[bytes]:
         return [
@@ -235,7 +265,7 @@ class MatchTcpFlags:
             x.compare(x.CMP_EQUAL, b"\x06"),
             x.transport_payload(13, 1),
             x.bitwise8(self.mask),
-            x.compare(x.CMP_EQUAL, bytes([self.flags])),
+            x.compare(x.CMP_NOT_EQUAL if self.inverted else x.CMP_EQUAL, bytes([self.flags])),
         ]
 
 
@@ -249,4 +279,4 @@ class MatchFamily:
         return f"meta nfproto ipv{self.version}"
 
     def encode(self) -> list[bytes]:
-        return _family(self.version)
+        return load_family(self.version)

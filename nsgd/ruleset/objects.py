@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from enum import Enum
 
-from nsgd.model.address import ADDRESS_BITS, IPVersion
+from nsgd.model.address import IPVersion
 from nsgd.policy.address_set import Range
+from nsgd.ruleset.branches import BranchEntry, target_text
+from nsgd.ruleset.keys import Key
+from nsgd.ruleset.matches import addresses_text
 from nsgd.ruleset.statements import Statement
 
 TABLE = "nsgd"
+
+# How the names of counters of network interfaces begin.
+OF_INTERFACES = "nic/"
 
 
 class Hook(Enum):
@@ -51,6 +57,7 @@ class Chain:
 
     name: str
     rules: tuple[NftRule, ...] = ()
+    is_named_by_content: bool = False  # chains of one name have the same rules, always
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,60 @@ class LinkAddressSet:
     pairs: tuple[tuple[str, int], ...] = ()
 
 
-AnySet = LinkSet | AddressRangeSet | LinkAddressSet
+@dataclass(frozen=True, slots=True)
+class VerdictMap:
+    """The chain to go on in, by the value of a field; intervals where *is_interval*."""
+
+    name: str
+    key: Key
+    entries: tuple[BranchEntry, ...] = ()
+    is_interval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CounterMap:
+    """The named counter to add to, by the value of a field."""
+
+    name: str
+    key: Key
+    entries: tuple[tuple[int | str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A named limit: packets a second, and how many may come at once."""
+
+    name: str
+    per_second: int
+    burst: int
+
+    def text(self) -> str:
+        """Its rate as nft text."""
+        return f"rate {self.per_second}/second burst {self.burst} packets"
+
+
+AnySet = LinkSet | AddressRangeSet | LinkAddressSet | VerdictMap | CounterMap
+
+
+@dataclass(frozen=True, slots=True)
+class GroupParts:
+    """What a chain group is made of."""
+
+    chains: tuple[Chain, ...]
+    sets: tuple[AnySet, ...] = ()
+    counters: tuple[str, ...] = ()
+    limits: tuple[RateLimit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChainGroup:
+    """Chains and what only they use, unchanged for as long as their key is the same.
+
+    They are made when they are wanted: not where a group of an equal key is written already.
+    """
+
+    key: Hashable
+    make: Callable[[], GroupParts] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +150,37 @@ class Ruleset:
     sets: tuple[AnySet, ...]
     base_chains: tuple[BaseChain, ...]
     chains: tuple[Chain, ...]
+    limits: tuple[RateLimit, ...] = ()
+    groups: tuple[ChainGroup, ...] = ()
+
+    def whole(self) -> Ruleset:
+        """The same with its groups' parts among its own."""
+        parts = [group.make() for group in self.groups]
+        sets = {each.name: each for each in self.sets}
+        sets.update((each.name, each) for part in parts for each in part.sets)
+        return Ruleset(
+            (*self.counters, *(name for part in parts for name in part.counters)),
+            tuple(sets.values()),
+            self.base_chains,
+            (*self.chains, *(chain for part in parts for chain in part.chains)),
+            (*self.limits, *(limit for part in parts for limit in part.limits)),
+        )
 
     def text(self) -> str:
         """The table as nft would list it, for people and golden files.
 
         nft cannot load the queue rule back on a kernel that has only the xtables target.
         """
+        if self.groups:
+            return self.whole().text()
         lines = [f"table inet {TABLE} {{"]
         for counter in self.counters:
             lines += [f"\tcounter {counter} {{", "\t}", ""]
+        for limit in self.limits:
+            lines += [f"\tlimit {limit.name} {{", f"\t\t{limit.text()}", "\t}", ""]
         for any_set in self.sets:
-            lines += [f"\tset {any_set.name} {{", *_set_body(any_set), "\t}", ""]
+            kind = "map" if isinstance(any_set, VerdictMap | CounterMap) else "set"
+            lines += [f"\t{kind} {any_set.name} {{", *_set_body(any_set), "\t}", ""]
         for base in self.base_chains:
             hook = base.hook.name.lower()
             lines += [
@@ -118,21 +198,6 @@ class Ruleset:
         return "\n".join(lines) + "\n"
 
 
-def _address(version: IPVersion, value: int) -> str:
-    address = ipaddress.IPv4Address(value) if version == 4 else ipaddress.IPv6Address(value)
-    return str(address)
-
-
-def _range(version: IPVersion, bounds: Range) -> str:
-    first, last = bounds
-    size = last - first + 1
-    if size & (size - 1) == 0 and first % size == 0:
-        length = ADDRESS_BITS[version] - size.bit_length() + 1
-        suffix = "" if size == 1 else f"/{length}"
-        return f"{_address(version, first)}{suffix}"
-    return f"{_address(version, first)}-{_address(version, last)}"
-
-
 def _set_body(any_set: AnySet) -> list[str]:
     flags: tuple[str, ...] = ()
     match any_set:
@@ -142,11 +207,25 @@ def _set_body(any_set: AnySet) -> list[str]:
         case AddressRangeSet():
             kind = "ipv4_addr" if any_set.version == 4 else "ipv6_addr"
             flags = ("\t\tflags interval",)
-            elements = [_range(any_set.version, bounds) for bounds in any_set.ranges]
+            elements = [addresses_text(any_set.version, bounds) for bounds in any_set.ranges]
         case LinkAddressSet():
             kind = "ifname . " + ("ipv4_addr" if any_set.version == 4 else "ipv6_addr")
             elements = [
-                f'"{link}" . {_address(any_set.version, value)}' for link, value in any_set.pairs
+                f'"{link}" . {addresses_text(any_set.version, (value, value))}'
+                for link, value in any_set.pairs
+            ]
+        case VerdictMap():
+            kind = f"{any_set.key.type_name} : verdict"
+            flags = ("\t\tflags interval",) if any_set.is_interval else ()
+            elements = [
+                f"{any_set.key.range_text(first, last)} : {target_text(target)}"
+                for first, last, target in any_set.entries
+            ]
+        case CounterMap():
+            kind = f"{any_set.key.type_name} : counter"
+            elements = [
+                f'{any_set.key.range_text(value, value)} : "{counter}"'
+                for value, counter in any_set.entries
             ]
     lines = [f"\t\ttype {kind}", *flags]
     if elements:

@@ -12,6 +12,7 @@ from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchMark, Side
 from nsgd.ruleset.objects import Chain, NftRule
 from nsgd.ruleset.statements import (
+    Accept,
     Count,
     Goto,
     Jump,
@@ -73,6 +74,15 @@ def _save_bits(layout: MarkLayout) -> Iterator[NftRule]:
     for position in (*layout.outbound_positions, *layout.inbound_positions):
         bit = 1 << position
         yield _rule(MatchMark("meta", bit), SetMark("ct", ~bit & _ALL_BITS, bit))
+
+
+def pass_denied(layout: MarkLayout, name: str) -> Chain:
+    """Audit mode's chain for a flow that the kernel engine denies: keep the decision, let pass."""
+    others = ~layout.mask & _ALL_BITS
+    usual = _rule(
+        MatchMark("ct", others, is_set=False), SaveMark(layout.mask), _clean(layout), Accept()
+    )
+    return Chain(name, (usual, *_save_bits(layout), _rule(_clean(layout)), _rule(Accept())))
 
 
 def _clean(layout: MarkLayout) -> SetMark:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nsgd.ruleset.branches import Branch, BranchBy, CountBy, MatchValue, MatchValues
 from nsgd.ruleset.matches import (
     MatchAddress,
     MatchCtReply,
@@ -68,6 +69,33 @@ class Count:
 
     def encode(self) -> list[bytes]:
         return [x.count(self.counter)]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Go on with the rule only while a named limit's rate is not used up."""
+
+    limit: str
+
+    def text(self) -> str:
+        return f'limit name "{self.limit}"'
+
+    def encode(self) -> list[bytes]:
+        return [x.limit(self.limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Hand the packet's first bytes to the listener of an NFLOG group."""
+
+    group: int
+    snap_bytes: int
+
+    def text(self) -> str:
+        return f"log group {self.group} snaplen {self.snap_bytes}"
+
+    def encode(self) -> list[bytes]:
+        return [x.log(self.group, self.snap_bytes)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +179,14 @@ class Queue:
 
 
 Statement = (
-    MatchLink
+    MatchValue
+    | MatchValues
+    | Branch
+    | BranchBy
+    | CountBy
+    | Limit
+    | Log
+    | MatchLink
     | MatchAddress
     | MatchLinkAddress
     | MatchNoReversePath

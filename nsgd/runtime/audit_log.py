@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import time
 
-from nsgd.policy.numbers import DecisionNumbers
+from nsgd.model.settings import Mode
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialReader
+from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.told_denials import ToldDenials
 
 log = logging.getLogger("nsgd")
 
@@ -15,20 +17,26 @@ _LINES_A_SECOND = 20
 
 
 class AuditLog:
-    """Reads the worker's denials; there are none unless the mode is audit."""
+    """Reads denials of the worker, which has none unless the mode is audit, and of the kernel."""
 
-    def __init__(self, counters: SharedCounters) -> None:
+    def __init__(self, counters: SharedCounters, told: ToldDenials) -> None:
         self._reader = DenialReader(counters)
+        self._told = told
         self._next_s = 0.0
 
-    def tick(self, numbers: DecisionNumbers) -> None:
+    def tick(self, loaded: LoadedPolicy) -> None:
         """Log what came since the last call, if that was a second ago."""
         now_s = time.monotonic()
         if now_s < self._next_s:
             return
         self._next_s = now_s + 1
         denials, others = self._reader.read(_LINES_A_SECOND)
-        for denial in denials:
-            log.warning("audit: would deny %s", denial.describe(numbers))
+        told, more = self._told.take()
+        if loaded.settings.mode is not Mode.AUDIT:
+            return
+        denials += told
+        others += more + max(0, len(denials) - _LINES_A_SECOND)
+        for denial in denials[:_LINES_A_SECOND]:
+            log.warning("audit: would deny %s", denial.describe(loaded.numbers))
         if others:
             log.warning("audit: would deny %d more, not shown", others)

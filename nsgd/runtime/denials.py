@@ -59,6 +59,20 @@ class Denial:
     destination: Address
     destination_port: int
 
+    @classmethod
+    def of(cls, packet: PacketHeader, direction: Direction, number: int) -> Denial:
+        """By a packet's header and the rule's side and number."""
+        return cls(
+            direction,
+            number,
+            packet.version,
+            packet.protocol,
+            Address(packet.version, packet.source),
+            packet.source_port,
+            Address(packet.version, packet.destination),
+            packet.destination_port,
+        )
+
     def describe(self, numbers: DecisionNumbers) -> str:
         """The denial in words, with the rule's name."""
         for (group, rule, access), number in numbers.by_direction[self.direction].items():

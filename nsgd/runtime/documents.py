@@ -91,11 +91,11 @@ def _expand(paths: Sequence[Path], problems: list[Problem]) -> Iterator[Path]:
             yield path
             continue
         try:
-            found = sorted(
-                entry
-                for entry in path.iterdir()
-                if entry.suffix in DOCUMENT_SUFFIXES and not entry.name.startswith(".")
-            )
+            found = [
+                path / name
+                for name in sorted(os.listdir(path))
+                if Path(name).suffix in DOCUMENT_SUFFIXES and not name.startswith(".")
+            ]
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             problems.append(
@@ -120,10 +120,9 @@ def _read(path: Path) -> bytes:
     # It may be another file by now, and opening a pipe would wait for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        _require_regular(os.fstat(descriptor).st_mode)
-        with open(descriptor, "rb", closefd=False) as file:
-            # Not by the file's size: it may grow meanwhile.
-            content = file.read(MAXIMUM_DOCUMENT_BYTES + 1)
+        state = os.fstat(descriptor)
+        _require_regular(state.st_mode)
+        content = _read_all(descriptor, state.st_size)
     finally:
         os.close(descriptor)
     if len(content) > MAXIMUM_DOCUMENT_BYTES:
@@ -131,6 +130,22 @@ def _read(path: Path) -> bytes:
             f"is longer than {MAXIMUM_DOCUMENT_BYTES >> 20} MiB", "split it into several documents"
         )
     return content
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    """A file to its end, or one byte more than a document may have.
+
+    *size* is what it had a moment ago: it may have grown. With room for that and no more, a
+    directory of many files is read in half the time.
+    """
+    parts: list[bytes] = []
+    left = MAXIMUM_DOCUMENT_BYTES + 1
+    wanted = min(size + 1, left)
+    while wanted and (part := os.read(descriptor, wanted)):
+        parts.append(part)
+        left -= len(part)
+        wanted = min(max(wanted - len(part), 1 << 16), left)
+    return b"".join(parts)
 
 
 def _require_regular(mode: int) -> None:

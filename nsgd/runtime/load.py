@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nsgd.config.load import Document, ReadDocuments, load_documents
 from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.config.tag_catalogue import TagCatalogue
-from nsgd.model.network import NetworkModel
+from nsgd.model.network import NetworkModel, ServiceTagPrefixes
 from nsgd.model.settings import DaemonSettings
-from nsgd.policy.compile import CompiledPolicy, compile_policy
+from nsgd.policy.compile import Compiled, CompiledPolicy, compile_after
 from nsgd.policy.numbers import DecisionNumbers, NumbersExhaustedError
 from nsgd.policy.runnable import what_cannot_run
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
+from nsgd.runtime.collection import collecting_rarely, set_aside
 from nsgd.runtime.documents import read_documents, read_linked
 from nsgd.runtime.says import note_lines
 from nsgd.runtime.tag_store import InstalledTags
@@ -73,6 +74,27 @@ class LoadedPolicy:
         )
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What the last good load made of its documents."""
+
+    compiled: Compiled | None = None
+    numbers: DecisionNumbers | None = None
+    digests: dict[bytes, bytes] = field(default_factory=dict)  # by content of a document
+
+
+class LoadedBefore(ReadDocuments):
+    """What the last good load read, assembled and compiled.
+
+    The next one takes over what is the same, as the same objects, and is otherwise as if there had
+    been none before it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded = _Kept()
+
+
 def load_policy(
     paths: Sequence[Path],
     numbers: DecisionNumbers,
@@ -87,20 +109,41 @@ def load_policy(
         paths: The documents.
         numbers: Decision numbers given so far.
         running: Settings in force; those fixed while running must not differ.
-        read_before: Documents that need not be read again where they are the same.
+        read_before: Documents that need not be read again where they are the same; of a
+            LoadedBefore nor need what was made of them be made again.
         tags: Where service tags files are installed.
         parameters: Files with values for the parameters of templates.
 
     Raises:
         ConfigRefused: With every problem found.
     """
+    is_first = isinstance(read_before, LoadedBefore) and read_before.loaded.compiled is None
+    with collecting_rarely():
+        loaded = _load(paths, numbers, running, read_before, tags, parameters)
+    if is_first:
+        set_aside()
+    return loaded
+
+
+def _load(
+    paths: Sequence[Path],
+    numbers: DecisionNumbers,
+    running: DaemonSettings | None,
+    read_before: ReadDocuments | None,
+    tags: InstalledTags | None,
+    parameters: Sequence[Path],
+) -> LoadedPolicy:
+    before = _Kept()
+    if isinstance(read_before, LoadedBefore):
+        before = read_before.loaded
     documents = read_documents(paths, parameters)
     asked = None if tags is None else _AskedTags(tags)
     loaded = load_documents(documents, read_before, asked, read_linked)
     documents += loaded.linked
     names = ", ".join(document.name for document in documents)
     problems = [
-        _problem(names, "", *sentence.split("; ", 1)) for sentence in what_cannot_run(loaded.model)
+        _problem(names, "", *sentence.split("; ", 1))
+        for sentence in _what_cannot_run(loaded.model, before)
     ]
     if running is not None:
         changed = dict.fromkeys(
@@ -116,31 +159,61 @@ def load_policy(
         ]
     if problems:
         raise ConfigRefused(tuple(problems))
-    policy = compile_policy(loaded.model)
+    compiled = compile_after(before.compiled, loaded.model)
+    is_numbered = before.compiled is not None and before.numbers is numbers
     try:
         numbered = numbers.extended(
-            policy, FIRST_RULE_NUMBER, MarkLayout(loaded.settings.mark_mask).capacity
+            compiled.policy,
+            FIRST_RULE_NUMBER,
+            MarkLayout(loaded.settings.mark_mask).capacity,
+            before.compiled.policy if before.compiled is not None and is_numbered else None,
         )
     except NumbersExhaustedError as error:
         problem = _problem(names, "daemon.markMask", str(error), "or load fewer rules")
         raise ConfigRefused((problem,)) from error
-    digest = hashlib.sha256()
-    for document in documents:
-        digest.update(len(document.content).to_bytes(8, "big"))
-        digest.update(document.content)
-    for tag in loaded.model.service_tags:
-        digest.update(repr((tag.name, [(p.network, p.length) for p in tag.prefixes])).encode())
-    for line in note_lines(loaded.notes):
+    digests = {
+        document.content: before.digests.get(document.content)
+        or hashlib.sha256(document.content).digest()
+        for document in documents
+    }
+    content_hash = _content_hash(
+        [digests[document.content] for document in documents], loaded.model.service_tags
+    )
+    if isinstance(read_before, LoadedBefore):
+        read_before.loaded = _Kept(compiled, numbered, digests)
+    for line in loaded.warnings:
+        log.warning("%s", line)
+    for line in note_lines([note for note in loaded.notes if note not in loaded.warnings]):
         log.info("%s", line)
     return LoadedPolicy(
         loaded.model,
         loaded.settings,
-        policy,
+        compiled.policy,
         numbered,
-        digest.hexdigest()[:16],
+        content_hash,
         None if asked is None else asked.file,
         tuple(documents),
     )
+
+
+def _what_cannot_run(model: NetworkModel, before: _Kept) -> list[str]:
+    known = None if before.compiled is None else before.compiled.model
+    if (
+        known is not None
+        and model.virtual_networks is known.virtual_networks
+        and model.network_interfaces is known.network_interfaces
+    ):
+        return []  # as it was of what was loaded
+    return what_cannot_run(model)
+
+
+def _content_hash(digests: Sequence[bytes], tags: Sequence[ServiceTagPrefixes]) -> str:
+    whole = hashlib.sha256(len(digests).to_bytes(8, "big"))
+    for digest in digests:
+        whole.update(digest)
+    for tag in tags:
+        whole.update(repr((tag.name, [(p.network, p.length) for p in tag.prefixes])).encode())
+    return whole.hexdigest()[:16]
 
 
 class _AskedTags:

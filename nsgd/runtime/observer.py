@@ -8,11 +8,22 @@ from collections.abc import Callable, Mapping
 import nsgd
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
-from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, ServiceTagsState, Snapshot
+from nsgd.observe.snapshot import (
+    FlowCount,
+    ForeignActs,
+    KernelDenials,
+    QueueState,
+    RuleHits,
+    ServiceTagsState,
+    Snapshot,
+)
 from nsgd.policy.numbers import DIRECTIONS
+from nsgd.ruleset.rule_chains import UNTOLD
 from nsgd.runtime import counters as cell
+from nsgd.runtime.kernel_counts import KernelCounts
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.supervisor import Supervisor
+from nsgd.runtime.table_guard import TableGuard
 
 # Reasons that deny nothing.
 _NOT_DENIALS = (Reason.UNMANAGED, Reason.NO_NSG)
@@ -41,6 +52,7 @@ class Observer:
         self._queue_state = queue_state
         self._is_table_owned = is_table_owned
         self._started_s = time.time()
+        self._kernel_counts = KernelCounts()
         self._rules_of: LoadedPolicy | None = None
         self._rules: frozenset[tuple[str, Direction, str, Access]] = frozenset()
 
@@ -54,6 +66,7 @@ class Observer:
             kernel = self._kernel_counters()
             cells = counters.totals()
             settings = loaded.settings
+            self._kernel_counts.add(cells, kernel, loaded.numbers, counters)
             in_force = self._rules_in_force(loaded)
             unmanaged_dropped = kernel.get("unmanaged_dropped", 0) + cells[cell.UNMANAGED_DROPPED]
             denied = {
@@ -71,7 +84,7 @@ class Observer:
             worker_pid = supervisor.worker_pid
             return Snapshot(
                 version=nsgd.__version__,
-                engine="queue",
+                engine=settings.engine.value,
                 mode=settings.mode.value,
                 failure_mode=settings.failure_mode.value,
                 generation=supervisor.generation,
@@ -118,6 +131,10 @@ class Observer:
                 table_owned=self._is_table_owned(),
                 mark_mask=settings.mark_mask,
                 service_tags=_service_tags(loaded),
+                kernel_denials=KernelDenials(
+                    supervisor.denials.told, kernel.get(UNTOLD, 0), supervisor.denials.lost
+                ),
+                foreign_acts=_foreign_acts(supervisor.guard),
             )
 
     def _rules_in_force(
@@ -131,6 +148,12 @@ class Observer:
                 for decision in table.decisions()
             )
         return self._rules
+
+
+def _foreign_acts(guard: TableGuard | None) -> ForeignActs:
+    if guard is None:
+        return ForeignActs()
+    return ForeignActs(guard.changes, guard.repairs, guard.base_chains)
 
 
 def _service_tags(loaded: LoadedPolicy) -> ServiceTagsState | None:

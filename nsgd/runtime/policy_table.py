@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from nsgd.runtime.load import LoadedPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignChanges:
+    """What others did to nftables."""
+
+    is_changed: bool = False  # the table of rules, or perhaps
+    by: tuple[str, ...] = ()  # programs, as they call themselves
+    base_chains_deleted: int = 0  # of other tables: each time, what waits in queues is dropped
+
+
+class TableWatch(Protocol):
+    """Notices what others do to nftables."""
+
+    def fileno(self) -> int:
+        """For a selector."""
+
+    def read(self) -> ForeignChanges:
+        """What others did since the last call."""
 
 
 class PolicyTable(Protocol):
@@ -20,6 +40,12 @@ class PolicyTable(Protocol):
             adopting: Let mid-stream TCP pass and mark it.
             is_served: Somebody follows the routes of this host.
         """
+
+    def tidy(self) -> None:
+        """Delete what the last install() has left over; called after a while, at leisure."""
+
+    def forget(self) -> None:
+        """Others have changed the table: the next install() writes all of it."""
 
     def remove(self) -> bool:
         """Delete the table. Returns False where there was none."""

@@ -10,11 +10,10 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from nsgd.config.load import ReadDocuments
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
 from nsgd.policy.numbers import DecisionNumbers
@@ -23,22 +22,22 @@ from nsgd.runtime.audit_log import AuditLog
 from nsgd.runtime.beside import do_beside
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flows import Flows
-from nsgd.runtime.load import LoadedPolicy, load_policy
+from nsgd.runtime.link_follower import LinkFollower
+from nsgd.runtime.load import LoadedBefore, LoadedPolicy, load_policy
 from nsgd.runtime.loop import Loop
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
-from nsgd.runtime.policy_table import PolicyTable
+from nsgd.runtime.policy_table import PolicyTable, TableWatch
 from nsgd.runtime.says import refusal_lines, rules_that_stay, state_line
 from nsgd.runtime.state import StateError, has_started, load_numbers, note_start, save_numbers
+from nsgd.runtime.table_guard import TableGuard
 from nsgd.runtime.tag_store import InstalledTags
 from nsgd.runtime.tag_watch import TagWatch
+from nsgd.runtime.told_denials import LogReader, ToldDenials
 from nsgd.runtime.worker_keeper import WorkerKeeper
 from nsgd.runtime.worker_policy import WorkerPolicy
 
 log = logging.getLogger("nsgd")
-
-# A link, its address and its routes come one after the other.
-_LINKS_SETTLE_S = 0.05
 
 
 class Supervisor:
@@ -53,6 +52,7 @@ class Supervisor:
         notifier: Notifier,
         tags: InstalledTags,
         parameters: Sequence[Path] = (),
+        open_log_group: Callable[[int], LogReader | None] = lambda group: None,
     ) -> None:
         self._notifier = notifier
         self._tags = TagWatch(tags, state_directory)
@@ -60,15 +60,16 @@ class Supervisor:
         self._adopting_until_s: float | None = None
         self._audit_log: AuditLog | None = None
         self._paths, self._parameters = paths, parameters
-        self._read_documents = ReadDocuments()
+        self._read_documents = LoadedBefore()
         self._state_directory = state_directory
         self._table = table
         self.loop = Loop()
         self._keeper = WorkerKeeper(self.loop)
-        self._links_changed_s: float | None = None
+        self.denials = ToldDenials(self.loop, open_log_group)
+        self.guard: TableGuard | None = None
+        self._links = LinkFollower(self.loop, self._install_again)
         self._prepared: tuple[LoadedPolicy, bool] | None = None
-        self._remove_rules = False
-        self.has_served = False
+        self._remove_rules = self.has_served = False
         self.lock = threading.Lock()  # a scrape reads while the loop changes
         self.loaded: LoadedPolicy | None = None
         self.counters: SharedCounters | None = None
@@ -117,7 +118,7 @@ class Supervisor:
             raise RuntimeError("no policy was prepared")
         loaded, is_first = self._prepared
         self.counters = SharedCounters.create(MarkLayout(loaded.settings.mark_mask).capacity)
-        self._audit_log = AuditLog(self.counters)
+        self._audit_log = AuditLog(self.counters, self.denials)
         self.loaded = loaded
         self.generation = 1
         self._keeper.start(loaded.settings, self.counters, self._for_worker(loaded))
@@ -125,6 +126,7 @@ class Supervisor:
         save_numbers(self._state_directory, loaded.numbers)
         window_s = self.open_flows.at_start(loaded, is_first=is_first)
         self._table.install(loaded, adopting=window_s > 0)
+        self.denials.follow(loaded.settings)
         note_start(self._state_directory)
         self._tags.in_force(loaded)
         if window_s:
@@ -176,6 +178,7 @@ class Supervisor:
             self.loaded_at_s = time.time()
             self.reloads_succeeded += 1
             self.last_reload_succeeded = True
+        self.denials.follow(loaded.settings)
         self._keeper.hand_over(self._for_worker(loaded))
         self._tags.in_force(loaded)
         # After the worker: what it decided by the old policy is in the table by now.
@@ -198,12 +201,15 @@ class Supervisor:
         self._keeper.tend()
         self._notifier.tend(is_alive=self._keeper.is_alive)
 
+    def watch_table(self, watch: TableWatch) -> None:
+        """Notice what others do to the table from now on, and undo it."""
+        self.guard = TableGuard(self.loop, watch, self._table, self._install_again)
+        self.guard.start()
+
     def links_changed(self) -> None:
         """Links or routes changed: names and the way inwards are looked up again."""
         self._keeper.links_changed()
-        if self._links_changed_s is None:
-            self._links_changed_s = time.monotonic()
-        self.loop.soon(_LINKS_SETTLE_S)
+        self._links.changed()
 
     def request_stop(self, *, remove_rules: bool) -> None:
         """Leave the loop after what is under way."""
@@ -215,12 +221,15 @@ class Supervisor:
 
         def look_around() -> None:
             self._stay_alive()
-            self._follow_links()
+            self._links.tend()
             self._follow_tags()
             self._end_adoption()
             self.open_flows.tend()
+            self._table.tidy()
+            if self.guard is not None:
+                self.guard.tend()
             if self._audit_log is not None and self.loaded is not None:
-                self._audit_log.tick(self.loaded.numbers)
+                self._audit_log.tick(self.loaded)
 
         self.loop.run(
             {
@@ -250,6 +259,7 @@ class Supervisor:
             except RefusedByKernel as error:
                 log.error("%s; the rules stay as they were", error)
         self._keeper.stop()
+        self.denials.close()
         if self.has_served and not self._remove_rules:
             log.info("%s", rules_that_stay(self.settings))
         self.loop.close()
@@ -261,16 +271,6 @@ class Supervisor:
             self.reload()
         except (ConfigRefused, StateError, RefusedByKernel):
             return  # logged and counted
-
-    def _follow_links(self) -> None:
-        """Write the links that lead inwards, once a burst of changes has gone by."""
-        changed_s = self._links_changed_s
-        if changed_s is None or self.loaded is None:
-            return
-        if time.monotonic() < changed_s + _LINKS_SETTLE_S:
-            self.loop.soon(_LINKS_SETTLE_S)
-            return
-        self._links_changed_s = None if self._install_again() else time.monotonic() + 1
 
     def _follow_tags(self) -> None:
         """Reload where another service tags file is installed than the policy was made from."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import marshal
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.rule import Direction
 from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
+from nsgd.policy.address_set import Range
 from nsgd.policy.classes import StepMap, join_classes
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.policy.table import Classifier
 from nsgd.ruleset.marks import MarkLayout
 
 
@@ -67,8 +67,10 @@ class WorkerPolicy:
             rule_marks,
             {version: _address_classes(policy, version) for version in IP_VERSIONS},
             _link_classes(policy),
-            _port_classes(table.source_ports for table in policy.tables),
-            _port_classes(table.destination_ports for table in policy.tables),
+            _port_classes(rule.source_ports for table in policy.tables for rule in table.rules),
+            _port_classes(
+                rule.destination_ports for table in policy.tables for rule in table.rules
+            ),
         )
 
     def to_bytes(self) -> bytes:
@@ -116,20 +118,37 @@ def _address_classes(policy: CompiledPolicy, version: IPVersion) -> tuple[list[i
     endpoints = policy.endpoint_map
     alike = _alike(policy)
     values = [value if value < 0 else alike[value] for value in endpoints.values[version]]
-    maps: list[StepMap] = [(endpoints.starts[version], values)]
-    for table in policy.tables:
-        family = table.family_v4 if version == 4 else table.family_v6
-        maps += [(c.starts, c.rule_sets) for c in (family.sources, family.destinations)]
-    return join_classes(maps)
+    sets = (
+        side.ranges(version)
+        for table in policy.tables
+        for rule in table.rules
+        for side in (rule.source, rule.destination)
+    )
+    return join_classes([(endpoints.starts[version], values), *_inside_or_not(sets)])
 
 
-def _port_classes(classifiers: Iterable[Classifier]) -> array[int]:
-    starts, classes = join_classes((c.starts, c.rule_sets) for c in classifiers)
+def _port_classes(ranges: Iterable[Sequence[Range]]) -> array[int]:
+    starts, classes = join_classes(_inside_or_not(ranges))
     table = array("H")
     for first, after, number in zip(starts, (*starts[1:], 65536), classes, strict=True):
         # No port is behind 65535, though a range that ends there says what would be.
         table.extend([number] * (min(after, 65536) - min(first, 65536)))
     return table
+
+
+def _inside_or_not(sets: Iterable[Sequence[Range]]) -> Iterator[StepMap]:
+    """A map for each different set of ranges, of which most rules have few between them."""
+    for ranges in dict.fromkeys(tuple(each) for each in sets):
+        starts, results = [0], [0]
+        for first, last in ranges:
+            if first == 0:
+                results[0] = 1
+            else:
+                starts.append(first)
+                results.append(1)
+            starts.append(last + 1)
+            results.append(0)
+        yield starts, results
 
 
 def _smallest(classes: array[int]) -> Sequence[int]:

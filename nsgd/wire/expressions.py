@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from nsgd.wire.netlink import attribute, be16, be32, nested, text
 
@@ -34,8 +35,11 @@ NFT_RETURN = -5
 _FIB_RESULT_OIF = 1
 _FIB_SOURCE_ADDRESS = 1
 _FIB_INCOMING_LINK = 8
-_OBJECT_COUNTER = 1
+OBJECT_COUNTER = 1
+OBJECT_LIMIT = 4
 LINK_NAME_BYTES = 16
+# The kernel puts a number in; a rule finds its own by the identifier in the batch.
+ANONYMOUS_SET, ANONYMOUS_MAP = "__set%d", "__map%d"
 
 
 def _expression(name: str, *parts: bytes) -> bytes:
@@ -56,6 +60,7 @@ def link_name(name: str) -> bytes:
     return name.encode().ljust(LINK_NAME_BYTES, b"\0")
 
 
+@lru_cache(maxsize=64)
 def meta_load(key: int, register: int = REGISTER) -> bytes:
     """Load a meta key."""
     return _expression("meta", be32(2, key), be32(1, register))
@@ -76,11 +81,13 @@ def ct_set(key: int, register: int = REGISTER) -> bytes:
     return _expression("ct", be32(2, key), be32(4, register))
 
 
+@lru_cache(maxsize=64)
 def network_payload(offset: int, length: int, register: int = REGISTER) -> bytes:
     """Load bytes of the network header."""
     return _expression("payload", be32(1, register), be32(2, 1), be32(3, offset), be32(4, length))
 
 
+@lru_cache(maxsize=64)
 def transport_payload(offset: int, length: int, register: int = REGISTER) -> bytes:
     """Load bytes of the transport header."""
     return _expression("payload", be32(1, register), be32(2, 2), be32(3, offset), be32(4, length))
@@ -135,19 +142,71 @@ def reverse_path_link(register: int = REGISTER) -> bytes:
     )
 
 
+def bitwise(mask: bytes, register: int = REGISTER) -> bytes:
+    """Keep the bits of *mask* in a register of its length."""
+    return _expression(
+        "bitwise",
+        be32(1, register),
+        be32(2, register),
+        be32(3, len(mask)),
+        _value(4, mask),
+        _value(5, bytes(len(mask))),
+    )
+
+
+def in_range(first: bytes, last: bytes, register: int = REGISTER) -> bytes:
+    """Go on with the rule only if the register is between two values, both included."""
+    return _expression(
+        "range", be32(1, register), be32(2, CMP_EQUAL), _value(3, first), _value(4, last)
+    )
+
+
+def lookup_anonymous(identifier: int, *, is_map: bool, register: int = REGISTER) -> bytes:
+    """Look up in a set of this batch that belongs to the rule; in a map, take its verdict."""
+    return _expression(
+        "lookup",
+        text(1, ANONYMOUS_MAP if is_map else ANONYMOUS_SET),
+        be32(2, register),
+        *((be32(3, _VERDICT_REGISTER),) if is_map else ()),
+        be32(4, identifier),
+    )
+
+
+def lookup_verdict(map_name: str, register: int = REGISTER) -> bytes:
+    """Take the verdict of a named map; the rule does not match where it has none."""
+    return _expression("lookup", text(1, map_name), be32(2, register), be32(3, _VERDICT_REGISTER))
+
+
+@lru_cache(maxsize=4096)
 def verdict(code: int, chain: str | None = None) -> bytes:
     """End the rule with a verdict."""
+    return _expression("immediate", be32(1, _VERDICT_REGISTER), verdict_data(2, code, chain))
+
+
+def verdict_data(kind: int, code: int, chain: str | None = None) -> bytes:
+    """A verdict as the attribute *kind* of an expression or of an element of a map."""
     target = (text(2, chain),) if chain is not None else ()
-    return _expression(
-        "immediate",
-        be32(1, _VERDICT_REGISTER),
-        nested(2, nested(2, be32(1, code), *target)),
-    )
+    return nested(kind, nested(2, be32(1, code), *target))
 
 
 def count(counter_name: str) -> bytes:
     """Add the packet to a named counter."""
-    return _expression("objref", be32(1, _OBJECT_COUNTER), text(2, counter_name))
+    return _expression("objref", be32(1, OBJECT_COUNTER), text(2, counter_name))
+
+
+def limit(limit_name: str) -> bytes:
+    """Go on with the rule only while the rate of a named limit is not used up."""
+    return _expression("objref", be32(1, OBJECT_LIMIT), text(2, limit_name))
+
+
+def count_by_map(map_name: str, register: int = REGISTER) -> bytes:
+    """Add the packet to the counter that a named map has; no match where it has none."""
+    return _expression("objref", be32(3, register), text(4, map_name))
+
+
+def log(group: int, snap_bytes: int) -> bytes:
+    """Hand a copy of the packet's first bytes to the listener of an NFLOG group."""
+    return _expression("log", be16(1, group), be32(3, snap_bytes))
 
 
 def queue_statement(number: int, *, bypass: bool) -> bytes:

@@ -51,6 +51,11 @@ def be32(kind: int, value: int) -> bytes:
     return attribute(kind, struct.pack(">I", value & 0xFFFFFFFF))
 
 
+def be64(kind: int, value: int) -> bytes:
+    """A 64-bit big-endian attribute."""
+    return attribute(kind, struct.pack(">Q", value))
+
+
 def message(
     kind: int, flags: int, sequence: int, family: int, payload: bytes = b"", resource: int = 0
 ) -> bytes:

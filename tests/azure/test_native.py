@@ -18,6 +18,7 @@ from nsgd.model.platform import PlatformAddresses, Subscription, SubscriptionKin
 from nsgd.model.rule import Protocol
 from nsgd.model.settings import (
     DaemonSettings,
+    Engine,
     ExistingFlows,
     Failsafe,
     FailureMode,
@@ -93,6 +94,7 @@ def test_the_rest() -> None:
         DaemonSettings(),
         DaemonSettings(
             UnmanagedTraffic.DROP,
+            Engine.KERNEL,
             FailureMode.OPEN,
             Mode.AUDIT,
             OnStop.REMOVE,

@@ -60,6 +60,17 @@ def test_a_rule() -> None:
             "sourceAddressPrefixes[1]",
             "SecurityRuleParameterContainsUnsupportedValue",
         ),
+        (
+            {"sourceAddressPrefix": "", "sourceAddressPrefixes": ["10.0.0.0/8", "fd00::/8"]},
+            "sourceAddressPrefixes[1]",
+            "in the source, 10.0.0.0/8 is IPv4 and fd00::/8 is IPv6; write two rules, one with",
+        ),
+        (
+            {"sourceAddressPrefix": "::/0", "destinationAddressPrefix": "10.0.0.4"},
+            "destinationAddressPrefix",
+            "ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies: source ::/0 is IPv6,"
+            " destination 10.0.0.4/32 is IPv4; write two rules, one with",
+        ),
         ({"destinationFqdn": "a.b"}, "destinationFqdn", "not known, and may decide"),
     ],
 )

@@ -277,6 +277,40 @@ def test_what_decides_must_be_known(key: str, value: str, said: str) -> None:
     assert f"(from {value})" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        (
+            {"sourceAddressPrefixes": "[concat(createArray('10.0.0.0/8'), createArray('::/0'))]"},
+            "sourceAddressPrefixes",
+            "in the source, 10.0.0.0/8 is IPv4 and ::/0 is IPv6",
+        ),
+        (
+            {"sourceAddressPrefix": "[variables('any')]", "destinationAddressPrefix": "10.0.0.4"},
+            "destinationAddressPrefix",
+            "source ::/0 is IPv6, destination 10.0.0.4/32 is IPv4",
+        ),
+    ],
+)
+def test_prefixes_of_both_families(change: Any, path: str, message: str) -> None:
+    """A rule is of one of them, whatever expressions its prefixes come from."""
+
+    def mix(tree: Any) -> None:
+        tree.setdefault("variables", {})["any"] = "::/0"
+        properties = tree["resources"][1]["properties"]
+        for key in [key for key in properties if "AddressPrefix" in key]:
+            del properties[key]
+        properties |= {"destinationAddressPrefix": "*", **change}
+
+    found = problems(changed("child-rules.json", mix))
+    assert len(found) == 2  # the template's loop of two rules
+    for problem, name in zip(found, ("AllowSql", "AllowWeb"), strict=True):
+        assert f"resources[1].properties.{path}: '{name}'" in problem
+        code = "ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies"
+        assert f"{code}: {message}" in problem
+        assert "write two rules, one with prefixes of IPv4 alone and one of IPv6" in problem
+
+
 def test_what_decides_nothing_need_not_be_known() -> None:
     """A description, a key of a storage account, a public address."""
 

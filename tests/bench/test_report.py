@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from nsgd.bench.measure import GENERATOR, Measurement
-from nsgd.bench.report import add_derived, as_json, format_report, format_table, notes, spreads
+from nsgd.bench.report import add_derived, as_json, format_report, notes, spreads
 
 
 def measured(**values: float | None) -> Measurement:
     """A measurement with these values only."""
     return Measurement(dict(values))
-
-
-def test_table_is_aligned() -> None:
-    """Names stand to the left, numbers to the right."""
-    rows = [["Name", "Count"], ["a", "5"], ["long name", "1234"], ["c", "-"]]
-    assert format_table(rows).splitlines() == [
-        "Name       Count",
-        "a              5",
-        "long name   1234",
-        "c              -",
-    ]
 
 
 def test_net_processor_time_is_of_the_same_round() -> None:
@@ -71,8 +60,27 @@ def test_doubtful_numbers_are_named() -> None:
     """Losses of conntrack and of paced flows, and a busy machine, are said."""
     measurement = measured(pacedLostPercent=2.0, probesLost=3, othersLoad=0.5)
     measurement.conntrack_dropped = 7
+    measurement.conntrack_invalid = 9
     text = "\n".join(notes({"bare": [measurement]}))
     assert "7 packets dropped" in text
+    assert "9 packets invalid" in text
     assert "bare: up to 2.0 % of the paced flows were lost" in text
     assert "bare: 3 latency probes were lost" in text
     assert "not quiet" in text
+
+
+def test_ratios_have_a_table_of_their_own() -> None:
+    """Medians, least and most of the rounds' ratios; what has none is left out of it."""
+    results = {
+        GENERATOR: [measured(cpuUsPerFlow=3.0)] * 2,
+        "one-rule": [measured(cpuUsPerFlow=8.0), measured(cpuUsPerFlow=10.0)],
+        "queue-ports": [measured(cpuUsPerFlow=24.0), measured(cpuUsPerFlow=20.0)],
+    }
+    add_derived(results)
+    report = format_report(results, dict.fromkeys(results, ""))
+    _, _, table = report.partition("Ratios within a round:\n")
+    table = table.partition("\n\n")[0]
+    assert "queue-ports  2.50 (2.00..3.00)" in table
+    assert GENERATOR not in table
+    (*_, queue) = as_json(results, dict.fromkeys(results, ""), {})["contenders"]
+    assert queue["measured"]["cpuByOneRule"]["values"] == [3.0, 2.0]

@@ -149,7 +149,7 @@ networkSecurityGroups:
          destinationPortRanges: ['80', 443, 8000-8080], description: "the site"}
       - {name: DenyDb, priority: 100, direction: outbound, access: DENY, protocol: '*',
          sourceApplicationSecurityGroups: [{name: WebServers}], sourceAddressPrefixes: [],
-         sourcePortRange: 0-65535, destinationAddressPrefixes: [10.0.2.0/24, fd00::1],
+         sourcePortRange: 0-65535, destinationAddressPrefixes: [10.0.2.0/24, 10.0.3.1],
          destinationPortRange: 5432}
       - {name: AllowStorage, priority: 101, direction: Outbound, access: Allow, protocol: Tcp,
          sourceAddressPrefix: VirtualNetwork, sourcePortRange: '*',
@@ -157,6 +157,9 @@ networkSecurityGroups:
       - {name: DenyDns, priority: 102, direction: Outbound, access: Deny, protocol: '*',
          sourceAddressPrefix: '*', sourcePortRange: '*',
          destinationAddressPrefixes: [AzurePlatformDns], destinationPortRange: '*'}
+      - {name: DenyDbIPv6, priority: 103, direction: Outbound, access: Deny, protocol: '*',
+         sourceAddressPrefix: 'fd00:10:0:1::/64', sourcePortRange: '*',
+         destinationAddressPrefixes: ['fd00:10:0:2::/64', fd00::1], destinationPortRange: 5432}
 scaleSets:
   - {name: pool, subnet: lab/db, privateIPAddressPrefixes: [10.0.2.32/27],
      networkSecurityGroup: web, applicationSecurityGroups: [WebServers], created: 2021-01-01}

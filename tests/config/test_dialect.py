@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from nsgd.config.json_schema import document_schema
 from nsgd.config.load import Document, ReadDocuments, load_documents
+from nsgd.model.admin import AzureService
 from nsgd.model.dialect import CLASSIC, DIALECT_2017, DIALECTS, NOW, Dialect
 from nsgd.model.network import ServiceTagPrefixes
 from nsgd.model.platform import Subscription, SubscriptionKind
@@ -165,6 +166,55 @@ def test_a_protocol_that_the_dialect_lacks(dialect: str, protocol: str) -> None:
         f"'AllowHttp' of 'web': the dialect {dialect} has no protocol {protocol.capitalize()}"
     )
     assert way_out == "write one of Tcp, Udp, '*'; '*' is Tcp, Udp, Icmp"
+
+
+WORDS = "write one of Tcp, Udp, '*'; '*' is Tcp, Udp, Icmp"
+
+
+@pytest.mark.parametrize("dialect", ["2017", "classic"])
+@pytest.mark.parametrize("protocol", ["Icpm", "icmpv4", "Espp", "Any", "tcpp", 6, None])
+@pytest.mark.parametrize("is_in_another", [True, False])
+def test_no_protocol_at_all(dialect: str, protocol: object, is_in_another: bool) -> None:
+    """The way out has only what the dialect has, wherever that is named; else it has all six."""
+    document = group(rule(protocol=protocol, **EVERYTHING))
+    named: Raw = {"dialect": dialect}
+    documents = [document, named] if is_in_another else [named | document]
+    path, _, way_out = refuse_one(*documents)
+    assert path == "networkSecurityGroups[0].securityRules[0].protocol"
+    assert way_out == WORDS
+    _, _, way_out = refuse_one(document)
+    assert way_out != WORDS
+    assert protocol is None or "Icmp, Esp, Ah" in way_out
+
+
+def test_no_protocol_where_the_dialect_is_not_known() -> None:
+    """Which words it has is not known either."""
+    document = in_dialect("2017", group(rule(protocol="Icpm", **EVERYTHING)))
+    ways_out = {problem.path: problem.way_out for problem in refuse(document, {"dialect": "now"})}
+    path = "networkSecurityGroups[0].securityRules[0].protocol"
+    assert ways_out[path].startswith("did you mean 'Icmp'?")
+
+
+def test_a_key_named_protocol_elsewhere() -> None:
+    """It is no protocol of a rule."""
+    document = in_dialect("2017", group(rule()), {"daemon": {"protocol": "Icpm"}})
+    path, message, way_out = refuse_one(document)
+    assert (path, message) == ("daemon.protocol", "unknown key 'protocol'")
+    assert way_out != WORDS
+
+
+@pytest.mark.parametrize("dialect", ["2017", "classic"])
+@pytest.mark.parametrize("protocol", ["Icmp", "Esp", "Ah"])
+def test_ports_of_a_protocol_that_the_dialect_lacks(dialect: str, protocol: str) -> None:
+    """Said once: that the protocol has no ports would be said as if it were there."""
+    document = in_dialect(dialect, group(rule(protocol=protocol)))
+    path, message, way_out = refuse_one(document)
+    assert path == "networkSecurityGroups[0].securityRules[0].protocol"
+    assert f"has no protocol {protocol}" in message
+    assert way_out == WORDS
+    # Where the dialect is not known, the ports are what is known to be wrong.
+    paths = [problem.path for problem in refuse(document, {"dialect": "now"})]
+    assert "networkSecurityGroups[0].securityRules[0].destinationPortRange" in paths
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -486,6 +536,49 @@ def test_a_section_that_the_dialect_lacks(
     assert message == f"the dialect {dialect} has no {key}"
     assert said.startswith(way_out)
     load(in_dialect(dialect, {"virtualNetworks": [network()], key: []}))
+
+
+@pytest.mark.parametrize("dialect", ["2017", "classic"])
+def test_services_of_a_subnet(dialect: str) -> None:
+    """They keep security admin rules out, which the dialect has not; each subnet is told."""
+    services = ["Bastion", "SqlManagedInstance"]
+    of_lab = network()
+    of_lab["subnets"].append({"name": "db", "addressPrefix": "10.0.2.0/24"})
+    for subnet in of_lab["subnets"]:
+        subnet["services"] = services
+    document: Raw = {"dialect": dialect, "virtualNetworks": [of_lab]}
+    problems = refuse(document)
+    assert [problem.path for problem in problems] == [
+        f"virtualNetworks[0].subnets[{index}].services" for index in range(2)
+    ]
+    for problem in problems:
+        assert problem.message.endswith(f"the dialect {dialect} has no services of a subnet")
+        assert problem.way_out.startswith("remove it")
+    load({**document, "dialect": "now"})
+    # The dialect may be named in another document; a contradiction says nothing about them.
+    split = {key: value for key, value in document.items() if key != "dialect"}
+    assert len(refuse(split, {"dialect": dialect})) == len(problems)
+    assert refuse_one(document, {"dialect": "now"})[0] == "dialect"
+    for subnet in of_lab["subnets"]:
+        subnet["services"] = []
+    load(document)
+
+
+@pytest.mark.parametrize("dialect", ["now", "2017", "classic"])
+def test_services_that_azures_json_tells_by_a_name(dialect: str) -> None:
+    """A gateway's subnet has its name in every dialect: that is no statement on such rules."""
+    subnet = {"name": "GatewaySubnet", "properties": {"addressPrefix": "10.0.1.0/24"}}
+    resource = {
+        "name": "azure",
+        "type": "Microsoft.Network/virtualNetworks",
+        "properties": {
+            "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]},
+            "subnets": [subnet],
+        },
+    }
+    model = load(json.dumps([resource]), {"dialect": dialect}).model
+    (found,) = model.virtual_networks[0].subnets
+    assert found.services == ((AzureService.VPN_GATEWAY,) if dialect == "now" else ())
 
 
 def test_what_the_default_has_2017_keeps() -> None:

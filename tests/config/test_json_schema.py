@@ -94,7 +94,7 @@ def test_everything_that_a_document_may_hold_is_valid() -> None:
         {"networkInterfaces": [interface(link="..")]},
         {"networkInterfaces": [interface(address="10.0.1.4/32")]},
         {"networkInterfaces": [interface(enableIPForwarding="yes")]},
-        {"daemon": {"engine": "kernel"}},
+        {"daemon": {"engine": "nft"}},
         {"daemon": {"queueNumber": 65536}},
         {"daemon": {"markMask": "0xffffffff0"}},
         {"daemon": {"metricsListen": "9480"}},

@@ -197,14 +197,14 @@ def test_an_absent_side_is_not_read_as_all(side: str, what: str) -> None:
         ({"AddressPrefixes": ["internet"]}, TagAddress(ServiceTag.INTERNET)),
         ({"AddressPrefixes": ["storage"]}, PublishedTag("Storage")),
         (
-            {"AddressPrefixes": ["0.0.0.0/0", "::/0"]},
-            PrefixList((Prefix(4, 0, 0), Prefix(6, 0, 0))),
+            {"AddressPrefixes": ["::/1", "8000::/1"]},
+            PrefixList((Prefix(6, 0, 1), Prefix(6, 1 << 127, 1))),
         ),
         ({"AddressPrefixes": ["fd00::/8"]}, PrefixList((Prefix.parse("fd00::/8"),))),
         (
-            {"AddressPrefix": "", "AddressPrefixes": ["10.0.0.8/29", "10.0.0.0/29", "::/0"]},
+            {"AddressPrefix": "", "AddressPrefixes": ["10.0.0.8/29", "10.0.0.0/29", "1.1.1.1"]},
             PrefixList(
-                tuple(Prefix.parse(text) for text in ("10.0.0.8/29", "10.0.0.0/29", "::/0"))
+                tuple(Prefix.parse(text) for text in ("10.0.0.8/29", "10.0.0.0/29", "1.1.1.1"))
             ),
         ),
         ({"AddressPrefix": "*", "AddressPrefixes": []}, AnyAddress()),
@@ -256,6 +256,109 @@ def test_a_list_of_several_that_is_refused(
     path, found, _ = refuse_one(document)
     assert path == f"{RULE}.{side}AddressPrefixes[{index}]"
     assert message in found
+
+
+MIXED = "ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies"
+
+
+@pytest.mark.parametrize("access", ["Allow", "Deny"])
+@pytest.mark.parametrize("direction", ["Inbound", "Outbound"])
+@pytest.mark.parametrize(
+    ("source", "destination", "path", "told"),
+    [
+        (
+            ["1.1.1.1", "10.0.0.0/8", "fd00::/8", "::1"],
+            "*",
+            "sourceAddressPrefixes[2]",
+            "in the source, 1.1.1.1/32 is IPv4 and fd00::/8 is IPv6",
+        ),
+        (
+            "VirtualNetwork",
+            ["::/0", "0.0.0.0/0"],
+            "destinationAddressPrefixes[1]",
+            "in the destination, ::/0 is IPv6 and 0.0.0.0/0 is IPv4",
+        ),
+        (
+            "0.0.0.0/0",
+            "::/0",
+            "destinationAddressPrefix",
+            "source 0.0.0.0/0 is IPv4, destination ::/0 is IPv6",
+        ),
+        (
+            ["fd00::1"],
+            "10.0.0.4",
+            "destinationAddressPrefix",
+            "source fd00::1/128 is IPv6, destination 10.0.0.4/32 is IPv4",
+        ),
+        (
+            "10.0.0.4",
+            ["fd00::/64", "10.1.0.0/16"],
+            "destinationAddressPrefixes[0]",
+            "source 10.0.0.4/32 is IPv4, destination fd00::/64 is IPv6",
+        ),
+        (
+            "10.0.0.4",
+            ["10.1.0.0/16", "fd00::/64"],
+            "destinationAddressPrefixes[1]",
+            "source 10.0.0.4/32 is IPv4, destination fd00::/64 is IPv6",
+        ),
+        # IPv4 as IPv6 writes it is of IPv6.
+        (
+            "10.0.0.4",
+            "::ffff:10.0.0.4",
+            "destinationAddressPrefix",
+            "source 10.0.0.4/32 is IPv4, destination ::ffff:10.0.0.4/128 is IPv6",
+        ),
+    ],
+)
+def test_prefixes_of_both_families(
+    source: object, destination: object, path: str, told: str, access: str, direction: str
+) -> None:
+    """Told once, at the first prefix that is not of the family of the rule's first one."""
+    fields: Raw = {"access": access, "direction": direction}
+    for side, value in (("source", source), ("destination", destination)):
+        fields[f"{side}AddressPrefix"] = None
+        fields[f"{side}AddressPrefix{'es' if isinstance(value, list) else ''}"] = value
+    found_path, message, way_out = refuse_one(group(rule(**fields)))
+    assert found_path == f"{RULE}.{path}"
+    # Python before 3.13 writes the last 32 bits of an IPv4-mapped address as IPv6 does.
+    assert message.replace("::ffff:a00:4", "::ffff:10.0.0.4") == (
+        f"'AllowHttp' of 'web': {MIXED}: {told}"
+    )
+    assert way_out == "write two rules, one with prefixes of IPv4 alone and one of IPv6 alone"
+
+
+@pytest.mark.parametrize("family", [["10.0.0.0/8", "1.1.1.1"], ["fd00::/8", "2a00::1"]])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"destinationAddressPrefix": "*"},
+        {"destinationAddressPrefixes": ["Internet"]},
+        {"destinationAddressPrefix": "storage"},
+        {"destinationAddressPrefix": "AzurePlatformIMDS"},
+        {"destinationApplicationSecurityGroups": ["asg"]},
+    ],
+)
+def test_what_is_of_no_family(family: list[str], other: Raw) -> None:
+    """Service tags, '*' and application security groups stand beside prefixes of either."""
+    fields = {"sourceAddressPrefix": None, "sourceAddressPrefixes": family, "access": "Deny"}
+    document = group(rule(**{**fields, "destinationAddressPrefix": None, **other}))
+    document["applicationSecurityGroups"] = [{"name": "asg"}]
+    assert only_rule(document).source == PrefixList(tuple(map(Prefix.parse, family)))
+
+
+def test_families_beside_other_mistakes() -> None:
+    """Both are told: what cannot be read is of no family, what can be is."""
+    fields: Raw = {"sourceAddressPrefix": None, "destinationAddressPrefix": "fd00::/129"}
+    entries = ["10.0.0.0/8", "Internet", "::/0", "10.1.0.0/16"]
+    problems = refuse(group(rule(**fields, sourceAddressPrefixes=entries)))
+    plural = f"{RULE}.sourceAddressPrefixes"
+    assert {(problem.path, problem.message.split(": ")[1]) for problem in problems} == {
+        (f"{plural}[1]", UNSUPPORTED),
+        (f"{plural}[2]", MIXED),
+        (f"{plural}[3]", OVERLAPPING),
+        (f"{RULE}.destinationAddressPrefix", "SecurityRuleInvalidAddressPrefix"),
+    }
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])

@@ -23,7 +23,7 @@ from tests.config.documents import Raw, group, refuse_one, rule
         (group(rule(name=12)), "write a name of 1-80 letters"),
         (group(rule(description="x" * 200)), "shorten it"),
         (group(rule(description="\0")), "remove them"),
-        ({"daemon": {"engine": "kernel"}}, "write queue"),
+        ({"daemon": {"engine": "nft"}}, "write one of queue, kernel"),
         ({"daemon": {"queues": 2}}, "write 1"),
         ({"daemon": {"roles": "gateway"}}, "write ['gateway']"),
         ({"daemon": {"roles": {}}}, "write a list"),

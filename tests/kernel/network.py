@@ -101,6 +101,7 @@ class Network:
         self.gateway = lab.namespace("gateway", forwarding=True)
         self.hosts: dict[str, Host] = {}
         self.daemon: subprocess.Popen[Any] | None = None
+        self.engine = os.environ.get("NSGD_TEST_ENGINE", "")
         self.config = directory / "policy.json"
         self.log = directory / "daemon.log"
         self._ports = 20000
@@ -131,6 +132,8 @@ class Network:
         """Write the policy document; the daemon's section gets test settings."""
         # Each start is a first start, and adoption would let mid-stream TCP pass.
         defaults = {"metricsListen": "127.0.0.1:0", "adoptSeconds": 0}
+        if self.engine:
+            defaults["engine"] = self.engine
         daemon = {**defaults, **document.get("daemon", {})}
         self.config.write_text(json.dumps({**document, "daemon": daemon}))
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
-from nsgd.observe.snapshot import FlowCount, QueueState, RuleHits, Snapshot
+from nsgd.observe.snapshot import (
+    FlowCount,
+    ForeignActs,
+    KernelDenials,
+    QueueState,
+    RuleHits,
+    Snapshot,
+)
 
 QUEUE = QueueState(
     9480, length=3, max_length=4096, dropped_full=5, dropped_socket=6, packets_seen=7
@@ -45,6 +52,8 @@ SNAPSHOT = Snapshot(
     worker_restarts=1,
     worker_pid=4321,
     foreign_marks=0,
+    kernel_denials=KernelDenials(7, 93, 1),
+    foreign_acts=ForeignActs(3, 2, 4),
     table_owned=True,
     mark_mask=0xFFFF3FFF,
 )

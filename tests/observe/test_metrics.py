@@ -62,6 +62,12 @@ nsgd_failsafe_packets_total 5
 nsgd_verdicts_total{verdict="accept"} 12
 nsgd_verdicts_total{verdict="drop"} 132
 nsgd_foreign_marks_total 0
+nsgd_kernel_denials_total{result="told"} 7
+nsgd_kernel_denials_total{result="untold"} 93
+nsgd_kernel_denials_total{result="lost"} 1
+nsgd_table_changed_by_others_total 3
+nsgd_table_repairs_total 2
+nsgd_foreign_base_chains_deleted_total 4
 nsgd_queue_readable 1
 nsgd_queue_depth{queue="9480"} 3
 nsgd_queue_max_length{queue="9480"} 4096

@@ -50,6 +50,7 @@ def test_json() -> None:
             "verdicts": {"accept": 12, "drop": 132},
             "foreignMarks": 0,
         },
+        "kernelDenials": {"told": 7, "untold": 93, "lost": 1},
         "openFlows": {"adopted": 6, "judgedAgain": 9},
         "queue": {
             "number": 9480,
@@ -61,7 +62,13 @@ def test_json() -> None:
         },
         "worker": {"up": True, "pid": 4321, "restarts": 1},
         "reloads": {"succeeded": 3, "refused": 1, "lastSucceeded": False},
-        "table": {"owned": True, "markMask": "0xffff3fff"},
+        "table": {
+            "owned": True,
+            "markMask": "0xffff3fff",
+            "changedByOthers": 3,
+            "repaired": 2,
+            "foreignBaseChainsDeleted": 4,
+        },
         "serviceTags": None,
     }
 

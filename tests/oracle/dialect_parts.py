@@ -191,8 +191,9 @@ def as_2017(
     for rule in _rules(document):
         if str(rule["protocol"]).lower() in ("icmp", "esp", "ah"):
             rule["protocol"] = "*"
+        is_ipv6 = _has_ipv6(rule)
         for side in ("source", "destination"):
-            _rename(rule, side, _tag_of_2017)
+            _rename(rule, side, lambda text, is_ipv6=is_ipv6: _tag_of_2017(text, is_ipv6))
             groups = rule.get(f"{side}ApplicationSecurityGroups")
             if groups:
                 rule[f"{side}ApplicationSecurityGroups"] = [pick(chooser, groups)]
@@ -205,10 +206,11 @@ def as_2017(
     return document, tag_files
 
 
-def _tag_of_2017(text: str) -> str:
+def _tag_of_2017(text: str, is_ipv6: bool) -> str:
     name = text.lower()
     if name in PLATFORM_TAGS:
-        return "168.63.129.16" if name == "azureplatformdns" else "AzureLoadBalancer"
+        takes_host = name == "azureplatformdns" and not is_ipv6
+        return "168.63.129.16" if takes_host else "AzureLoadBalancer"
     known = name in KEPT_IN_2017 or name in CLASSIC_TAGS or not name[0].isalpha() or ":" in name
     return text if known else TAGS_2017.get(name, "Storage")
 
@@ -217,6 +219,7 @@ def as_classic(chooser: Chooser, document: Written) -> Written:
     """A document of 2017 as classic could say it: machines and cloud services, single values."""
     document = copy.deepcopy(document)
     for rule in _rules(document):
+        is_ipv6 = _has_ipv6(rule)
         for side in ("source", "destination"):
             groups = rule.get(f"{side}ApplicationSecurityGroups")
             if groups:
@@ -226,7 +229,7 @@ def as_classic(chooser: Chooser, document: Written) -> Written:
                 if len(rule.get(f"{name}s" if "Port" in name else f"{name}es") or []) > 1:
                     plural = f"{name}s" if "Port" in name else f"{name}es"
                     rule[name] = rule.pop(plural)[0]
-            _rename(rule, side, _tag_of_classic)
+            _rename(rule, side, lambda text, is_ipv6=is_ipv6: _tag_of_classic(text, is_ipv6))
     for key in ("applicationSecurityGroups", "scaleSets"):
         document.pop(key, None)
     machines = document.pop("networkInterfaces", [])
@@ -258,16 +261,26 @@ def as_classic(chooser: Chooser, document: Written) -> Written:
     return document
 
 
-def _tag_of_classic(text: str) -> str:
+def _tag_of_classic(text: str, is_ipv6: bool) -> str:
     name = text.lower()
     if name in CLASSIC_TAGS:
         return CLASSIC_TAGS[name] if text != name else CLASSIC_TAGS[name].lower()
-    return text if not name[0].isalpha() or ":" in name else "20.40.0.0/16"
+    if not name[0].isalpha() or ":" in name:
+        return text
+    return "2a01:10::/48" if is_ipv6 else "20.40.0.0/16"
 
 
 def _rules(document: Written) -> Iterator[Written]:
     for group in document.get("networkSecurityGroups") or []:
         yield from group.get("securityRules") or []
+
+
+def _has_ipv6(rule: Written) -> bool:
+    """Whether the rule's prefixes, which are of one family, are of IPv6."""
+    texts: list[Any] = []
+    for side in ("source", "destination"):
+        texts += [rule.get(f"{side}AddressPrefix"), *(rule.get(f"{side}AddressPrefixes") or [])]
+    return any(":" in str(text) for text in texts)
 
 
 def _rename(rule: Written, side: str, change: Any) -> None:

@@ -1,9 +1,9 @@
 """Draw policy documents, the service tags they name, and packets on the edges of their rules.
 
 Drawn documents are valid by Azure's text: names and priorities are unique, subnets and the
-prefixes of one list do not overlap, a tag stands alone, peers do not overlap, an interface
-has an address that Azure hands out. Within that they spell the same thing in every way
-the format allows: case, singular or list, absent or empty.
+prefixes of one list do not overlap, those of one rule are of one family, a tag stands alone,
+peers do not overlap, an interface has an address that Azure hands out. Within that they spell
+the same thing in every way the format allows: case, singular or list, absent or empty.
 """
 
 from __future__ import annotations
@@ -99,6 +99,8 @@ COMMON_PREFIXES = (
 )
 TAGS = ("VirtualNetwork", "Internet", "AzureLoadBalancer")
 PLATFORM = ("AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM")
+# Of a hundred rules so many name IPv6 prefixes, if any: a rule's are of one family.
+IPV6_RULES = 45
 PROTOCOLS = ("*", "Tcp", "Udp", "Icmp", "Esp", "Ah")
 
 
@@ -354,8 +356,10 @@ def _draw_rules(
             for group in application_groups
             if group["virtualNetwork"].lower() == network
         ]
+        is_ipv6 = chance(chooser, IPV6_RULES)
+        texts = [text for text in prefixes if (":" in text) == is_ipv6]
         for side in ("source", "destination"):
-            _write_side(chooser, rule, side, prefixes, groups, names, platform_sources)
+            _write_side(chooser, rule, side, texts, groups, names, platform_sources)
         tags = _platform_tags(rule)
         if tags:  # 7: such a rule denies, and one on DNS is for every protocol and port
             rule["access"] = cased(chooser, "Deny")
@@ -423,7 +427,7 @@ def _write_side(
     elif kind == "tag":
         values = [cased(chooser, pick(chooser, TAGS))]
     elif kind == "all":
-        values = [pick(chooser, ("0.0.0.0/0", "::/0"))]
+        values = ["::/0" if ":" in prefixes[0] else "0.0.0.0/0"]
     elif kind == "prefix":
         values = [pick(chooser, prefixes)]
     elif kind == "list":

@@ -24,12 +24,23 @@ PREFIX_PAIRS = (
     ("149.173.0.0/16", "149.173.8.27/32"),  # the service's own example (section 1)
     ("8.8.8.8", "8.8.8.8/32"),
     ("2a00::/16", "2a00:1::/32"),
+    ("2a00::/16", "2a01::/16"),
     ("0.0.0.0/0", "8.8.8.0/24"),
     ("10.0.0.0/9", "10.128.0.0/9"),
     ("0.0.0.0/0", "::/0"),
     ("8.8.8.8", "8.8.8.9"),
     ("10.0.0.0/8", "11.0.0.0/8"),
 )
+FAMILY_PAIRS = (
+    ("10.0.0.0/8", "fd00::/8"),
+    ("fd00::1", "8.8.8.8"),
+    ("0.0.0.0/0", "::/0"),
+    ("::ffff:0:0/96", "10.0.0.0/8"),  # IPv4 in IPv6's notation is of IPv6
+    ("10.0.0.0/8", "11.0.0.0/8"),
+    ("2a00::/16", "fd00::/8"),
+)
+# More of the first one's family; by whether that is IPv6.
+NEIGHBOURS = (("172.31.9.0/24", "192.0.2.1"), ("2a01::/16", "2a02::1"))
 RULE_DEFAULTS: Written = {
     "direction": "Inbound",
     "access": "Deny",
@@ -129,8 +140,34 @@ def overlapping_prefixes(chooser: Chooser, case: Case) -> None:
     if chance(chooser, 50):
         texts.reverse()
     if chance(chooser, 50):
-        texts.insert(1, "172.31.9.0/24" if "0.0.0.0/0" not in texts else "fd00::/64")
+        is_ipv6 = any(":" in text for text in texts) or "0.0.0.0/0" in texts
+        texts.insert(1, "fd00::/64" if is_ipv6 else "172.31.9.0/24")
     _add_rule(chooser, case, **_side_of(chooser, texts, "AddressPrefixes"))
+
+
+def mixed_families(chooser: Chooser, case: Case) -> None:
+    """In one list, or on two sides; what stands on the other side may be of no family."""
+    first, other = pick(chooser, FAMILY_PAIRS)
+    of_no_family = (*TAGS, "*")
+    if chance(chooser, 50):
+        texts = [first, pick(chooser, NEIGHBOURS[":" in first]), other][chooser.integer(1) :]
+        if chance(chooser, 50):
+            texts.reverse()
+        fields = _side_of(chooser, texts, "AddressPrefixes")
+        side = "destination" if "sourceAddressPrefixes" in fields else "source"
+        fields[f"{side}AddressPrefix"] = pick(chooser, (*of_no_family, first))
+    else:
+        if chance(chooser, 30):
+            other = cased(chooser, pick(chooser, of_no_family))
+        ends = [first, other] if chance(chooser, 50) else [other, first]
+        fields = {}
+        for side, text in zip(("source", "destination"), ends, strict=True):
+            if chance(chooser, 30):
+                fields |= {f"{side}AddressPrefix": None, f"{side}AddressPrefixes": [text]}
+            else:
+                fields[f"{side}AddressPrefix"] = text
+    access = pick(chooser, ("Allow", "Deny"))
+    _add_rule(chooser, case, direction=_direction(chooser), access=access, **fields)
 
 
 def tag_in_list(chooser: Chooser, case: Case) -> None:
@@ -447,6 +484,7 @@ def bad_platform_addresses(chooser: Chooser, case: Case) -> None:
 MISTAKES: tuple[Mistake, ...] = (
     priority_clash,
     overlapping_prefixes,
+    mixed_families,
     tag_in_list,
     platform_tag_rule,
     unknown_tag,

@@ -24,7 +24,7 @@ from .mistakes import spoiled
 from .validity import complaints
 
 # Azure's error codes, which both sides name where section 1 of the notes quotes one.
-CODE = re.compile(r"\b(?:SecurityRule|Overlapping)[A-Za-z]+")
+CODE = re.compile(r"\b(?:SecurityRule|Overlapping|ResourceCannot)[A-Za-z]+")
 MOST_FAILURES_KEPT = 5
 
 

@@ -37,7 +37,16 @@ def test_drawn_documents_are_valid() -> None:
             {"source": ["149.173.0.0/16", "149.173.8.27/32"]},
             "OverlappingSubnetsNotPermittedInSecurityRule",
         ),
-        ({"source": ["0.0.0.0/0", "::/0"]}, None),
+        (
+            {"source": ["0.0.0.0/0", "::/0"]},
+            "ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies",
+        ),
+        (
+            {"source": "8.8.8.8", "destination": ["fd00::/8", "2a00::1"]},
+            "ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies",
+        ),
+        ({"source": ["fd00::/8", "2a00::1"], "destination": "::/0"}, None),
+        ({"source": ["fd00::/8", "2a00::1"], "destination": "Storage"}, None),
         ({"source": "AzurePlatformIMDS", "access": "Allow"}, "SecurityRuleInvalidAccessType"),
         ({"source": "AzurePlatformIMDS", "ports": "80"}, None),
         ({"destination": "AzurePlatformDNS", "ports": "53"}, "the DNS tag"),

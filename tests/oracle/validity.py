@@ -247,11 +247,17 @@ class _Check:
             yield "description is too long"
         tags: set[str] = set()
         groups: list[str] = []
+        families: set[int] = set()
         for side in ("source", "destination"):
             yield from self._side(rule, side)
             yield from _ports(rule, f"{side}PortRange")
             groups += [_key(g) for g in _entries(rule, f"{side}ApplicationSecurityGroups")]
-            tags |= {_key(text) for text in _side_texts(rule, side)} & {*PLATFORM_TAGS}
+            texts = _side_texts(rule, side)
+            tags |= {_key(text) for text in texts} & {*PLATFORM_TAGS}
+            families |= {read_network(text).version for text in texts if _is_prefix(text)}
+        if len(families) > 1:
+            # The service speaks of the whole rule: a tag, * and groups are of no family.
+            yield "ResourceCannotContainAddressPrefixesFromDifferentAddressFamilies: IPv4 and IPv6"
         networks = {self._groups[name] for name in groups if name in self._groups} - {None}
         both = all(
             _entries(rule, f"{side}ApplicationSecurityGroups") for side in ("source", "destination")

@@ -6,17 +6,22 @@ from pathlib import Path
 
 from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
-from nsgd.ruleset.batch import (
+from nsgd.ruleset.chains import QueueRule
+from nsgd.ruleset.commands import (
     DELCHAIN,
+    DELOBJ,
     DELRULE,
     DELSET,
     NEWCHAIN,
+    NEWOBJ,
     NEWRULE,
-    Present,
-    replace_ruleset,
+    NEWSET,
+    NEWSETELEM,
+    NEWTABLE,
 )
-from nsgd.ruleset.chains import QueueRule
+from nsgd.ruleset.diff import replace_ruleset
 from nsgd.ruleset.gateway import BASE_CHAINS, gateway_ruleset
+from nsgd.ruleset.written import Present
 from nsgd.wire.netlink import split_attributes
 from tests.models import SMALL
 
@@ -47,15 +52,34 @@ def test_an_empty_model_has_the_same_base_chains() -> None:
 
 
 def test_a_batch_never_deletes_a_base_chain_or_a_counter() -> None:
-    """It empties rules, replaces sets, removes stale chains, and touches nothing else."""
-    desired = gateway_ruleset(SMALL, DaemonSettings(), QueueRule(1, False))
-    present = Present(frozenset({"links", "stale_set"}), frozenset({"gateway", "stale_chain"}))
-    messages = replace_ruleset(desired, present, table_flags=6)
-    deleted_chains = [split_attributes(body)[3] for kind, _, body in messages if kind == DELCHAIN]
-    assert deleted_chains == [b"stale_chain\0"]
-    deleted_sets = [split_attributes(body)[2] for kind, _, body in messages if kind == DELSET]
-    assert deleted_sets == [b"links\0", b"stale_set\0"]
-    kinds = [kind for kind, _, _ in messages]
-    # Rules go before what they refer to, and come after it.
-    assert kinds.index(DELRULE) < kinds.index(DELSET)
-    assert max(i for i, kind in enumerate(kinds) if kind == NEWCHAIN) < kinds.index(NEWRULE)
+    """It puts new sets beside the old, refills chains, and then removes what is stale."""
+    desired = gateway_ruleset(SMALL, DaemonSettings(), QueueRule(1, False), epoch="b")
+    present = Present(
+        frozenset({"links.a", "stale_set"}),
+        frozenset({"gateway", "stale_chain"}),
+        counters=frozenset({"queued", "deny/old/in/Gone", "nic/gone/in/deny"}),
+    )
+    change = replace_ruleset(desired, present, table_flags=6)
+    prepare, switch, clean = list(change.prepare), list(change.switch), list(change.clean)
+    everything = [*prepare, *switch, *clean]
+    deleted = {
+        kind: [split_attributes(body)[at] for command, _, body in everything if command == kind]
+        for kind, at in ((DELCHAIN, 3), (DELSET, 2), (DELOBJ, 2))
+    }
+    assert deleted == {
+        DELCHAIN: [b"stale_chain\0"],
+        DELSET: [b"links.a\0", b"stale_set\0"],
+        DELOBJ: [b"nic/gone/in/deny\0"],
+    }
+    # Nothing is deleted before the rules have changed over, nor refilled before all is there.
+    assert {kind for kind, _, _ in prepare} == {
+        NEWTABLE,
+        NEWCHAIN,
+        NEWOBJ,
+        NEWSET,
+        NEWSETELEM,
+        NEWRULE,
+    }
+    assert {kind for kind, _, _ in switch} == {NEWCHAIN, DELRULE, NEWRULE}
+    filled = [split_attributes(body)[2] for kind, _, body in prepare if kind == NEWRULE]
+    assert b"gateway\0" not in filled

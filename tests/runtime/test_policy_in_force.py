@@ -84,6 +84,12 @@ class Table:
         if self.refusal is not None:
             raise self.refusal
 
+    def tidy(self) -> None:
+        return
+
+    def forget(self) -> None:
+        return
+
     def remove(self) -> bool:
         return True
 

@@ -18,8 +18,15 @@ class Function:
 
     *most* is None where there is no end. With *looks_inside*, the result depends on what stands
     inside the arguments, so an unknown value there makes it unknown; otherwise only whole
-    arguments count, and a list with an unknown element still has its length. With *keeps_parts*,
-    the result is made of the arguments' own parts, which stay as assumed or not as they are.
+    arguments count, and a list with an unknown element still has its length.
+
+    What comes of an assumed argument, or of one with an assumed value inside, is assumed, and
+    unknown where it is no text. With *keeps_parts*, lists and objects are made of the arguments'
+    own parts, which stay as assumed or not as they are: what stands inside does not count then.
+    With *marks_itself*, *apply* takes the run's budget first, and its result is taken as it is.
+
+    *holds* are the arguments that it puts in their places and says nothing about; *chosen_by*
+    those that say which parts of the others the result has, which nothing assumed may say.
     *is_slow* says that each character is handled by itself.
     """
 
@@ -30,6 +37,9 @@ class Function:
     looks_inside: bool = True
     keeps_parts: bool = False
     is_slow: bool = False
+    marks_itself: bool = False
+    holds: slice | None = None
+    chosen_by: slice | None = None
 
 
 def kind_of(value: object) -> str:

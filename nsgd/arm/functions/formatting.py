@@ -11,9 +11,11 @@ import json
 import re
 from typing import Any
 
+from nsgd.arm.assumed import spell
 from nsgd.arm.functions.arguments import Function, as_text, need_integer, need_text
 from nsgd.arm.limits import need_string_length
 from nsgd.arm.problem import Mistake, show
+from nsgd.arm.unknown import Assumed
 
 _PIECE = re.compile(r"\{\{|\}\}|\{([0-9]{1,3})(?:,\s*(-?[0-9]{1,4}))?(?::([^{}]*))?\}|[{}]|[^{}]+")
 _STANDARD = re.compile(r"([dDnNxX])([0-9]{0,2})")
@@ -35,7 +37,10 @@ def _format(text: Any, *arguments: Any) -> str:
         length += len(piece)
         need_string_length(length)
         pieces.append(piece)
-    return "".join(pieces)
+    if any(isinstance(argument, list | dict) for argument in arguments):
+        # What is assumed in their text can no longer be told from what is known.
+        return "".join(pieces)
+    return spell(*pieces)
 
 
 def _argument(arguments: tuple[Any, ...], place: int, width: str | None, how: str | None) -> str:
@@ -53,9 +58,10 @@ def _argument(arguments: tuple[Any, ...], place: int, width: str | None, how: st
     else:
         # .NET ignores the format of what is no number.
         text = as_text(value)
-    if width is None:
-        return text
-    return text.rjust(int(width)) if int(width) > 0 else text.ljust(-int(width))
+    if width is not None:
+        text = text.rjust(int(width)) if int(width) > 0 else text.ljust(-int(width))
+        return Assumed(text) if isinstance(value, Assumed) else text
+    return text
 
 
 def _number(value: int, how: str) -> str:

@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from nsgd.arm.assumed import compare, is_surely_text
 from nsgd.arm.functions.arguments import (
     Function,
-    canonical,
     in_64_bits,
     need_array,
     need_bool,
@@ -21,9 +21,9 @@ from nsgd.arm.functions.arguments import (
     need_text,
     wrong,
 )
-from nsgd.arm.limits import MAXIMUM_RANGE
+from nsgd.arm.limits import MAXIMUM_RANGE, Budget
 from nsgd.arm.problem import Mistake, show
-from nsgd.arm.unknown import Unknown, plain
+from nsgd.arm.unknown import ASSUMPTION_DECIDES, Assumed, Unknown, plain
 
 
 def _arithmetic(name: str, operation: Callable[[int, int], int]) -> Function:
@@ -123,7 +123,7 @@ FUNCTIONS = (
     _comparison("lessOrEquals", lambda left, right: left <= right),
     _comparison("greater", lambda left, right: left > right),
     _comparison("greaterOrEquals", lambda left, right: left >= right),
-    Function("equals", lambda left, right: canonical(left) == canonical(right), 2, 2),
+    Function("equals", lambda budget, *values: _equals(budget, *values), 2, 2, marks_itself=True),
     Function("range", _range, 2, 2),
     Function("int", _int, 1, 1),
     Function("float", _float, 1, 1),
@@ -133,12 +133,23 @@ FUNCTIONS = (
     _constant("true", True),
     _constant("false", False),
     _constant("null", None),
-    Function("array", lambda value: _array(value), 1, 1, False, True),
-    Function("createArray", lambda *values: list(values), 0, None, False, True),
+    Function("array", lambda _, value: _array(value), 1, 1, False, True, marks_itself=True),
+    Function("createArray", lambda *values: list(values), 0, None, False, True, holds=slice(None)),
     Function("length", lambda value: _length(value), 1, 1, False),
-    Function("empty", lambda value: value is None or _length(value) == 0, 1, 1, False),
+    Function("empty", lambda _, value: _empty(value), 1, 1, False, marks_itself=True),
     Function("flatten", lambda value: _flatten(need_array(value)), 1, 1, False, True),
 )
+
+
+def _equals(budget: Budget, left: Any, right: Any) -> bool | Unknown:
+    answer = compare(left, right, budget)
+    return ASSUMPTION_DECIDES if answer is None else answer
+
+
+def _empty(value: Any) -> bool | Unknown:
+    if isinstance(value, Assumed):
+        return False if is_surely_text(value) else ASSUMPTION_DECIDES
+    return value is None or _length(value) == 0
 
 
 def _array(value: Any) -> list[Any]:

@@ -8,7 +8,15 @@ from nsgd.arm.functions import cidr, collections, formatting, numbers, text
 from nsgd.arm.functions.arguments import Function
 from nsgd.arm.limits import Budget
 from nsgd.arm.problem import Mistake
-from nsgd.arm.unknown import ASSUMPTION_DECIDES, Assumed, Unknown, assume, plain, survey
+from nsgd.arm.unknown import (
+    ASSUMPTION_DECIDES,
+    Assumed,
+    AssumedParts,
+    Unknown,
+    assume,
+    plain,
+    survey,
+)
 
 FUNCTIONS: dict[str, Function] = {
     function.name.lower(): function
@@ -21,43 +29,43 @@ def apply_function(function: Function, arguments: list[Any], budget: Budget) -> 
     """Apply a function to evaluated arguments. Raises Mistake and LimitReached.
 
     The result is unknown where it depends on an unknown argument, and assumed where it depends on
-    an assumed one.
+    an assumed one; what an assumed one decides is unknown.
     """
     need_count(function.name, len(arguments), function.least, function.most)
+    if function.chosen_by and survey(arguments[function.chosen_by], budget).is_assumed:
+        return ASSUMPTION_DECIDES
+    held = range(len(arguments))[function.holds] if function.holds else range(0)
+    opened, is_assumed = list(arguments), False
     for place, argument in enumerate(arguments):
-        if isinstance(argument, Unknown) and not _takes_unknown(function, place):
+        if place in held:
+            continue
+        if isinstance(argument, AssumedParts):
+            opened[place], is_assumed = argument.known, True
+        elif isinstance(argument, Unknown):
             return plain(argument)
-    is_assumed = any(isinstance(argument, Assumed) for argument in arguments)
+        elif isinstance(argument, Assumed) and not function.marks_itself:
+            is_assumed = True
     if function.looks_inside:
-        unknown, is_assumed_inside = survey(arguments, budget)
+        unknown, is_assumed_inside = survey(opened, budget)
         # Of objects only the keys count: an unknown value of a merge stays at its own.
-        uses_keys = function.name in {"union", "contains"} and isinstance(arguments[0], dict)
+        uses_keys = function.name in {"union", "contains"} and isinstance(opened[0], dict)
         if unknown is not None and not uses_keys:
             return plain(unknown)
         if function.is_slow:
-            budget.spend(sum(len(text) for text in arguments if isinstance(text, str)))
-        is_assumed = is_assumed or (is_assumed_inside and not function.keeps_parts)
-    if is_assumed and function.name == "equals" and _are_one_assumption(arguments):
-        return True
-    if is_assumed and _asks_for_an_id(function.name, arguments):
-        return False
+            budget.spend(sum(len(text) for text in opened if isinstance(text, str)))
+        if is_assumed_inside and not (function.keeps_parts or function.marks_itself):
+            is_assumed = True
     try:
-        result = function.apply(*arguments)
+        result = function.apply(*([budget] if function.marks_itself else []), *opened)
     except Mistake:
         if is_assumed:
             return ASSUMPTION_DECIDES
         raise
     _spend(result, budget)
-    if is_assumed and not (function.keeps_parts and isinstance(result, list | dict)):
+    if is_assumed:
+        survey([result], budget)
         return assume(result)
     return result
-
-
-def _takes_unknown(function: Function, place: int) -> bool:
-    """Whether the function only keeps this argument, and says nothing about it."""
-    if function.name == "createObject":
-        return place % 2 == 1
-    return function.name in {"array", "createArray"}
 
 
 def need_count(name: str, given: int, least: int, most: int | None) -> None:
@@ -67,25 +75,6 @@ def need_count(name: str, given: int, least: int, most: int | None) -> None:
         if most is None:
             wanted = f"at least {least}"
         raise Mistake(f"{name}() has {given} arguments", f"it takes {wanted}")
-
-
-def _are_one_assumption(arguments: list[Any]) -> bool:
-    """Whether two texts are one, and made from the same names: they are equal under any names."""
-    left, right = arguments
-    return isinstance(left, Assumed) and isinstance(right, Assumed) and left == right
-
-
-def _asks_for_an_id(name: str, arguments: list[Any]) -> bool:
-    """Whether it is asked if a resource id is empty: it is not, whatever names are in it."""
-    if name == "equals":
-        arguments = [argument for argument in arguments if argument != ""]
-    elif name != "empty":
-        return False
-    return (
-        len(arguments) == 1
-        and isinstance(arguments[0], Assumed)
-        and arguments[0].startswith("/subscriptions/")
-    )
 
 
 def _spend(result: Any, budget: Budget) -> None:

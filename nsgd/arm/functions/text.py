@@ -10,22 +10,25 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote, urljoin
 
+from nsgd.arm.assumed import Spelled, spell_parsed
 from nsgd.arm.functions.arguments import (
     Function,
     as_text,
-    canonical,
     need_array,
     need_integer,
     need_text,
     wrong,
 )
+from nsgd.arm.functions.collections import index_of
 from nsgd.arm.functions.hashes import guid, unique_string, utf8
-from nsgd.arm.limits import need_string_length
+from nsgd.arm.limits import Budget, need_string_length
 from nsgd.arm.problem import Mistake, show
 from nsgd.arm.text import parse_json
+from nsgd.arm.unknown import ASSUMPTION_DECIDES, Assumed, Unknown, assume
 
 _DATA_URI = "data:text/plain;charset=utf8;base64,"
 
@@ -65,24 +68,45 @@ def _pad_left(value: Any, total: Any, filler: Any = " ") -> str:
     return text.rjust(total, filler)
 
 
-def _index_of(where: Any, what: Any) -> int:
+def _index_of(budget: Budget, where: Any, what: Any) -> int | Unknown:
     if isinstance(where, list):
-        wanted = canonical(what)
-        return next((i for i, item in enumerate(where) if canonical(item) == wanted), -1)
-    return need_text(where).lower().find(need_text(what).lower())
+        return index_of(budget, where, what)
+    return _find(str.find, where, what)
 
 
-def _last_index_of(where: Any, what: Any) -> int:
+def _last_index_of(budget: Budget, where: Any, what: Any) -> int | Unknown:
     if isinstance(where, list):
-        found = _index_of(where[::-1], what)
-        return found if found < 0 else len(where) - 1 - found
-    return need_text(where).lower().rfind(need_text(what).lower())
+        found = index_of(budget, where[::-1], what)
+        return found if isinstance(found, Unknown) or found < 0 else len(where) - 1 - found
+    return _find(str.rfind, where, what)
+
+
+def _find(find: Callable[[str, str], int], where: Any, what: Any) -> int | Unknown:
+    if isinstance(where, Assumed) or isinstance(what, Assumed):
+        return ASSUMPTION_DECIDES
+    return find(need_text(where).lower(), need_text(what).lower())
 
 
 def _join(items: Any, delimiter: Any) -> str:
     texts = [as_text(item) for item in need_array(items)]
     need_string_length(sum(map(len, texts)) + len(texts) * len(need_text(delimiter)))
     return str(delimiter).join(texts)
+
+
+def _json(budget: Budget, text: Any) -> Any:
+    if not isinstance(text, Assumed):
+        return parse_json(need_text(text))
+    try:
+        return spell_parsed(parse_json, text) if isinstance(text, Spelled) else _assumed_json(text)
+    except Mistake:
+        return _assumed_json(text)
+
+
+def _assumed_json(text: str) -> Any:
+    try:
+        return assume(parse_json(text))
+    except Mistake:
+        return ASSUMPTION_DECIDES
 
 
 def _decode_base64(text: Any) -> str:
@@ -125,13 +149,13 @@ FUNCTIONS = (
         2,
     ),
     Function("guid", guid, 1, None),
-    Function("indexOf", _index_of, 2, 2),
+    Function("indexOf", _index_of, 2, 2, marks_itself=True),
     Function("join", _join, 2, 2),
-    Function("json", lambda text: parse_json(need_text(text)), 1, 1, is_slow=True),
-    Function("lastIndexOf", _last_index_of, 2, 2),
+    Function("json", _json, 1, 1, is_slow=True, marks_itself=True),
+    Function("lastIndexOf", _last_index_of, 2, 2, marks_itself=True),
     Function("padLeft", _pad_left, 2, 3),
-    Function("replace", _replace, 3, 3),
-    Function("split", _split, 2, 2, is_slow=True),
+    Function("replace", _replace, 3, 3, chosen_by=slice(1, 2)),
+    Function("split", _split, 2, 2, is_slow=True, chosen_by=slice(1, 2)),
     Function(
         "startsWith",
         lambda text, start: need_text(text).lower().startswith(need_text(start).lower()),

@@ -6,28 +6,25 @@ import errno
 import logging
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nsgd.config.problem import ConfigRefused
-from nsgd.kernel.conntrack import FlowTable
+from nsgd.daemon.adapters import GatewayTable, KernelFlows, TableMonitor, open_log_group
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.links import LinkMonitor
 from nsgd.kernel.queue import read_queue_counters
-from nsgd.kernel.routes import links_towards
 from nsgd.kernel.table import NftTable
 from nsgd.model.settings import OnStop
 from nsgd.observe.metrics import start_metrics_server
 from nsgd.observe.snapshot import QueueState, snapshot_as_json
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.ruleset.chains import QueueRule
-from nsgd.ruleset.gateway import fail_closed_ruleset, gateway_ruleset
-from nsgd.ruleset.objects import Ruleset
+from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
-from nsgd.runtime.load import LoadedPolicy, load_policy
+from nsgd.runtime.load import load_policy
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.observer import Observer
 from nsgd.runtime.open_flows import RefusedByKernel
@@ -37,83 +34,12 @@ from nsgd.runtime.state import StateError
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.tag_store import InstalledTags
 from nsgd.runtime.worker_process import WorkerError
-from nsgd.wire.conntrack import ConntrackEntry
 
 log = logging.getLogger("nsgd")
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 3
 EXIT_PERMISSION = 5
-
-
-class GatewayTable:
-    """The kernel's table, written from loaded policies."""
-
-    def __init__(self, table: NftTable) -> None:
-        self._table = table
-        self._has_queue_statement: bool | None = None
-        self._written: Ruleset | None = None
-
-    @property
-    def is_owned(self) -> bool:
-        """Tell whether others are kept from changing the table."""
-        return self._table.is_owned
-
-    def install(
-        self, loaded: LoadedPolicy, *, adopting: bool = False, is_served: bool = True
-    ) -> None:
-        """Write the ruleset of a policy, unless the kernel holds it already."""
-        settings = loaded.settings
-        try:
-            if self._has_queue_statement is None:
-                self._has_queue_statement = self._table.has_queue_statement()
-            rule = QueueRule(settings.queue_number, self._has_queue_statement)
-            inward = None
-            if is_served:
-                inward = links_towards(
-                    prefix
-                    for network in loaded.model.virtual_networks
-                    for prefix in network.address_space
-                )
-            desired = gateway_ruleset(
-                loaded.model, settings, rule, inward_links=inward, adopting=adopting
-            )
-            if desired != self._written:
-                self._table.apply(desired)
-                self._written = desired
-        except KernelError as error:
-            hint = ""
-            if error.number == errno.EPERM:
-                hint = "; another process owns the table, or CAP_NET_ADMIN is missing"
-            raise RefusedByKernel(f"the kernel refused the ruleset: {error}{hint}") from error
-
-    def remove(self) -> bool:
-        """Delete the table."""
-        try:
-            return self._table.remove()
-        except KernelError as error:
-            raise RefusedByKernel(f"the kernel did not remove the rules: {error}") from error
-
-
-class KernelFlows:
-    """The kernel's connection table, its refusals told as the runtime knows them."""
-
-    def __init__(self) -> None:
-        self._table = FlowTable()
-
-    def entries(self) -> list[ConntrackEntry]:
-        """Every flow."""
-        try:
-            return self._table.entries()
-        except KernelError as error:
-            raise RefusedByKernel(f"the connection table cannot be read: {error}") from error
-
-    def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
-        """Change bits of marks."""
-        try:
-            return self._table.set_marks(entries, mark, mask)
-        except KernelError as error:
-            raise RefusedByKernel(f"flows cannot be marked: {error}") from error
 
 
 def _configure_logging() -> None:
@@ -155,7 +81,14 @@ def _run(
 ) -> int:
     table = GatewayTable(nft)
     supervisor = Supervisor(
-        config_files, state_dir, table, KernelFlows(), Notifier.from_environment(), tags, parameters
+        config_files,
+        state_dir,
+        table,
+        KernelFlows(),
+        Notifier.from_environment(),
+        tags,
+        parameters,
+        open_log_group,
     )
     # Reading needs no ownership, and a scrape must not wait for a transaction's answer.
     reader = NftTable()
@@ -164,6 +97,7 @@ def _run(
     )
     teller = PolicyTeller(supervisor)
     links = LinkMonitor()
+    monitor = TableMonitor(nft)
     control = None
     metrics = None
     try:
@@ -196,6 +130,7 @@ def _run(
             supervisor.links_changed()
 
         supervisor.loop.watch(links, links_changed)
+        supervisor.watch_table(monitor)
         supervisor.loop.watch(control, control.handle)
         supervisor.run()
     except ConfigRefused as error:
@@ -215,6 +150,7 @@ def _run(
         supervisor.close()
         reader.close()
         links.close()
+        monitor.close()
     return 0
 
 

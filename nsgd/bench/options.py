@@ -1,0 +1,140 @@
+"""The options of ``nsgd bench``, and what is wrong with them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from pathlib import Path
+
+from nsgd.bench.measure import FULL, GENERATOR, QUICK, Plan
+from nsgd.bench.policies import NICS, POLICIES, RULES, Size
+from nsgd.bench.selection import contender_names, is_meant
+
+ROUNDS, SCALE_ROUNDS, QUICK_ROUNDS = 5, 3, 1
+_SWEEP_POLICY = "mixed"
+
+
+class WrongUsage(Exception):
+    """Options that do not go together, or a value that does not do."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for, checked."""
+
+    words: tuple[str, ...]  # names or first parts of names of contenders; none means the default
+    plan: Plan
+    rounds: int
+    size: Size
+    policy: str  # of a sweep
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    names = ", ".join((GENERATOR, *contender_names()))
+    parser.add_argument(
+        "--only",
+        metavar="NAME[,NAME...]",
+        default="",
+        help=f"some contenders: {names}; queue means all that begin with it",
+    )
+    parser.add_argument(
+        "--rules",
+        type=int,
+        choices=RULES,
+        default=None,
+        help=f"rules in each of a policy's four groups ({RULES[-1]})",
+    )
+    parser.add_argument(
+        "--nics",
+        type=int,
+        choices=NICS,
+        default=None,
+        help=f"NICs of a policy, half of them on a side ({NICS[-1]})",
+    )
+    parser.add_argument(
+        "--repeat",
+        metavar="N",
+        type=int,
+        default=None,
+        help="rounds, each with every contender once"
+        f" ({ROUNDS}, with --scale {SCALE_ROUNDS}, with --quick {QUICK_ROUNDS})",
+    )
+    parser.add_argument(
+        "--rate",
+        metavar="FLOWS",
+        type=float,
+        default=None,
+        help="new flows a second while processor time is measured"
+        f" ({FULL.rate:.0f}, with --quick {QUICK.rate:.0f}; scapy and linear get a part of it)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="seconds instead of minutes; the numbers mean little"
+    )
+    parser.add_argument(
+        "--sweep",
+        action="store_true",
+        help="measure processor time for each new flow against the number of rules and of NICs",
+    )
+    parser.add_argument(
+        "--policy",
+        choices=tuple(POLICIES),
+        default=None,
+        help=f"with --sweep: the policy ({_SWEEP_POLICY})",
+    )
+    parser.add_argument(
+        "--plot", metavar="FILE.png", type=Path, help="with --sweep: draw the curves, by matplotlib"
+    )
+    parser.add_argument(
+        "--scale",
+        action="store_true",
+        help="measure start, reload and memory of nsgd with large documents",
+    )
+    parser.add_argument(
+        "--tags-file",
+        metavar="FILE",
+        type=Path,
+        help="with --scale: a service tags file; rules name 50 of its tags",
+    )
+    parser.add_argument(
+        "--print-rulesets",
+        action="store_true",
+        help="print the ruleset of every contender, as nft text, and end",
+    )
+    parser.add_argument(
+        "--write-policies",
+        metavar="DIR",
+        type=Path,
+        help="write the policy documents that nsgd runs with, and end",
+    )
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+
+
+def check_options(args: argparse.Namespace) -> Options:
+    """Read what argparse has left open. Raises WrongUsage."""
+    words = tuple(word for word in args.only.split(",") if word)
+    names = (GENERATOR, *contender_names())
+    unknown = [word for word in words if not any(is_meant(name, [word]) for name in names)]
+    if unknown:
+        raise WrongUsage(f"no contender is named {', '.join(unknown)}")
+    plan = QUICK if args.quick else FULL
+    if args.rate is not None:
+        plan = dataclasses.replace(plan, rate=args.rate)
+    usual = QUICK_ROUNDS if args.quick else SCALE_ROUNDS if args.scale else ROUNDS
+    rounds = usual if args.repeat is None else args.repeat
+    if rounds < 1 or not 1 <= plan.rate < math.inf:
+        raise WrongUsage("--repeat and --rate are at least 1")
+    if args.sweep and args.scale:
+        raise WrongUsage("--sweep and --scale are two runs")
+    for option, needed, is_given in (
+        ("--policy", "--sweep", args.policy is not None and not args.sweep),
+        ("--plot", "--sweep", args.plot is not None and not args.sweep),
+        ("--tags-file", "--scale", args.tags_file is not None and not args.scale),
+    ):
+        if is_given:
+            raise WrongUsage(f"{option} needs {needed}")
+    if (args.sweep or args.scale) and (args.rules is not None or args.nics is not None):
+        raise WrongUsage("--rules and --nics are for a run without --sweep or --scale")
+    size = Size(args.rules or RULES[-1], args.nics or NICS[-1])
+    return Options(words, plan, rounds, size, args.policy or _SWEEP_POLICY)

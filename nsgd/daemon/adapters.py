@@ -1,0 +1,137 @@
+"""Kernel objects as the runtime knows them; their refusals become its own."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterable
+
+from nsgd.kernel.conntrack import FlowTable
+from nsgd.kernel.error import KernelError
+from nsgd.kernel.nflog import DenialReceiver
+from nsgd.kernel.routes import links_towards
+from nsgd.kernel.ruleset_monitor import RulesetMonitor
+from nsgd.kernel.table import NftTable
+from nsgd.ruleset.chains import QueueRule
+from nsgd.ruleset.policy_rulesets import PolicyRulesets
+from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.open_flows import RefusedByKernel
+from nsgd.runtime.policy_table import ForeignChanges
+from nsgd.runtime.told_denials import LogReader
+from nsgd.wire.conntrack import ConntrackEntry
+
+log = logging.getLogger("nsgd")
+
+
+class GatewayTable:
+    """The kernel's table, written from loaded policies."""
+
+    def __init__(self, table: NftTable) -> None:
+        self._table = table
+        self._has_queue_statement: bool | None = None
+        self._rulesets = PolicyRulesets()
+
+    @property
+    def is_owned(self) -> bool:
+        """Tell whether others are kept from changing the table."""
+        return self._table.is_owned
+
+    def install(
+        self, loaded: LoadedPolicy, *, adopting: bool = False, is_served: bool = True
+    ) -> None:
+        """Write the ruleset of a policy, unless the kernel holds it already."""
+        settings = loaded.settings
+        try:
+            if self._has_queue_statement is None:
+                self._has_queue_statement = self._table.has_queue_statement()
+            rule = QueueRule(settings.queue_number, self._has_queue_statement)
+            networks = loaded.model.virtual_networks
+            declared = (prefix for network in networks for prefix in network.address_space)
+            inward = links_towards(declared) if is_served else None
+            desired = self._rulesets.ruleset(
+                loaded.model,
+                loaded.policy,
+                loaded.numbers,
+                settings,
+                rule,
+                inward_links=inward,
+                adopting=adopting,
+                epoch=self._table.epoch(),
+            )
+            self._table.apply(desired)
+        except KernelError as error:
+            hint = ""
+            if error.number == errno.EPERM:
+                hint = "; another process owns the table, or CAP_NET_ADMIN is missing"
+            raise RefusedByKernel(f"the kernel refused the ruleset: {error}{hint}") from error
+
+    def tidy(self) -> None:
+        """Delete what the last change has left over."""
+        try:
+            self._table.tidy()
+        except KernelError as error:
+            log.error("what an old policy left in the table stays: %s", error)
+
+    def forget(self) -> None:
+        """Others have changed the table: the next install() writes all of it."""
+        self._table.forget()
+
+    def remove(self) -> bool:
+        """Delete the table."""
+        try:
+            return self._table.remove()
+        except KernelError as error:
+            raise RefusedByKernel(f"the kernel did not remove the rules: {error}") from error
+
+
+class KernelFlows:
+    """The kernel's connection table, its refusals told as the runtime knows them."""
+
+    def __init__(self) -> None:
+        self._table = FlowTable()
+
+    def entries(self) -> list[ConntrackEntry]:
+        """Every flow."""
+        try:
+            return self._table.entries()
+        except KernelError as error:
+            raise RefusedByKernel(f"the connection table cannot be read: {error}") from error
+
+    def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
+        """Change bits of marks."""
+        try:
+            return self._table.set_marks(entries, mark, mask)
+        except KernelError as error:
+            raise RefusedByKernel(f"flows cannot be marked: {error}") from error
+
+
+def open_log_group(group: int) -> LogReader | None:
+    """The reader of an NFLOG group; None where it cannot be had, which the log is told."""
+    try:
+        return DenialReceiver(group)
+    except KernelError as error:
+        log.error("%s: the kernel engine's denials are counted and not told", error)
+        return None
+
+
+class TableMonitor:
+    """What others do to the table."""
+
+    def __init__(self, table: NftTable) -> None:
+        self._table = table
+        self._monitor = RulesetMonitor()
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._monitor.fileno()
+
+    def read(self) -> ForeignChanges:
+        """What others did since the last call."""
+        found = self._monitor.read(self._table.port_id)
+        names = tuple(f"{each.program} (PID {each.process_id})" for each in found.changed_by)
+        is_changed = bool(names) or found.is_unknown or found.is_table_deleted
+        return ForeignChanges(is_changed, names, found.base_chains_deleted)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._monitor.close()

@@ -1,0 +1,241 @@
+"""The decision tree of a table: few steps for a packet, whatever the number of rules.
+
+A node asks one field of the packet and goes on by the class of its value, with those rules only
+that the class leaves; nodes with the same rules left are one node. Where few rules are left, or a
+node would copy long lists of addresses, it is a list of its rules instead. Where all that would
+grow out of bounds, lists get longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nsgd.model.address import ADDRESS_BITS, IPVersion
+from nsgd.model.packet import TCP, UDP
+from nsgd.policy.address_set import Range
+from nsgd.policy.classifier import Classifier
+from nsgd.policy.tree_nodes import Decided, Field, Node, RuleList, Split, Test, Tree
+
+# A step costs about as much as two rules of a list. Longer lists are for trees out of bounds; the
+# last one is for what no bound can hold.
+_LIST_LENGTHS = (4, 16, 64, 256, 1 << 30)
+LONGEST_LIST = 256  # of a tree that is within bounds
+# The bound of a tree: classes over all nodes, and rules over all lists.
+_SPARE_ELEMENTS = 16384
+_ELEMENTS_PER_RANGE = 8
+# A list of at most so many rules is better than a node of so many classes for each.
+_SHORT_LIST = 16
+_CLASSES_PER_RULE = 32
+
+# By Field, the ranges of each rule, in priority order.
+FieldRanges = Sequence[Sequence[tuple[Range, ...]]]
+
+_FIELDS = tuple(Field)
+_PORTS = 1 << Field.DESTINATION_PORT | 1 << Field.SOURCE_PORT
+_PROTOCOL = 1 << Field.PROTOCOL
+_ALL_FIELDS = (1 << len(Field)) - 1
+
+
+def build_tree(ranges: FieldRanges, portless: int, version: IPVersion) -> Tree:
+    """The tree of a table for one IP version.
+
+    Its elements are at most 16 384 and eight for each range of the table's rules, and no list has
+    more than LONGEST_LIST rules; where that cannot be, its lists are as long as they must be.
+
+    Args:
+        ranges: What the rules match.
+        portless: The rules that match packets without ports, as bits.
+        version: Of the addresses.
+    """
+    grower = _Grower(ranges, portless, version)
+    for longest in _LIST_LENGTHS:
+        try:
+            return grower.grow(longest)
+        except _OutOfBoundsError:
+            continue
+    raise AssertionError("lists of any length have no bound")
+
+
+class _OutOfBoundsError(Exception):
+    """The tree has too many elements."""
+
+
+class _Axis:
+    """One field of a table."""
+
+    def __init__(self, ranges: Sequence[tuple[Range, ...]], top: int) -> None:
+        self.ranges = ranges
+        self.top = top
+        everything = ((0, top),)
+        self.everywhere = sum(1 << rule for rule, each in enumerate(ranges) if each == everything)
+        # Rules with the same ranges are told apart nowhere.
+        self._bits: dict[int, int] = {}
+        for rule, each in enumerate(ranges):
+            self._bits[id(each)] = self._bits.get(id(each), 0) | 1 << rule
+        self.distinct = {id(each): each for each in ranges}
+        self.size = sum(len(each) for each in self.distinct.values())
+
+    def weight(self, candidates: int) -> int:
+        """How many classes there can be among the candidates, about."""
+        return 2 * sum(
+            len(self.distinct[identity])
+            for identity, bits in self._bits.items()
+            if bits & candidates & ~self.everywhere
+        )
+
+    def cut(self, candidates: int) -> list[tuple[int, int]]:
+        """Where the candidates that match change: start, and those that match from there on."""
+        constrained = candidates & ~self.everywhere
+        always = candidates & self.everywhere
+        classes = Classifier.of_bits(
+            (self.distinct[identity], bits & constrained)
+            for identity, bits in self._bits.items()
+            if bits & constrained
+        )
+        return [
+            (start, always | matching)
+            for start, matching in zip(classes.starts, classes.rule_sets, strict=True)
+            if start <= self.top
+        ]
+
+
+class _Grower:
+    def __init__(self, ranges: FieldRanges, portless: int, version: IPVersion) -> None:
+        top = (1 << ADDRESS_BITS[version]) - 1
+        tops = (255, 65535, top, top, 65535)
+        self._axes = [_Axis(ranges[field], tops[field]) for field in _FIELDS]
+        rules = len(ranges[0])
+        self._portless = portless
+        # A rule for a group without members matches nothing.
+        self._all = sum(
+            1 << rule for rule in range(rules) if all(ranges[field][rule] for field in _FIELDS)
+        )
+        # The rules that match whatever the values of these fields are.
+        self._met = [
+            self._all_of([axis.everywhere for f, axis in enumerate(self._axes) if fields >> f & 1])
+            for fields in range(1 << len(Field))
+        ]
+        total = sum(axis.size for axis in self._axes)
+        self._bound = _SPARE_ELEMENTS + _ELEMENTS_PER_RANGE * total
+        self._decided = [Decided(rule) for rule in range(rules)]
+        self._longest = self._longest_made = self._elements = 0
+        self._made: dict[tuple[int, int], Node] = {}
+
+    def _all_of(self, sets: Sequence[int]) -> int:
+        result = self._all
+        for each in sets:
+            result &= each
+        return result
+
+    def grow(self, longest: int) -> Tree:
+        """Make the tree with lists of *longest* rules at most. Raises _OutOfBoundsError."""
+        self._longest = longest
+        self._longest_made = self._elements = 0
+        self._made = {}
+        root = self._node(self._all, _ALL_FIELDS)
+        return Tree(root, self._elements, self._longest_made)
+
+    def _node(self, candidates: int, fields: int) -> Node:
+        # What comes behind a rule that is met for certain decides nothing.
+        met = candidates & self._met[fields]
+        candidates &= ((met & -met) << 1) - 1
+        if candidates & (candidates - 1) == 0:
+            return self._decided[candidates.bit_length() - 1]
+        fields = self._constraining(candidates, fields)
+        made = self._made.get((candidates, fields))
+        if made is None:
+            made = self._made[candidates, fields] = self._new(candidates, fields)
+        return made
+
+    def _constraining(self, candidates: int, fields: int) -> int:
+        """The fields that still tell candidates apart; the protocol tells of ports too."""
+        result = 0
+        for field, axis in enumerate(self._axes):
+            if fields >> field & 1 and candidates & ~axis.everywhere:
+                result |= 1 << field
+        if result & _PORTS and fields & _PROTOCOL:
+            result |= _PROTOCOL
+        return result
+
+    def _new(self, candidates: int, fields: int) -> Node:
+        # The protocol decides first whether there are ports at all.
+        if fields & _PROTOCOL:
+            return self._split(Field.PROTOCOL, self._axes[0].cut(candidates), fields)
+        number = candidates.bit_count()
+        if number <= self._longest:
+            return self._list(candidates, fields)
+        left = [field for field in _FIELDS if fields >> field & 1]
+        light = [f for f in left if self._axes[f].weight(candidates) <= _CLASSES_PER_RULE * number]
+        if not light and number <= _SHORT_LIST:
+            return self._list(candidates, fields)
+        if number > _SHORT_LIST * 4 or not light:
+            light = left
+        cuts = {field: self._axes[field].cut(candidates) for field in light}
+        best = min(cuts, key=lambda field: (self._left(cuts[field], field, fields), field))
+        return self._split(best, cuts[best], fields)
+
+    def _left(self, cut: list[tuple[int, int]], field: Field, fields: int) -> int:
+        """How many rules the different classes leave, all together."""
+        met = self._met[fields & ~(1 << field)]
+        left = set()
+        for _, candidates in cut:
+            sure = candidates & met
+            left.add(candidates & (((sure & -sure) << 1) - 1))
+        return sum(each.bit_count() for each in left)
+
+    def _split(self, field: Field, cut: list[tuple[int, int]], fields: int) -> Node:
+        rest = fields & ~(1 << field)
+        if field is Field.PROTOCOL:
+            cut = self._with_protocols(cut, fields)
+        starts: list[int] = []
+        children: list[Node] = []
+        for start, candidates in cut:
+            left = rest
+            if field is Field.PROTOCOL and start not in (TCP, UDP):
+                left &= ~_PORTS
+            child = self._node(candidates, left)
+            if not children or child is not children[-1]:
+                starts.append(start)
+                children.append(child)
+                self._spend(1)
+        if len(children) == 1:
+            return children[0]
+        return Split(field, tuple(starts), tuple(children))
+
+    def _with_protocols(self, cut: list[tuple[int, int]], fields: int) -> list[tuple[int, int]]:
+        """Cut around TCP and UDP, where ports matter, and without rules of ports elsewhere."""
+        if not fields & _PORTS:
+            return cut
+        classes = Classifier([start for start, _ in cut], [candidates for _, candidates in cut])
+        result = []
+        for start in sorted({*classes.starts, TCP, TCP + 1, UDP, UDP + 1}):
+            candidates = classes.rules(start)
+            if start not in (TCP, UDP):
+                candidates &= self._portless
+            result.append((start, candidates))
+        return result
+
+    def _list(self, candidates: int, fields: int) -> RuleList:
+        tests = []
+        while candidates:
+            lowest = candidates & -candidates
+            candidates ^= lowest
+            rule = lowest.bit_length() - 1
+            tests.append(
+                Test(
+                    rule,
+                    tuple(
+                        (field, self._axes[field].ranges[rule])
+                        for field in _FIELDS
+                        if fields >> field & 1 and not self._axes[field].everywhere & lowest
+                    ),
+                )
+            )
+        self._longest_made = max(self._longest_made, len(tests))
+        self._spend(len(tests))
+        return RuleList(tuple(tests))
+
+    def _spend(self, elements: int) -> None:
+        self._elements += elements
+        if self._elements > self._bound and self._longest <= LONGEST_LIST:
+            raise _OutOfBoundsError

@@ -1,0 +1,136 @@
+"""What a decision tree is made of, and how a packet goes through it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from nsgd.policy.address_set import Range
+
+
+class Field(IntEnum):
+    """What a node asks. Ports are asked only after the protocol, where it has some."""
+
+    PROTOCOL = 0
+    DESTINATION_PORT = 1
+    SOURCE = 2
+    DESTINATION = 3
+    SOURCE_PORT = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """The rule is known."""
+
+    rule: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Goes on by the value of *field*: ``children[i]`` from ``starts[i]`` to the next start."""
+
+    field: Field
+    starts: tuple[int, ...]  # the first is 0
+    children: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Test:
+    """The rule decides if each field is in one of its ranges."""
+
+    rule: int
+    conditions: tuple[tuple[Field, tuple[Range, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleList:
+    """The first test that is met decides; the last one has no conditions."""
+
+    tests: tuple[Test, ...]
+
+
+Node = Decided | Split | RuleList
+
+# The same in built-in types: a rule's index; or field, starts and children; or a list's mark and
+# tests of rule and conditions, each of field and bounds, which are starts and ends in turn.
+PlainNode = Any
+_LIST = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The tree of one table and IP version."""
+
+    root: Node
+    elements: int  # classes of all nodes and rules of all lists
+    longest_list: int
+
+    def nodes(self) -> Iterator[Split | RuleList]:
+        """Every node that asks something, once, each behind those it goes on to."""
+        seen: set[int] = set()
+
+        def walk(node: Node) -> Iterator[Split | RuleList]:
+            if isinstance(node, Decided) or id(node) in seen:
+                return
+            seen.add(id(node))
+            if isinstance(node, Split):
+                for child in node.children:
+                    yield from walk(child)
+            yield node
+
+        yield from walk(self.root)
+
+
+class Flattener:
+    """Turns trees into built-in types; what nodes share is shared there too."""
+
+    def __init__(self) -> None:
+        self._bounds: dict[int, tuple[tuple[Range, ...], tuple[int, ...]]] = {}
+
+    def plain(self, tree: Tree) -> PlainNode:
+        """The root of a tree."""
+        made: dict[int, PlainNode] = {}
+
+        def of(node: Node) -> PlainNode:
+            return node.rule if isinstance(node, Decided) else made[id(node)]
+
+        for node in tree.nodes():
+            if isinstance(node, Split):
+                children = tuple(of(child) for child in node.children)
+                made[id(node)] = int(node.field), node.starts, children
+            else:
+                tests = tuple(
+                    (
+                        test.rule,
+                        tuple((int(field), self._of(ranges)) for field, ranges in test.conditions),
+                    )
+                    for test in node.tests
+                )
+                made[id(node)] = _LIST, tests
+        return of(tree.root)
+
+    def _of(self, ranges: tuple[Range, ...]) -> tuple[int, ...]:
+        found = self._bounds.get(id(ranges))
+        if found is None:
+            bounds = tuple(bound for first, last in ranges for bound in (first, last + 1))
+            # Kept with the ranges, whose identity is theirs as long as they are there.
+            found = self._bounds[id(ranges)] = ranges, bounds
+        return found[1]
+
+
+def match_plain(node: PlainNode, values: tuple[int, ...]) -> int:
+    """The index of the deciding rule for the values of the fields, in the order of Field."""
+    while node.__class__ is tuple:
+        if node[0] != _LIST:
+            node = node[2][bisect_right(node[1], values[node[0]]) - 1]
+            continue
+        for rule, conditions in node[1]:
+            for field, bounds in conditions:
+                if not bisect_right(bounds, values[field]) & 1:
+                    break
+            else:
+                return int(rule)
+    return int(node)

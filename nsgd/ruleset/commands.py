@@ -1,0 +1,22 @@
+"""nftables' netlink commands, as messages of a batch have them."""
+
+from __future__ import annotations
+
+from nsgd.ruleset.objects import TABLE
+from nsgd.wire import expressions
+from nsgd.wire.netlink import NLM_F_APPEND, NLM_F_CREATE, text
+
+NEWTABLE, DELTABLE = 0, 2
+NEWCHAIN, GETCHAIN, DELCHAIN = 3, 4, 5
+NEWRULE, DELRULE = 6, 8
+NEWSET, GETSET, DELSET = 9, 10, 11
+NEWSETELEM, DELSETELEM = 12, 14
+NEWOBJ, GETOBJ, DELOBJ = 18, 19, 20
+
+FAMILY_INET = 1
+OBJECT_COUNTER, OBJECT_LIMIT = expressions.OBJECT_COUNTER, expressions.OBJECT_LIMIT
+
+CREATE, APPEND = NLM_F_CREATE, NLM_F_CREATE | NLM_F_APPEND
+IN_TABLE = text(1, TABLE)
+
+Message = tuple[int, int, bytes]  # command, flags, payload

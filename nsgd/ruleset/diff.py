@@ -1,0 +1,270 @@
+"""From what nsgd's table holds to what it should hold, by the fewest messages.
+
+In three steps, each a transaction of its own: what is new is put beside what is there, then the
+rules change over to it, then what nothing refers to any more goes. A packet meets the old policy
+or the new one, in each table that it asks, and never a set that is not complete.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain as joined
+from itertools import count
+from typing import TypeVar
+
+from nsgd.ruleset import commands, encode, encode_sets
+from nsgd.ruleset.batch import table_message
+from nsgd.ruleset.commands import Message
+from nsgd.ruleset.objects import (
+    AnySet,
+    Chain,
+    CounterMap,
+    GroupParts,
+    LinkAddressSet,
+    LinkSet,
+    NftRule,
+    Ruleset,
+    VerdictMap,
+)
+from nsgd.ruleset.statements import Jump
+from nsgd.ruleset.written import GroupNames, Present, Rules, Written, are_kept
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The messages of three transactions, each of them perhaps none, and the table after them."""
+
+    prepare: Iterable[Message]
+    switch: Iterable[Message]
+    clean: Iterable[Message]
+    written: Written
+
+
+def replace_ruleset(desired: Ruleset, present: Present, table_flags: int) -> Change:
+    """Turn whatever the table holds into *desired*, keeping base chains and counters.
+
+    No set of *desired* may have the name of one that is there; see nsgd.ruleset.physical.
+    """
+    difference = _Difference(Written(), desired)
+    after = difference.after
+    bases = [base.name for base in desired.base_chains]
+    live = present.chains | frozenset(bases)
+    wanted = after.chains.keys() | after.group_chains.keys()
+
+    def prepare() -> Iterator[Message]:
+        yield table_message(table_flags)
+        for name in sorted(wanted - frozenset(bases)):
+            yield encode.new_chain(name)
+        yield from difference.new_objects()
+        yield from difference.new_sets_and_chains(live)
+
+    def switch() -> Iterator[Message]:
+        for base in desired.base_chains:
+            yield encode.new_base_chain(base)
+        yield from difference.refilled_chains(live)
+
+    def clean() -> Iterator[Message]:
+        counters = frozenset(difference.counters())
+        yield from _clean(
+            sorted(present.chains - wanted),
+            present.sets,
+            present.limits - {name for name, _ in difference.limits()},
+            (name for name in present.counters - counters if not are_kept(name)),
+        )
+
+    return Change(prepare(), switch(), clean(), after)
+
+
+def change_ruleset(written: Written, desired: Ruleset) -> Change:
+    """Turn what was written into *desired*, touching nothing that is the same in both."""
+    difference = _Difference(written, desired)
+    live = joined(written.chains, written.group_chains)
+    there = frozenset(live) if difference.is_different else frozenset()
+    new_chains = (
+        encode.new_chain(chain.name) for chain in difference.chains if chain.name not in there
+    )
+    return Change(
+        list(joined(difference.new_objects(), new_chains, difference.new_sets_and_chains(there))),
+        list(joined(difference.changed_sets(), difference.refilled_chains(there))),
+        list(difference.gone()),
+        difference.after,
+    )
+
+
+class _Difference:
+    """A desired ruleset beside what is there: what is new or other, and what is wanted no more."""
+
+    def __init__(self, before: Written, desired: Ruleset) -> None:
+        self._before = before
+        self.chains: list[Chain] = []  # to be filled
+        self._made: dict[Hashable, GroupParts] = {
+            group.key: group.make() for group in desired.groups if group.key not in before.groups
+        }
+        kept = {
+            group.key: before.groups[group.key]
+            for group in desired.groups
+            if group.key in before.groups
+        }
+        self._gone_groups = [names for key, names in before.groups.items() if key not in kept]
+        self.after = Written(
+            desired.counters,
+            desired.limits,
+            {each.name: each for each in desired.sets},
+            groups=kept | {key: GroupNames.of(parts) for key, parts in self._made.items()},
+        )
+        for base in desired.base_chains:
+            self._take(Chain(base.name, (NftRule((Jump(base.target),)),)))
+        for chain in desired.chains:
+            self._take(chain)
+        self._take_groups()
+        self.is_different = bool(self.chains or self._gone_groups)
+
+    def _take(self, chain: Chain) -> None:
+        if chain.name in self.after.chains:
+            raise ValueError(f"two chains are named {chain.name}")
+        self.after.chains[chain.name] = chain.rules
+        if self._before.chains.get(chain.name) != chain.rules:
+            self.chains.append(chain)
+
+    def _take_groups(self) -> None:
+        before, after = self._before, self.after
+        if not self._made and not self._gone_groups:
+            after.group_chains, after.group_sets = before.group_chains, before.group_sets
+            self._gone_chains: list[str] = []
+            return
+        new: dict[str, Rules] = {}
+        for parts in self._made.values():
+            for chain in parts.chains:
+                if chain.name in new:
+                    raise ValueError(f"two chains are named {chain.name}")
+                rules = None if chain.is_named_by_content else chain.rules
+                new[chain.name] = rules
+                if chain.name not in before.group_chains or (
+                    before.group_chains[chain.name] != rules
+                ):
+                    self.chains.append(chain)
+        self._gone_chains = [
+            name for names in self._gone_groups for name in names.chains if name not in new
+        ]
+        after.group_chains = before.group_chains | new
+        for name in self._gone_chains:
+            del after.group_chains[name]
+        after.group_sets = Counter(before.group_sets)
+        after.group_sets.update(each.name for p in self._made.values() for each in p.sets)
+        after.group_sets.subtract(name for names in self._gone_groups for name in names.sets)
+        after.group_sets = +after.group_sets
+
+    def counters(self) -> Iterator[str]:
+        """Those of the ruleset and of new groups."""
+        yield from self.after.counters
+        for parts in self._made.values():
+            yield from parts.counters
+
+    def limits(self) -> Iterator[tuple[str, Message]]:
+        """Those of the ruleset and of new groups, and how to make them."""
+        for limit in joined(self.after.limits, *(p.limits for p in self._made.values())):
+            yield limit.name, encode.new_limit(limit)
+
+    def new_objects(self) -> Iterator[Message]:
+        """Counters and limits; one that is there stays as it is."""
+        if self.after.counters is self._before.counters:
+            counters: Iterable[str] = (c for p in self._made.values() for c in p.counters)
+        else:
+            before = frozenset(self._before.counters)
+            counters = (name for name in self.counters() if name not in before)
+        yield from map(encode.new_counter, counters)
+        for _, message in self.limits():
+            yield message
+
+    def new_sets_and_chains(self, live: Container[str]) -> Iterator[Message]:
+        """What no packet meets yet."""
+        identifiers = count(1)
+        seen = set(self._before.sets) | self._before.group_sets.keys()
+        of_groups = (each for parts in self._made.values() for each in parts.sets)
+        for any_set in joined(self.after.sets.values(), of_groups):
+            if any_set.name not in seen:
+                seen.add(any_set.name)
+                yield from encode_sets.new_set(any_set, next(identifiers))
+        for chain in self.chains:
+            if chain.name not in live:
+                yield from encode.rules_of(chain, identifiers)
+
+    def changed_sets(self) -> Iterator[Message]:
+        """Elements of sets that rules ask meanwhile."""
+        for name, any_set in self.after.sets.items():
+            before = self._before.sets.get(name, any_set)
+            if before is not any_set and before != any_set:
+                yield from _set_difference(before, any_set)
+
+    def refilled_chains(self, live: Container[str]) -> Iterator[Message]:
+        """New rules of chains that packets are in; they have no sets of their own."""
+        for chain in self.chains:
+            if chain.name in live:
+                yield encode.empty_chain(chain.name)
+                yield from encode.plain_rules_of(chain)
+
+    def gone(self) -> Iterator[Message]:
+        """What is wanted no more."""
+        before, after = self._before, self.after
+        limits = {name for names in self._gone_groups for name in names.limits}
+        if limits:
+            limits -= {name for name, _ in self.limits()}
+        counters: Iterable[str] = ()
+        if before.counters is not after.counters:
+            wanted = frozenset(after.counters)
+            counters = (c for c in before.counters if c not in wanted and not are_kept(c))
+        return _clean(
+            [*(name for name in before.chains if name not in after.chains), *self._gone_chains],
+            joined(
+                before.sets.keys() - after.sets.keys(),
+                before.group_sets.keys() - after.group_sets.keys(),
+            ),
+            limits,
+            counters,
+        )
+
+
+def _clean(
+    chains: Iterable[str], sets: Iterable[str], limits: Iterable[str], counters: Iterable[str]
+) -> Iterator[Message]:
+    """Delete objects, everything after what refers to it."""
+    chains = list(chains)
+    yield from map(encode.empty_chain, chains)
+    yield from map(encode_sets.delete_set, sorted(sets))
+    yield from map(encode.delete_chain, chains)
+    for name in sorted(limits):
+        yield encode.delete_object(name, commands.OBJECT_LIMIT)
+    for name in sorted(counters):
+        yield encode.delete_object(name, commands.OBJECT_COUNTER)
+
+
+def _set_difference(before: AnySet, after: AnySet) -> Iterator[Message]:
+    """Single elements; a set without intervals has old or new ones for every packet."""
+    match before, after:
+        case VerdictMap(entries=old), VerdictMap(name, key, new, is_interval=False):
+            yield from encode_sets.delete_elements(VerdictMap(name, key, _less(old, new)))
+            yield from encode_sets.new_elements(VerdictMap(name, key, _less(new, old)))
+        case CounterMap(entries=counted), CounterMap(name, key, new_counted):
+            yield from encode_sets.delete_elements(
+                CounterMap(name, key, _less(counted, new_counted))
+            )
+            yield from encode_sets.new_elements(CounterMap(name, key, _less(new_counted, counted)))
+        case LinkSet(links=links), LinkSet(name, new_links):
+            yield from encode_sets.delete_elements(LinkSet(name, _less(links, new_links)))
+            yield from encode_sets.new_elements(LinkSet(name, _less(new_links, links)))
+        case LinkAddressSet(pairs=pairs), LinkAddressSet(name, version, new_pairs):
+            gone, come = _less(pairs, new_pairs), _less(new_pairs, pairs)
+            yield from encode_sets.delete_elements(LinkAddressSet(name, version, gone))
+            yield from encode_sets.new_elements(LinkAddressSet(name, version, come))
+        case _:
+            raise ValueError(f"the set {after.name} cannot be changed")
+
+
+def _less(first: tuple[_T, ...], second: tuple[_T, ...]) -> tuple[_T, ...]:
+    """What only the first has."""
+    without = frozenset(second)
+    return tuple(each for each in first if each not in without)

@@ -1,0 +1,116 @@
+"""Chains, rules, counters and limits as netlink messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+
+from nsgd.ruleset.branches import Branch, BranchEntry, MatchValues
+from nsgd.ruleset.commands import (
+    APPEND,
+    CREATE,
+    DELCHAIN,
+    DELOBJ,
+    DELRULE,
+    IN_TABLE,
+    NEWCHAIN,
+    NEWOBJ,
+    NEWRULE,
+    OBJECT_COUNTER,
+    OBJECT_LIMIT,
+    Message,
+)
+from nsgd.ruleset.encode_sets import anonymous_set
+from nsgd.ruleset.objects import TABLE, BaseChain, Chain, NftRule, RateLimit
+from nsgd.wire import expressions as x
+from nsgd.wire.netlink import attribute, be32, be64, nested, text
+
+
+def new_base_chain(base: BaseChain) -> Message:
+    """Create a base chain, or nothing where it is there."""
+    hook = nested(4, be32(1, base.hook.value), be32(2, base.chain_priority))
+    policy = be32(5, x.NF_ACCEPT)
+    return NEWCHAIN, CREATE, IN_TABLE + text(3, base.name) + hook + policy + text(7, "filter")
+
+
+def new_chain(name: str) -> Message:
+    """Create an empty chain, or nothing where it is there."""
+    return NEWCHAIN, CREATE, IN_TABLE + text(3, name)
+
+
+def delete_chain(name: str) -> Message:
+    """Delete a chain that nothing refers to."""
+    return DELCHAIN, 0, IN_TABLE + text(3, name)
+
+
+def empty_chain(name: str) -> Message:
+    """Delete the rules of a chain."""
+    return DELRULE, 0, IN_TABLE + text(2, name)
+
+
+def new_counter(name: str) -> Message:
+    """Create a named counter; one that is there keeps its count."""
+    return NEWOBJ, CREATE, IN_TABLE + text(2, name) + be32(3, OBJECT_COUNTER) + nested(4)
+
+
+def new_limit(limit: RateLimit) -> Message:
+    """Create a named limit, or nothing where it is there."""
+    data = nested(4, be64(1, limit.per_second), be64(2, 1), be32(3, limit.burst))
+    return NEWOBJ, CREATE, IN_TABLE + text(2, limit.name) + be32(3, OBJECT_LIMIT) + data
+
+
+def delete_object(name: str, kind: int) -> Message:
+    """Delete a named counter or limit that no rule uses."""
+    return DELOBJ, 0, IN_TABLE + text(2, name) + be32(3, kind)
+
+
+def rules_of(chain: Chain, identifiers: count[int]) -> Iterator[Message]:
+    """Append the rules of a chain, the sets that belong to them before each."""
+    for rule in chain.rules:
+        yield from _rule(chain.name, rule, identifiers)
+
+
+def plain_rules_of(chain: Chain) -> Iterator[Message]:
+    """Append the rules of a chain without sets of their own."""
+    for rule in chain.rules:
+        if any(isinstance(each, Branch | MatchValues) for each in rule.statements):
+            raise ValueError(f"a rule of {chain.name} has a set of its own")
+        yield NEWRULE, APPEND, rule_payload(chain.name, rule)
+
+
+def _rule(chain: str, rule: NftRule, identifiers: count[int]) -> Iterator[Message]:
+    parts: list[bytes] = []
+    for statement in rule.statements:
+        if isinstance(statement, Branch | MatchValues):
+            identifier = next(identifiers)
+            is_map = isinstance(statement, Branch)
+            entries: Iterable[BranchEntry]
+            if isinstance(statement, Branch):
+                entries = statement.entries
+            else:
+                entries = [(first, last, "") for first, last in statement.ranges]
+            yield from anonymous_set(statement.key, entries, identifier, is_map=is_map)
+            parts += statement.key.loading
+            parts.append(x.lookup_anonymous(identifier, is_map=is_map))
+        else:
+            parts += statement.encode()
+    yield NEWRULE, APPEND, _rule_payload(chain, parts, rule.comment, TABLE)
+
+
+def rule_payload(chain: str, rule: NftRule, table: str = TABLE) -> bytes:
+    """A rule without sets of its own."""
+    parts = [
+        part
+        for statement in rule.statements
+        if not isinstance(statement, Branch | MatchValues)
+        for part in statement.encode()
+    ]
+    return _rule_payload(chain, parts, rule.comment, table)
+
+
+def _rule_payload(chain: str, parts: list[bytes], comment: str, table: str) -> bytes:
+    payload = text(1, table) + text(2, chain) + nested(4, *parts)
+    if comment:
+        data = comment.encode() + b"\0"
+        payload += attribute(7, bytes([0, len(data)]) + data)
+    return payload

@@ -1,0 +1,191 @@
+"""Which chain a packet's sender and receiver go on in, by link and by address, as nftables maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, IPVersion
+from nsgd.model.network import NetworkInterface
+from nsgd.model.rule import Access, Direction
+from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED, Endpoint, EndpointMap
+from nsgd.ruleset.branches import BranchEntry
+from nsgd.ruleset.keys import address_key, link_key
+from nsgd.ruleset.matches import Side
+from nsgd.ruleset.names import interface_counter
+from nsgd.ruleset.objects import (
+    AddressRangeSet,
+    AnySet,
+    CounterMap,
+    LinkSet,
+    VerdictMap,
+)
+
+SIDES: dict[Direction, Side] = {
+    Direction.OUTBOUND: "source",
+    Direction.INBOUND: "destination",
+}
+ACCESS_NAMES = {Access.ALLOW: "allowed", Access.DENY: "denied"}
+DIRECTION_NAMES = {Direction.OUTBOUND: "out", Direction.INBOUND: "in"}
+# Where packets go that touch a resource whose rules make no tree.
+ASKED_LINKS = "asked_links"
+
+# The chain for an endpoint's traffic in a direction, or None where the worker is to be asked.
+ChainOf = Callable[[Endpoint, Direction, IPVersion], str | None]
+
+
+def by_address(direction: Direction, version: IPVersion) -> str:
+    """The map of single addresses to chains."""
+    return f"{DIRECTION_NAMES[direction]}_addresses{version}"
+
+
+def by_range(direction: Direction, version: IPVersion) -> str:
+    """The map of ranges of addresses to chains."""
+    return f"{DIRECTION_NAMES[direction]}_ranges{version}"
+
+
+def by_link(direction: Direction, version: IPVersion) -> str:
+    """The map of links to chains."""
+    return f"{DIRECTION_NAMES[direction]}_links{version}"
+
+
+def counted_by_address(direction: Direction, access: Access, version: IPVersion) -> str:
+    """The map of addresses to counters."""
+    return f"{DIRECTION_NAMES[direction]}_{ACCESS_NAMES[access]}{version}"
+
+
+def counted_by_link(direction: Direction, access: Access) -> str:
+    """The map of links to counters."""
+    return f"{DIRECTION_NAMES[direction]}_{ACCESS_NAMES[access]}_links"
+
+
+def asked(version: IPVersion) -> str:
+    """The set of receivers whose packets the worker is asked about."""
+    return f"asked{version}"
+
+
+class EndpointMaps:
+    """The maps of one policy's endpoints."""
+
+    def __init__(
+        self,
+        endpoint_map: EndpointMap,
+        interfaces: Sequence[NetworkInterface],
+        chain_of: ChainOf,
+        ask: str,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            endpoint_map: Of the policy, with the interfaces last of all endpoints.
+            interfaces: The model's, in its order.
+            chain_of: Names of chains.
+            ask: The chain in which the worker is asked.
+        """
+        self._map = endpoint_map
+        self._interfaces = interfaces
+        self._first_interface = len(endpoint_map.endpoints) - len(interfaces)
+        self._chain_of = chain_of
+        self._ask = ask
+        self._asked_receivers = {
+            version: tuple(self._asked_ranges(version)) for version in IP_VERSIONS
+        }
+        asked_links = tuple(
+            link
+            for link, index in endpoint_map.by_link.items()
+            if any(self._target(index, Direction.INBOUND, v) == ask for v in IP_VERSIONS)
+        )
+        self._asked_links = asked_links
+        self.has_asked_receivers = {
+            version: bool(self._asked_receivers[version]) for version in IP_VERSIONS
+        }
+        self.has_asked_links = bool(asked_links)
+
+    def sets(self) -> Iterator[AnySet]:
+        """All maps, and the sets of receivers that the kernel does not decide about."""
+        for version in IP_VERSIONS:
+            yield AddressRangeSet(asked(version), version, self._asked_receivers[version])
+        yield LinkSet(ASKED_LINKS, self._asked_links)
+        for direction, side in SIDES.items():
+            for version in IP_VERSIONS:
+                key = address_key(version, side)
+                singles = tuple(self._singles(direction, version))
+                yield VerdictMap(by_address(direction, version), key, singles)
+                ranges = tuple(self._ranges(direction, version))
+                yield VerdictMap(by_range(direction, version), key, ranges, is_interval=True)
+                links = tuple(self._links(direction, version))
+                yield VerdictMap(by_link(direction, version), link_key(side), links)
+                for access in Access:
+                    counters = tuple(self._counters(direction, access, version))
+                    yield CounterMap(counted_by_address(direction, access, version), key, counters)
+            for access in Access:
+                of_links = tuple(
+                    (each.link, interface_counter(each.name, direction, access))
+                    for each in self._interfaces
+                    if each.link is not None
+                )
+                yield CounterMap(counted_by_link(direction, access), link_key(side), of_links)
+
+    def counters(self) -> Iterator[str]:
+        """The counters of all interfaces."""
+        for interface in self._interfaces:
+            for direction in SIDES:
+                for access in Access:
+                    yield interface_counter(interface.name, direction, access)
+
+    def _target(self, value: int, direction: Direction, version: IPVersion) -> str:
+        if value <= AMBIGUOUS:
+            return self._ask
+        return self._chain_of(self._map.endpoints[value], direction, version) or self._ask
+
+    def _singles(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
+        for index, interface in enumerate(self._interfaces, self._first_interface):
+            target = self._target(index, direction, version)
+            for address in interface.private_ip_addresses:
+                if address.version == version:
+                    # Another interface may have the address in an unpeered network.
+                    if self._map.by_address(version, address.value) != index:
+                        yield address.value, address.value, self._ask
+                    else:
+                        yield address.value, address.value, target
+
+    def _intervals(self, version: IPVersion) -> Iterator[tuple[int, int, int]]:
+        starts, values = self._map.starts[version], self._map.values[version]
+        ends = (*starts[1:], 1 << ADDRESS_BITS[version])
+        for start, end, value in zip(starts, ends, values, strict=True):
+            yield start, end - 1, value
+
+    def _ranges(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
+        """What is declared and no interface's; neighbours that go the same way are one."""
+        pending: BranchEntry | None = None
+        for first, last, value in self._intervals(version):
+            if value == NOT_DECLARED or value >= self._first_interface:
+                continue
+            target = self._target(value, direction, version)
+            if pending is not None and pending[2] == target and pending[1] == first - 1:
+                pending = pending[0], last, target
+                continue
+            if pending is not None:
+                yield pending
+            pending = first, last, target
+        if pending is not None:
+            yield pending
+
+    def _asked_ranges(self, version: IPVersion) -> Iterator[tuple[int, int]]:
+        for first, last, value in self._intervals(version):
+            if value != NOT_DECLARED and (
+                self._target(value, Direction.INBOUND, version) == self._ask
+            ):
+                yield first, last
+
+    def _links(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
+        for link, index in self._map.by_link.items():
+            yield link, link, self._target(index, direction, version)
+
+    def _counters(
+        self, direction: Direction, access: Access, version: IPVersion
+    ) -> Iterator[tuple[int, str]]:
+        for interface in self._interfaces:
+            counter = interface_counter(interface.name, direction, access)
+            for address in interface.private_ip_addresses:
+                if address.version == version:
+                    yield address.value, counter

@@ -1,0 +1,76 @@
+"""The kernel engine: the policy's tables as chains that decide a flow's first packet.
+
+A packet goes on by its sender's address to a chain that asks the sender's tables, then by its
+receiver's to one that asks the receiver's. Each table is a decision tree; at its end stands the
+deciding rule, which counts, notes its number in the packet mark, and returns or denies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nsgd.model.address import IP_VERSIONS
+from nsgd.model.network import NetworkModel
+from nsgd.policy.compile import CompiledPolicy
+from nsgd.policy.numbers import DecisionNumbers
+from nsgd.ruleset.dispatch import AskedTable, Dispatch, KernelRuleset
+from nsgd.ruleset.marks import MarkLayout
+from nsgd.ruleset.table_chains import Circumstances, Same, TableChainsMaker
+
+
+class KernelEngine:
+    """Makes the chains and maps that decide, for the chain ``decide`` of a gateway.
+
+    What a policy has in common with the one before is the same object again.
+    """
+
+    def __init__(self) -> None:
+        self._tables = TableChainsMaker()
+        self._endpoints: tuple[_Endpoints, KernelRuleset] | None = None
+
+    def ruleset(
+        self,
+        model: NetworkModel,
+        policy: CompiledPolicy,
+        numbers: DecisionNumbers,
+        circumstances: Circumstances,
+        *,
+        is_audit: bool,
+    ) -> KernelRuleset:
+        """Of a policy, its model and the numbers of its rules; in audit mode denied flows pass."""
+        tables = self._tables.make(policy, numbers, circumstances)
+        groups = [group for table in tables for group in table.groups]
+        groups += self._tables.rule_groups(policy, numbers, circumstances)
+        asked = tuple(
+            AskedTable(
+                made.label,
+                bool(table.network_security_group),
+                made.final_marks,
+                tuple(version for version in IP_VERSIONS if made.has_tree[version]),
+            )
+            for made, table in zip(tables, policy.tables, strict=True)
+        )
+        endpoints = _Endpoints(
+            Same(policy.endpoint_map),
+            Same(model.network_interfaces),
+            asked,
+            circumstances.layout,
+            is_audit,
+        )
+        if self._endpoints is None or self._endpoints[0] != endpoints:
+            dispatch = Dispatch(
+                policy.endpoint_map, model, asked, circumstances.layout, is_audit=is_audit
+            )
+            self._endpoints = endpoints, dispatch.ruleset()
+        return replace(self._endpoints[1], groups=tuple(groups))
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoints:
+    """All that dispatch depends on."""
+
+    endpoint_map: Same
+    interfaces: Same
+    asked: tuple[AskedTable, ...]
+    layout: MarkLayout
+    is_audit: bool

@@ -1,0 +1,71 @@
+"""Names of what the kernel engine puts in the table, for whoever lists it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+from nsgd.model.address import IPVersion
+from nsgd.model.decision import TableDecision
+from nsgd.model.rule import Access, Direction
+from nsgd.policy.admin import is_admin_table
+from nsgd.policy.table import CompiledTable
+from nsgd.ruleset.objects import OF_INTERFACES
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]")
+_DIRECTIONS = {Direction.OUTBOUND: "out", Direction.INBOUND: "in"}
+_MOST = 200  # of 255 that the kernel takes
+
+
+def rule_name(decision: TableDecision) -> str:
+    """The chain and the counter of a rule; all tables of a group share them."""
+    access = "allow" if decision.access is Access.ALLOW else "deny"
+    group = decision.network_security_group
+    parts = (access, *((group,) if group else ()), _DIRECTIONS[decision.direction], decision.rule)
+    return _name("/".join(parts))
+
+
+def limit_name(decision: TableDecision) -> str:
+    """The limit of a rule's denials that are told to the daemon."""
+    return f"told/{rule_name(decision)}"
+
+
+def interface_counter(interface: str, direction: Direction, access: Access) -> str:
+    """The counter of flows that a network interface's rules allow or deny."""
+    verdict = "allow" if access is Access.ALLOW else "deny"
+    return _name(f"{OF_INTERFACES}{interface}/{_DIRECTIONS[direction]}/{verdict}")
+
+
+def table_labels(tables: Sequence[CompiledTable]) -> list[str]:
+    """A short name for each table, different from all others': the group's, for most."""
+    labels: list[str] = []
+    given: dict[str, int] = {}
+    for table in tables:
+        label = table.network_security_group
+        if not label:
+            label = "admin" if is_admin_table(table) else "platform"
+            label = f"{label}.rules"
+        label = f"nsg/{label}/{_DIRECTIONS[table.direction]}"
+        number = given[label] = given.get(label, 0) + 1
+        labels.append(_name(label if number == 1 else f"{label}.{number}"))
+    return labels
+
+
+def root_chain(label: str, version: IPVersion) -> str:
+    """Where a table begins for packets of one IP version."""
+    return f"{label}{version}"
+
+
+def node_chain(label: str, version: IPVersion, digest: str) -> str:
+    """A chain further down, by its content."""
+    return f"{label}{version}/{digest}"
+
+
+def _name(text: str) -> str:
+    """As nft writes names without quotes; other characters by their number, so that no two meet."""
+    text = _NOT_IN_NAMES.sub(lambda match: f"._{ord(match[0]):x}_.", text)
+    if len(text) > _MOST:
+        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return f"{text[:_MOST]}.{digest}"
+    return text

@@ -1,0 +1,72 @@
+"""Names under which sets stand in the kernel, so that none is ever changed under a packet.
+
+Some kernels put the intervals of a new or changed set in place a moment after the transaction: a
+packet of that moment finds it empty. So a set of intervals has its content in its name, is
+complete before a rule asks it, and is deleted once none does. An epoch in each name keeps what
+this process writes apart from what an earlier one left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+
+from nsgd.ruleset.branches import BranchBy, CountBy
+from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchLinkAddress
+from nsgd.ruleset.objects import AddressRangeSet, AnySet, Chain, NftRule, Ruleset, VerdictMap
+from nsgd.ruleset.statements import Statement
+
+EPOCHS = "abcdefghijklmnopqrstuvwxyz"
+_DIGEST_BYTES = 5
+
+
+def next_epoch(names: Iterable[str]) -> str:
+    """An epoch that none of these names of sets is of."""
+    taken = {part for name in names for part in name.partition(".")[2][:1]}
+    return next((epoch for epoch in EPOCHS if epoch not in taken), EPOCHS[0])
+
+
+def is_fixed(any_set: AnySet) -> bool:
+    """Tell whether a set is made once and never changed."""
+    return isinstance(any_set, AddressRangeSet) or (
+        isinstance(any_set, VerdictMap) and any_set.is_interval
+    )
+
+
+def with_physical_sets(ruleset: Ruleset, epoch: str) -> Ruleset:
+    """The same ruleset with the names that its sets have in the kernel; chain groups have them."""
+    names = {}
+    sets = []
+    for any_set in ruleset.sets:
+        name = f"{any_set.name}.{epoch}"
+        if is_fixed(any_set):
+            name = f"{name}/{content_digest(any_set, epoch)}"
+        names[any_set.name] = name
+        sets.append(replace(any_set, name=name))
+    chains = tuple(_renamed(chain, names) for chain in ruleset.chains)
+    return replace(ruleset, sets=tuple(sets), chains=chains)
+
+
+def content_digest(content: object, epoch: str) -> str:
+    """A short name for what something holds."""
+    key = epoch.encode()
+    return blake2b(repr(content).encode(), digest_size=_DIGEST_BYTES, key=key).hexdigest()
+
+
+def _renamed(chain: Chain, names: Mapping[str, str]) -> Chain:
+    rules = tuple(
+        NftRule(tuple(_statement(each, names) for each in rule.statements), rule.comment)
+        for rule in chain.rules
+    )
+    return replace(chain, rules=rules)
+
+
+def _statement(statement: Statement, names: Mapping[str, str]) -> Statement:
+    match statement:
+        case MatchLink() | MatchAddress() | MatchLinkAddress():
+            return replace(statement, set_name=names[statement.set_name])
+        case BranchBy() | CountBy():
+            return replace(statement, map_name=names[statement.map_name])
+        case _:
+            return statement

@@ -1,0 +1,55 @@
+"""The whole ruleset of one policy after the other, by the engine of its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from nsgd.model.network import NetworkModel
+from nsgd.model.settings import DaemonSettings, Engine, Mode
+from nsgd.policy.compile import CompiledPolicy
+from nsgd.policy.numbers import DecisionNumbers
+from nsgd.ruleset.chains import QueueRule
+from nsgd.ruleset.gateway import gateway_ruleset
+from nsgd.ruleset.kernel_engine import KernelEngine
+from nsgd.ruleset.marks import MarkLayout
+from nsgd.ruleset.objects import Ruleset
+from nsgd.ruleset.table_chains import Circumstances
+
+
+class PolicyRulesets:
+    """Makes them; what two have in common is made once."""
+
+    def __init__(self) -> None:
+        self._engine = KernelEngine()
+
+    def ruleset(
+        self,
+        model: NetworkModel,
+        policy: CompiledPolicy,
+        numbers: DecisionNumbers,
+        settings: DaemonSettings,
+        queue_rule: QueueRule,
+        *,
+        inward_links: Collection[str] | None,
+        adopting: bool,
+        epoch: str,
+    ) -> Ruleset:
+        """Of a compiled policy; the other arguments are those of gateway_ruleset."""
+        kernel = None
+        if settings.engine is Engine.KERNEL:
+            kernel = self._engine.ruleset(
+                model,
+                policy,
+                numbers,
+                Circumstances(MarkLayout(settings.mark_mask), settings.queue_number, epoch),
+                is_audit=settings.mode is Mode.AUDIT,
+            )
+        return gateway_ruleset(
+            model,
+            settings,
+            queue_rule,
+            inward_links=inward_links,
+            adopting=adopting,
+            kernel=kernel,
+            epoch=epoch,
+        )

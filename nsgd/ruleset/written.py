@@ -1,0 +1,58 @@
+"""What nsgd's table holds, by name, for the next change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from nsgd.ruleset.objects import OF_INTERFACES, AnySet, GroupParts, NftRule, RateLimit
+
+# None for a chain whose name tells its rules.
+Rules = tuple[NftRule, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Names of what the kernel holds in the table now; base chains are not told."""
+
+    sets: frozenset[str] = frozenset()
+    chains: frozenset[str] = frozenset()
+    limits: frozenset[str] = frozenset()
+    counters: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNames:
+    """What was written of a chain group."""
+
+    chains: tuple[str, ...]
+    sets: tuple[str, ...]
+    limits: tuple[str, ...]
+
+    @classmethod
+    def of(cls, parts: GroupParts) -> GroupNames:
+        """Of a group that is to be written."""
+        return cls(
+            tuple(chain.name for chain in parts.chains),
+            tuple(each.name for each in parts.sets),
+            tuple(limit.name for limit in parts.limits),
+        )
+
+
+@dataclass(slots=True)
+class Written:
+    """What a table holds that was written as a ruleset."""
+
+    counters: tuple[str, ...] = ()
+    limits: tuple[RateLimit, ...] = ()
+    sets: dict[str, AnySet] = field(default_factory=dict)
+    chains: dict[str, Rules] = field(default_factory=dict)
+    groups: dict[Hashable, GroupNames] = field(default_factory=dict)
+    group_chains: dict[str, Rules] = field(default_factory=dict)
+    group_sets: Counter[str] = field(default_factory=Counter)  # groups that use each
+
+
+def are_kept(counter: str) -> bool:
+    """Tell whether a counter outlives what it counts, as those of rules; their numbers do too."""
+    return not counter.startswith(OF_INTERFACES)

@@ -1,0 +1,33 @@
+"""Keeps Python's garbage collector from looking through a big policy again and again."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# A policy of 20 000 rules and 10 000 NICs is made of 0.4 million objects. The collector would look
+# through all that there is several times while they are made: a quarter of the time of a load.
+_OBJECTS = 1_000_000
+
+
+@contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """Let so many objects be made before the collector looks through them.
+
+    It is not switched off: documents that mean harm must not fill the memory with circles.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(max(_OBJECTS, before[0]) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def set_aside() -> None:
+    """Never look through what there is now; it is still freed when nothing refers to it.
+
+    Circles among it are not, so this is for once, after the first load of a long-lived process.
+    """
+    gc.freeze()
