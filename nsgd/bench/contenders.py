@@ -101,18 +101,18 @@ def queue_ruleset(*, native: bool) -> Ruleset:
         counters=(),
         sets=(),
         base_chains=(
-            BaseChain("hook_forward", Hook.FORWARD, 0, "decide"),
-            BaseChain("hook_forward_save", Hook.FORWARD, 5, "save"),
+            BaseChain("hook_forward", Hook.FORWARD, 0),
+            BaseChain("hook_forward_save", Hook.FORWARD, 5),
         ),
         chains=(
             Chain(
-                "decide",
+                "hook_forward",
                 (
                     NftRule((decided, Accept())),
                     NftRule((Queue(queue_program.QUEUE_NUMBER, native),)),
                 ),
             ),
-            Chain("save", (NftRule((undecided, SetMark("ct", 0xFFFF0000, 1))),)),
+            Chain("hook_forward_save", (NftRule((undecided, SetMark("ct", 0xFFFF0000, 1))),)),
         ),
     )
 

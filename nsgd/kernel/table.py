@@ -30,6 +30,8 @@ _NETLINK_CAP_ACK = 10
 _SEND_BUFFER_BYTES = 64 << 20
 _RECEIVE_BYTES = 1 << 18
 _REPLY_TIMEOUT_S = 30.0
+_MOST_IN_A_BATCH = 1000
+_ENDS = (commands.NEWCHAIN, commands.NEWRULE, commands.NEWOBJ)
 _PACKETS = struct.Struct(">Q")
 _OWNED = batch.TABLE_OWNER | batch.TABLE_PERSIST
 
@@ -143,8 +145,10 @@ class NftTable:
 
     def _make(self, change: diff.Change) -> bool:
         """Carry out a change; what it leaves over is for tidy()."""
-        is_changed = self._transact(change.prepare, "write")
+        is_changed = False
         try:
+            for part in _parts(change.prepare):
+                is_changed |= self._transact(part, "write")
             is_changed |= self._transact(change.switch, "write")
         except KernelError:
             # What was put beside is of no use.
@@ -273,6 +277,18 @@ class NftTable:
             while self._socket.recv(_RECEIVE_BYTES):
                 pass
         self._socket.settimeout(_REPLY_TIMEOUT_S)
+
+
+def _parts(messages: Iterable[commands.Message]) -> Iterator[list[commands.Message]]:
+    """Cut a long list between objects: the kernel goes through all of a batch for each look-up."""
+    part: list[commands.Message] = []
+    for message in messages:
+        part.append(message)
+        # Elements come after their set, and a rule after sets of its own, in the same batch.
+        if len(part) >= _MOST_IN_A_BATCH and message[0] in _ENDS:
+            yield part
+            part = []
+    yield part
 
 
 def _bracket(kind: int, flags: int, sequence: int) -> bytes:

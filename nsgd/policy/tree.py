@@ -18,14 +18,20 @@ from nsgd.policy.tree_nodes import Decided, Field, Node, RuleList, Split, Test, 
 
 # A step costs about as much as two rules of a list. Longer lists are for trees out of bounds; the
 # last one is for what no bound can hold.
-_LIST_LENGTHS = (4, 16, 64, 256, 1 << 30)
+_LIST_LENGTHS = (8, 16, 64, 256, 1 << 30)
 LONGEST_LIST = 256  # of a tree that is within bounds
 # The bound of a tree: classes over all nodes, and rules over all lists.
-_SPARE_ELEMENTS = 16384
-_ELEMENTS_PER_RANGE = 8
+_SPARE_ELEMENTS = 1024
+_ELEMENTS_PER_RULE = 16
+_ELEMENTS_PER_RANGE = 2
 # A list of at most so many rules is better than a node of so many classes for each.
-_SHORT_LIST = 16
-_CLASSES_PER_RULE = 32
+_SHORT_LIST = 32
+_CLASSES_PER_RULE = 16
+
+_MOST_IN_HEAD = 4
+_WITH_PORTS = (((TCP, TCP),), ((UDP, UDP),), ((TCP, TCP), (UDP, UDP)))
+_DEFAULT_RULES = 4  # at the end of most tables
+_SHORTEST_TAIL = 2
 
 # By Field, the ranges of each rule, in priority order.
 FieldRanges = Sequence[Sequence[tuple[Range, ...]]]
@@ -39,8 +45,9 @@ _ALL_FIELDS = (1 << len(Field)) - 1
 def build_tree(ranges: FieldRanges, portless: int, version: IPVersion) -> Tree:
     """The tree of a table for one IP version.
 
-    Its elements are at most 16 384 and eight for each range of the table's rules, and no list has
-    more than LONGEST_LIST rules; where that cannot be, its lists are as long as they must be.
+    Its elements are at most 1024, sixteen for each rule and two for each range of the rules, and no
+    list has more than LONGEST_LIST rules; where that cannot be, its lists are as long as they must
+    be. Ranges that several rules share as one object count once.
 
     Args:
         ranges: What the rules match.
@@ -116,7 +123,8 @@ class _Grower:
             for fields in range(1 << len(Field))
         ]
         total = sum(axis.size for axis in self._axes)
-        self._bound = _SPARE_ELEMENTS + _ELEMENTS_PER_RANGE * total
+        self._bound = _SPARE_ELEMENTS + _ELEMENTS_PER_RULE * rules + _ELEMENTS_PER_RANGE * total
+        self._tail = self._all >> max(0, rules - _DEFAULT_RULES) << max(0, rules - _DEFAULT_RULES)
         self._decided = [Decided(rule) for rule in range(rules)]
         self._longest = self._longest_made = self._elements = 0
         self._made: dict[tuple[int, int], Node] = {}
@@ -132,8 +140,32 @@ class _Grower:
         self._longest = longest
         self._longest_made = self._elements = 0
         self._made = {}
-        root = self._node(self._all, _ALL_FIELDS)
+        head = self._head()
+        root = self._node(self._all & ~head, _ALL_FIELDS)
+        if head:
+            root = RuleList(self._tests(head, _ALL_FIELDS), root)
         return Tree(root, self._elements, self._longest_made)
+
+    def _head(self) -> int:
+        """The first rules, as long as each is for one address: every class would copy them."""
+        head = 0
+        addresses = [self._axes[Field.SOURCE].ranges, self._axes[Field.DESTINATION].ranges]
+        candidates = self._all
+        while candidates and head.bit_count() < _MOST_IN_HEAD:
+            lowest = candidates & -candidates
+            rule = lowest.bit_length() - 1
+            sides = [ranges[rule] for ranges in addresses]
+            is_narrow = all(len(each) == 1 for each in sides) and any(
+                each[0][0] == each[0][1] for each in sides
+            )
+            # Nothing may be asked of ports before the protocol is known to have some.
+            has_ports = self._axes[0].ranges[rule] in _WITH_PORTS
+            if not is_narrow or not (has_ports or self._portless & lowest):
+                break
+            head |= lowest
+            candidates ^= lowest
+        # The last rule matches everything, and is what a tree goes on with.
+        return head
 
     def _node(self, candidates: int, fields: int) -> Node:
         # What comes behind a rule that is met for certain decides nothing.
@@ -168,7 +200,7 @@ class _Grower:
         light = [f for f in left if self._axes[f].weight(candidates) <= _CLASSES_PER_RULE * number]
         if not light and number <= _SHORT_LIST:
             return self._list(candidates, fields)
-        if number > _SHORT_LIST * 4 or not light:
+        if number > 4 * _SHORT_LIST or not light:
             light = left
         cuts = {field: self._axes[field].cut(candidates) for field in light}
         best = min(cuts, key=lambda field: (self._left(cuts[field], field, fields), field))
@@ -215,11 +247,21 @@ class _Grower:
             result.append((start, candidates))
         return result
 
-    def _list(self, candidates: int, fields: int) -> RuleList:
+    def _list(self, candidates: int, fields: int) -> Node:
+        """The candidates one after the other; the default rules are a list that many share."""
+        tail = candidates & self._tail
+        if tail == candidates or tail.bit_count() < _SHORTEST_TAIL:
+            tail = 1 << candidates.bit_length() - 1
+        tests = self._tests(candidates & ~tail, fields)
+        if not tests:
+            raise AssertionError("a list has more than one rule")
+        return RuleList(tests, self._node(tail, fields))
+
+    def _tests(self, rules: int, fields: int) -> tuple[Test, ...]:
         tests = []
-        while candidates:
-            lowest = candidates & -candidates
-            candidates ^= lowest
+        while rules:
+            lowest = rules & -rules
+            rules ^= lowest
             rule = lowest.bit_length() - 1
             tests.append(
                 Test(
@@ -231,9 +273,9 @@ class _Grower:
                     ),
                 )
             )
-        self._longest_made = max(self._longest_made, len(tests))
+        self._longest_made = max(self._longest_made, len(tests) + 1)
         self._spend(len(tests))
-        return RuleList(tuple(tests))
+        return tuple(tests)
 
     def _spend(self, elements: int) -> None:
         self._elements += elements

@@ -47,15 +47,17 @@ class Test:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuleList:
-    """The first test that is met decides; the last one has no conditions."""
+    """The first test that is met decides, and where none is, *rest* goes on."""
 
     tests: tuple[Test, ...]
+    rest: Node
 
 
 Node = Decided | Split | RuleList
 
-# The same in built-in types: a rule's index; or field, starts and children; or a list's mark and
-# tests of rule and conditions, each of field and bounds, which are starts and ends in turn.
+# The same in built-in types: a rule's index; or field, starts and children; or a list's mark,
+# tests of rule and conditions, each of field and bounds, which are starts and ends in turn, and
+# then what goes on.
 PlainNode = Any
 _LIST = -1
 
@@ -79,6 +81,8 @@ class Tree:
             if isinstance(node, Split):
                 for child in node.children:
                     yield from walk(child)
+            else:
+                yield from walk(node.rest)
             yield node
 
         yield from walk(self.root)
@@ -109,7 +113,7 @@ class Flattener:
                     )
                     for test in node.tests
                 )
-                made[id(node)] = _LIST, tests
+                made[id(node)] = _LIST, tests, of(node.rest)
         return of(tree.root)
 
     def _of(self, ranges: tuple[Range, ...]) -> tuple[int, ...]:
@@ -133,4 +137,5 @@ def match_plain(node: PlainNode, values: tuple[int, ...]) -> int:
                     break
             else:
                 return int(rule)
+        node = node[2]
     return int(node)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
-from nsgd.model.packet import AH, ICMP, ICMPV6, TCP, UDP
-from nsgd.model.rule import Protocol
-from nsgd.model.settings import DaemonSettings, Engine, Mode, UnmanagedTraffic
+from nsgd.model.packet import AH, ICMP, ICMPV6, TCP
+from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
+from nsgd.ruleset.failsafe import failsafe_rules
 from nsgd.ruleset.marks import ADOPTED, MarkLayout
 from nsgd.ruleset.matches import (
     CtState,
@@ -20,7 +20,6 @@ from nsgd.ruleset.matches import (
     MatchLinkAddress,
     MatchMark,
     MatchNoReversePath,
-    MatchPorts,
     MatchProtocol,
     MatchTcpFlags,
     MatchTransportByte,
@@ -33,9 +32,7 @@ from nsgd.ruleset.statements import (
     Count,
     Drop,
     Goto,
-    Jump,
     Queue,
-    Return,
     SetMark,
     Statement,
 )
@@ -68,15 +65,10 @@ class QueueRule:
     native: bool
 
 
-def failsafe_set(index: int, version: IPVersion) -> str:
-    """Name of the set of a failsafe entry's sources."""
-    return f"failsafe_{index}_{version}"
-
-
 def drop_everything() -> Iterator[Chain]:
     """The gateway's entry and its save chain, when nothing may pass."""
-    yield Chain("gateway", (NftRule((Count("unmanaged_dropped"), Drop()), "no policy"),))
-    yield Chain("save")
+    yield Chain("hook_forward", (NftRule((Count("unmanaged_dropped"), Drop()), "no policy"),))
+    yield Chain("hook_forward_save")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +81,7 @@ class Gateway:
     has_forwarders: bool
     knows_inward: bool
     is_adopting: bool
+    first_rules: tuple[NftRule, ...] = ()  # of the kernel engine, for first packets
 
     @property
     def _layout(self) -> MarkLayout:
@@ -97,7 +90,7 @@ class Gateway:
     @property
     def _queueing(self) -> str:
         """The chain that hands a packet to the worker; the kernel engine decides most before."""
-        return ASK if self.settings.engine is Engine.KERNEL else "decide"
+        return ASK if self.first_rules else "decide"
 
     @property
     def _others(self) -> int:
@@ -117,10 +110,11 @@ class Gateway:
     def chains(self) -> Iterator[Chain]:
         """All of them, the entry first."""
         for name, rules in (
-            ("gateway", self._gateway()),
-            ("managed", self._managed()),
-            ("anti_spoofing", self._anti_spoofing()),
+            ("hook_forward", self._gateway()),
+            ("bound", self._bound()),
             *((f"inside{version}", self._inside(version)) for version in IP_VERSIONS),
+            ("managed", self._managed()),
+            ("new_flow", self._new_flow()),
             ("icmp_error", self._icmp_error()),
             (self._queueing, self._decide()),
             ("decide_each", self._decide_each()),
@@ -133,44 +127,49 @@ class Gateway:
         )
 
     def _gateway(self) -> Iterator[NftRule]:
-        """Tell what touches a declared resource from what does not."""
-        yield from self._failsafe()
-        for side in _SIDES:
-            if self.has_links:
-                yield _rule(MatchLink(side, "links"), Goto("managed"))
+        """Tell what touches a declared resource from what does not, and where it must come from."""
+        yield from failsafe_rules(self.settings.failsafe)
+        if self.has_links:
+            yield _rule(MatchLink("source", "links"), Goto("bound"))
         for version in IP_VERSIONS:
-            for side in _SIDES:
-                yield _rule(MatchAddress(version, side, f"managed{version}"), Goto("managed"))
-        # A source that claims an address of a declared network is ours to check, even where no
-        # subnet holds it.
-        yield _rule(Jump("anti_spoofing"))
+            source = MatchAddress(version, "source", f"managed{version}")
+            yield _rule(source, Goto(f"inside{version}"))
+        for version in IP_VERSIONS:
+            # Ours to check, whatever the destination is.
+            declared = MatchAddress(version, "source", f"declared{version}")
+            yield self._spoofed(declared, "an address of no subnet")
+        if self.has_links:
+            yield _rule(MatchLink("destination", "links"), Goto("managed"))
+        for version in IP_VERSIONS:
+            destination = MatchAddress(version, "destination", f"managed{version}")
+            yield _rule(destination, Goto("managed"))
         if self.settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT:
             yield _rule(Count("unmanaged_accepted"), Accept())
         else:
             yield _rule(Count("unmanaged_dropped"), self._deny)
 
-    def _failsafe(self) -> Iterator[NftRule]:
-        """Pass management traffic and its answers ahead of everything."""
-        for index, failsafe in enumerate(self.settings.failsafe):
-            protocol = MatchProtocol(TCP if failsafe.protocol is Protocol.TCP else UDP)
-            versions = {prefix.version for prefix in failsafe.sources}
-            for ports in failsafe.ports:
-                for is_reply in (False, True):
-                    side: Side = "source" if is_reply else "destination"
-                    peer: Side = "destination" if is_reply else "source"
-                    port_match = MatchPorts(side, ports.first, ports.last)
-                    matches = (protocol, port_match, MatchCtReply(is_reply))
-                    action = (Count("failsafe"), Accept())
-                    if not failsafe.sources:
-                        yield _rule(*matches, *action, comment="failsafe")
-                    for version in sorted(versions):
-                        address = MatchAddress(version, peer, failsafe_set(index, version))
-                        yield _rule(address, *matches, *action, comment="failsafe")
+    def _bound(self) -> Iterator[NftRule]:
+        """From a link that binds a NIC: only the NIC's own addresses, unless it forwards."""
+        if self.has_forwarders:
+            yield _rule(MatchLink("source", "forwarders"), Goto("managed"))
+        for version in IP_VERSIONS:
+            own = MatchLinkAddress(version, "source", f"own{version}")
+            yield _rule(own, Goto("managed"))
+        yield _rule(Count("spoofed"), self._deny, comment="not an address of the link's NIC")
+
+    def _inside(self, version: IPVersion) -> Iterator[NftRule]:
+        """A source in a declared subnet: it must come from there."""
+        if self.knows_inward:
+            # A default route leads everywhere, so it proves nothing of an address that no host
+            # has: declared networks come by the links that routes of their own use.
+            inward = MatchLink("source", "inward", inverted=True)
+            yield self._spoofed(inward, "no route to the network uses the link")
+        yield self._spoofed(MatchNoReversePath(), "the route to the source uses another link")
+        yield _rule(Goto("managed"))
 
     def _managed(self) -> Iterator[NftRule]:
         """Pass what is decided, drop what can never be, and have the rest decided."""
         layout = self._layout
-        yield _rule(Jump("anti_spoofing"))
         # A decision's pattern in the packet mark can only come from another tool that uses our
         # bits; the save chain must not take it for the worker's answer.
         yield _rule(
@@ -179,6 +178,9 @@ class Gateway:
             Count("foreign_mark"),
             SetMark("meta", self._others),
         )
+        # conntrack looks through AH on IPv6 and rules do not: the flow that it shows is another
+        # one, whose decision says nothing of this packet, nor this one's of that flow.
+        yield _rule(MatchFamily(6), MatchProtocol(AH), Goto("decide_each"), comment="AH")
         if self.has_forwarders:
             # A flow through a forwarding NIC crosses the gateway twice with the same conntrack
             # entry; a decision made on one crossing says nothing of the other's tables.
@@ -188,68 +190,49 @@ class Gateway:
                         MatchCtState(CtState.NEW | CtState.ESTABLISHED),
                         MatchLink(side, "forwarders"),
                         MatchLinkAddress(version, side, f"own{version}", inverted=True),
-                        Goto("decide"),
+                        Goto(self._queueing),
                         comment="transit of a forwarding NIC",
                     )
-        # conntrack looks through AH on IPv6 and rules do not: the flow that it shows is another
-        # one, whose decision says nothing of this packet, nor this one's of that flow.
-        yield _rule(MatchFamily(6), MatchProtocol(AH), Goto("decide_each"), comment="AH")
+        yield _rule(MatchCtState(CtState.NEW), Goto("new_flow"))
         # An opening segment is a new connection, whatever conntrack holds under its tuple: after a
         # server's RST, or in an adopted flow, that is an entry with a decision.
-        yield _rule(
-            MatchTcpFlags(FIN_SYN_RST_ACK, SYN),
-            MatchCtState(CtState.NEW | CtState.ESTABLISHED),
-            Goto("decide"),
-            comment="SYN",
-        )
+        opening = MatchTcpFlags(FIN_SYN_RST_ACK, SYN)
+        established = MatchCtState(CtState.ESTABLISHED)
+        yield _rule(opening, established, Goto(self._queueing), comment="SYN")
         # A related packet carries its master's mark, so the state is part of the question.
         yield _rule(
-            MatchCtState(CtState.NEW | CtState.ESTABLISHED),
+            established,
             *self._has_decision,
             Accept(),
             comment="decided flow",
         )
         yield _rule(MatchCtState(CtState.INVALID), Count("invalid"), self._deny)
+        for protocol in (ICMP, ICMPV6):
+            yield _rule(MatchCtState(CtState.RELATED), MatchProtocol(protocol), Goto("icmp_error"))
+        yield _rule(Goto(self._queueing))
+
+    def _new_flow(self) -> Iterator[NftRule]:
+        """What conntrack calls new: a first packet, or a further one without an answer so far."""
+        layout = self._layout
+        # An opening segment is a new connection, as above.
+        not_opening = (
+            MatchProtocol(TCP, inverted=True),
+            MatchTcpFlags(FIN_SYN_RST_ACK, SYN, inverted=True),
+        )
+        for match in not_opening:
+            yield _rule(match, *self._has_decision, Accept(), comment="decided flow")
         if self.is_adopting:
             yield _rule(
-                MatchCtState(CtState.NEW),
                 MatchTcpFlags(SYN, 0),
                 SetMark("ct", self._others, layout.outbound(ADOPTED) | layout.inbound(ADOPTED)),
                 Count("adopted"),
                 Accept(),
                 comment="open before the first start",
             )
-        for protocol in (ICMP, ICMPV6):
-            yield _rule(MatchCtState(CtState.RELATED), MatchProtocol(protocol), Goto("icmp_error"))
-        yield _rule(Goto("decide"))
-
-    def _anti_spoofing(self) -> Iterator[NftRule]:
-        """Drop sources that cannot be where they come from."""
-        if self.has_forwarders:
-            yield _rule(MatchLink("source", "forwarders"), Return())
-        if self.has_links:
-            for version in IP_VERSIONS:
-                yield _rule(MatchLinkAddress(version, "source", f"own{version}"), Return())
-            yield _rule(
-                MatchLink("source", "links"),
-                Count("spoofed"),
-                self._deny,
-                comment="not an address of the link's NIC",
-            )
-        for version in IP_VERSIONS:
-            declared = MatchAddress(version, "source", f"declared{version}")
-            yield _rule(declared, Goto(f"inside{version}"))
-
-    def _inside(self, version: IPVersion) -> Iterator[NftRule]:
-        """A source in a declared network: it must be one of its subnets' and come from there."""
-        no_subnet = MatchAddress(version, "source", f"managed{version}", inverted=True)
-        yield self._spoofed(no_subnet, "an address of no subnet")
-        if self.knows_inward:
-            # A default route leads everywhere, so it proves nothing of an address that no host
-            # has: declared networks come by the links that routes of their own use.
-            inward = MatchLink("source", "inward", inverted=True)
-            yield self._spoofed(inward, "no route to the network uses the link")
-        yield self._spoofed(MatchNoReversePath(), "the route to the source uses another link")
+        if self.first_rules:
+            yield from self.first_rules
+        else:
+            yield _rule(Goto(self._queueing))
 
     def _spoofed(self, match: Statement, comment: str) -> NftRule:
         return _rule(match, Count("spoofed"), self._deny, comment=comment)

@@ -24,11 +24,9 @@ from nsgd.ruleset.objects import (
     GroupParts,
     LinkAddressSet,
     LinkSet,
-    NftRule,
     Ruleset,
     VerdictMap,
 )
-from nsgd.ruleset.statements import Jump
 from nsgd.ruleset.written import GroupNames, Present, Rules, Written, are_kept
 
 _T = TypeVar("_T")
@@ -116,8 +114,6 @@ class _Difference:
             {each.name: each for each in desired.sets},
             groups=kept | {key: GroupNames.of(parts) for key, parts in self._made.items()},
         )
-        for base in desired.base_chains:
-            self._take(Chain(base.name, (NftRule((Jump(base.target),)),)))
         for chain in desired.chains:
             self._take(chain)
         self._take_groups()
@@ -177,8 +173,11 @@ class _Difference:
             before = frozenset(self._before.counters)
             counters = (name for name in self.counters() if name not in before)
         yield from map(encode.new_counter, counters)
-        for _, message in self.limits():
-            yield message
+        there = {limit.name for limit in self._before.limits}
+        there.update(name for names in self._gone_groups for name in names.limits)
+        for name, message in self.limits():
+            if name not in there:
+                yield message
 
     def new_sets_and_chains(self, live: Container[str]) -> Iterator[Message]:
         """What no packet meets yet."""
@@ -211,6 +210,7 @@ class _Difference:
         """What is wanted no more."""
         before, after = self._before, self.after
         limits = {name for names in self._gone_groups for name in names.limits}
+        limits.update(limit.name for limit in before.limits)
         if limits:
             limits -= {name for name, _ in self.limits()}
         counters: Iterable[str] = ()

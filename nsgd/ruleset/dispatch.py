@@ -14,15 +14,13 @@ from nsgd.model.network import NetworkModel
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.endpoints import Endpoint, EndpointMap
 from nsgd.ruleset import chains, endpoint_maps
-from nsgd.ruleset.branches import BranchBy, CountBy, MatchValue
+from nsgd.ruleset.branches import RETURN, BranchBy, CountBy, MatchValue
 from nsgd.ruleset.chains import ASK
 from nsgd.ruleset.endpoint_maps import SIDES, EndpointMaps
 from nsgd.ruleset.keys import NEXT_HEADER, address_key, link_key, mark_key
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
 from nsgd.ruleset.matches import (
-    CtState,
     MatchAddress,
-    MatchCtState,
     MatchFamily,
     MatchLink,
     MatchMark,
@@ -32,10 +30,11 @@ from nsgd.ruleset.names import root_chain
 from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, NftRule, VerdictMap
 from nsgd.ruleset.rule_chains import DENIED, UNTOLD, half_of, set_number
 from nsgd.ruleset.save import pass_denied
-from nsgd.ruleset.statements import Count, Drop, Goto, Jump, Statement
+from nsgd.ruleset.statements import Count, Drop, Goto, Jump, Return, SetMark, Statement
 from nsgd.wire.packet import FIN_SYN_RST_ACK, SYN
 
 DENIED_PASSES = "denied_passes"
+_ALL_BITS = 0xFFFFFFFF
 ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP = (
     "allowed_inbound",
     "allowed_outbound",
@@ -52,6 +51,7 @@ class KernelRuleset:
 
     counters: tuple[str, ...]
     sets: tuple[AnySet, ...]
+    first_rules: tuple[NftRule, ...]  # where a flow's first packet begins
     chains: tuple[Chain, ...]
     groups: tuple[ChainGroup, ...]  # of the policy's tables, under names of the kernel
 
@@ -80,6 +80,7 @@ class Dispatch:
     ) -> None:
         self._asked, self._layout, self._is_audit = asked, layout, is_audit
         self._has_links = bool(endpoint_map.by_link)
+        self._names: set[str] = set()
         self._profiles: dict[tuple[Direction, tuple[int, ...], IPVersion], str | None] = {}
         self._maps = EndpointMaps(endpoint_map, model.network_interfaces, self._profile, ASK)
 
@@ -87,7 +88,8 @@ class Dispatch:
         """The maps, their counters and the chains, without groups."""
         sets = {each.name: each for each in joined(self._maps.sets(), self._finals())}
         counters = (*chains.COUNTERS, *COUNTERS, *self._maps.counters())
-        return KernelRuleset(counters, tuple(sets.values()), tuple(self._chains()), ())
+        first = tuple(self._first_rules())
+        return KernelRuleset(counters, tuple(sets.values()), first, tuple(self._chains()), ())
 
     def _profile(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
         """The chain that asks an endpoint's tables; None where one of them has no tree."""
@@ -98,8 +100,9 @@ class Dispatch:
             groups = (self._asked[index].label.split("/")[1] for index in tables)
             name = "/".join((f"{'from' if is_outbound else 'to'}{version}", *groups))
             # Tables of one group in two virtual networks.
-            while name in self._profiles.values():
+            while name in self._names:
                 name += "_"
+            self._names.add(name)
             has_trees = all(version in self._asked[index].tree_versions for index in tables)
             self._profiles[key] = name if has_trees else None
         return self._profiles[key]
@@ -108,82 +111,82 @@ class Dispatch:
 
     def _chains(self) -> Iterator[Chain]:
         """Few levels: the kernel follows 16, jumps and gotos alike, and a tree takes seven."""
-        yield Chain("decide", tuple(self._decide()))
-        for version in IP_VERSIONS:
-            yield Chain(f"from{version}.undeclared", tuple(self._undeclared_sender(version)))
-            yield Chain(f"sent{version}", tuple(self._sent(version)))
-            if self._has_links:
-                yield Chain(f"sent{version}.bound", tuple(self._to_receiver(version)))
-            yield Chain(f"to{version}.undeclared", tuple(self._undeclared_receiver()))
-            yield Chain(f"received{version}", tuple(self._received(version)))
+        yield Chain("first6", tuple(self._first_of(6)))
+        if self._has_links:
+            for direction in SIDES:
+                for version in IP_VERSIONS:
+                    rules = self._count(direction, Access.ALLOW, (version,), Return())
+                    yield Chain(_counted(direction, version), tuple(rules))
         for (direction, tables, version), name in self._profiles.items():
             if name is not None:
                 yield Chain(name, tuple(self._ask_tables(direction, tables, version)))
-        yield Chain("allowed", tuple(self._allowed()))
         for direction, name in DENIED.items():
-            yield Chain(name, tuple(self._denied(direction)))
+            after = Goto(DENIED_PASSES) if self._is_audit else Drop()
+            yield Chain(name, tuple(self._count(direction, Access.DENY, IP_VERSIONS, after)))
         if self._is_audit:
             yield pass_denied(self._layout, DENIED_PASSES)
 
-    def _decide(self) -> Iterator[NftRule]:
-        """The beginning; all that is not a flow's plain first packet is for the worker."""
-        yield _rule(MatchCtState(CtState.NEW, inverted=True), Goto(ASK))
+    def _first_rules(self) -> Iterator[NftRule]:
+        """For what conntrack calls new; what is not a plain first packet is for the worker."""
         yield _rule(MatchTcpFlags(FIN_SYN_RST_ACK, SYN, inverted=True), Goto(ASK))
         if self._maps.has_asked_links:
             yield _rule(MatchLink("destination", endpoint_maps.ASKED_LINKS), Goto(ASK))
-        for version in IP_VERSIONS:
-            if version == 6:
-                for number in _EXTENSION_HEADERS:
-                    yield _rule(MatchValue(NEXT_HEADER, number, number), Goto(ASK))
-            if self._maps.has_asked_receivers[version]:
-                receivers = MatchAddress(version, "destination", endpoint_maps.asked(version))
-                yield _rule(receivers, Goto(ASK))
-            yield from self._go_on(Direction.OUTBOUND, version)
-            yield _rule(MatchFamily(version), Goto(f"from{version}.undeclared"))
+        yield _rule(SetMark("meta", ~self._layout.mask & _ALL_BITS))
+        yield _rule(MatchFamily(6), Goto("first6"))
+        yield from self._first_of(4)
 
-    def _go_on(self, direction: Direction, version: IPVersion) -> Iterator[NftRule]:
-        """To the chain of the packet's sender or receiver."""
+    def _first_of(self, version: IPVersion) -> Iterator[NftRule]:
+        """Ask the sender's tables, then the receiver's; what they allow comes back here.
+
+        Whoever has asked leaves a number in its half of the packet mark.
+        """
+        if version == 6:
+            for number in _EXTENSION_HEADERS:
+                yield _rule(MatchValue(NEXT_HEADER, number, number), Goto(ASK))
+        if self._maps.has_asked_receivers[version]:
+            receivers = MatchAddress(version, "destination", endpoint_maps.asked(version))
+            yield _rule(receivers, Goto(ASK))
+        for direction in SIDES:
+            yield from self._ask_endpoint(direction, version)
+        layout = self._layout
+        by_inbound = MatchMark("meta", layout.inbound(layout.capacity - FIRST_RULE_NUMBER))
+        by_outbound = MatchMark("meta", layout.outbound(layout.capacity - FIRST_RULE_NUMBER))
+        no_outbound, no_inbound = (self._unasked(direction) for direction in SIDES)
+        # Neither end is declared: the sets of the first chain should have told.
+        yield _rule(no_outbound, no_inbound, Goto(ASK))
+        for direction, unasked in zip(SIDES, (no_outbound, no_inbound), strict=True):
+            yield _rule(unasked, set_number(layout, direction, NO_TABLE))
+        for rules, counter in ((by_inbound, ALLOWED_INBOUND), (by_outbound, ALLOWED_OUTBOUND)):
+            yield _rule(rules, Count(counter), Goto("save_decision"))
+        yield _rule(Count(ALLOWED_WITHOUT_GROUP), Goto("save_decision"))
+
+    def _unasked(self, direction: Direction) -> MatchMark:
+        return MatchMark("meta", half_of(self._layout, direction), is_set=False)
+
+    def _ask_endpoint(self, direction: Direction, version: IPVersion) -> Iterator[NftRule]:
+        """By link, where one binds an interface, or else by address."""
         side = SIDES[direction]
-        if self._has_links:
-            links = BranchBy(link_key(side), endpoint_maps.by_link(direction, version))
-            yield _rule(MatchFamily(version), links)
+        unasked = self._unasked(direction)
         key = address_key(version, side)
-        yield _rule(BranchBy(key, endpoint_maps.by_address(direction, version)))
-        yield _rule(BranchBy(key, endpoint_maps.by_range(direction, version)))
-
-    def _undeclared_sender(self, version: IPVersion) -> Iterator[NftRule]:
-        yield _rule(set_number(self._layout, Direction.OUTBOUND, NO_TABLE))
-        yield from self._go_on(Direction.INBOUND, version)
-        # Neither end is declared: the sets of the gateway chain should have told.
-        yield _rule(Goto(ASK))
-
-    def _sent(self, version: IPVersion) -> Iterator[NftRule]:
-        # Where links bind interfaces, an address counts only for what did not come by one.
+        addresses = BranchBy(key, endpoint_maps.by_address(direction, version))
         if self._has_links:
-            counters = endpoint_maps.counted_by_link(Direction.OUTBOUND, Access.ALLOW)
-            bound = CountBy(link_key("source"), counters)
-            yield _rule(bound, Goto(f"sent{version}.bound"))
-        counters = endpoint_maps.counted_by_address(Direction.OUTBOUND, Access.ALLOW, version)
-        yield _rule(CountBy(address_key(version, "source"), counters))
-        yield from self._to_receiver(version)
-
-    def _to_receiver(self, version: IPVersion) -> Iterator[NftRule]:
-        yield from self._go_on(Direction.INBOUND, version)
-        yield _rule(Goto(f"to{version}.undeclared"))
-
-    def _undeclared_receiver(self) -> Iterator[NftRule]:
-        yield _rule(set_number(self._layout, Direction.INBOUND, NO_TABLE))
-        yield _rule(Goto("allowed"))
-
-    def _received(self, version: IPVersion) -> Iterator[NftRule]:
-        return self._count(Direction.INBOUND, Access.ALLOW, (version,), Goto("allowed"))
+            yield _rule(BranchBy(link_key(side), endpoint_maps.by_link(direction, version)))
+            yield _rule(unasked, addresses)
+        else:
+            yield _rule(addresses)
+        yield _rule(unasked, BranchBy(key, endpoint_maps.by_range(direction, version)))
+        if self._has_links:
+            yield _rule(Jump(_counted(direction, version)))
+        else:
+            counters = endpoint_maps.counted_by_address(direction, Access.ALLOW, version)
+            yield _rule(CountBy(key, counters))
 
     def _count(
         self,
         direction: Direction,
         access: Access,
         versions: Sequence[IPVersion],
-        after: Goto | Drop,
+        after: Goto | Drop | Return,
     ) -> Iterator[NftRule]:
         """Count for the interface of the link, or else of the address, and go on."""
         side = SIDES[direction]
@@ -199,7 +202,7 @@ class Dispatch:
         self, direction: Direction, tables: Sequence[int], version: IPVersion
     ) -> Iterator[NftRule]:
         asked = [(index, self._asked[index]) for index in tables]
-        # A number in the mark tells what a final rule has allowed; before it none may be there.
+        # A number in the mark tells what a final rule has allowed; no table may leave none.
         if not any(table.is_of_group for _, table in asked) or any(
             table.final_marks for _, table in asked
         ):
@@ -209,10 +212,6 @@ class Dispatch:
             if table.final_marks:
                 key = mark_key(half_of(self._layout, direction))
                 yield _rule(BranchBy(key, _final_map(index, version)))
-        if direction is Direction.OUTBOUND:
-            yield from self._sent(version)
-        else:
-            yield _rule(Goto(f"received{version}"))
 
     def _finals(self) -> Iterator[VerdictMap]:
         """For each table with final rules, by their numbers: what else is there is not asked."""
@@ -220,36 +219,20 @@ class Dispatch:
             if name is None:
                 continue
             key = mark_key(half_of(self._layout, direction))
-            done = _done(direction, version)
             for index in tables:
                 marks = self._asked[index].final_marks
                 if marks:
-                    entries = tuple((mark, mark, done) for mark in marks)
+                    entries = tuple((mark, mark, RETURN) for mark in marks)
                     yield VerdictMap(_final_map(index, version), key, entries)
-
-    def _allowed(self) -> Iterator[NftRule]:
-        """Count the flow by the last side that had rules, and keep the decision."""
-        layout = self._layout
-        for numbers, counter in (
-            (layout.inbound, ALLOWED_INBOUND),
-            (layout.outbound, ALLOWED_OUTBOUND),
-        ):
-            rules = numbers(layout.capacity - FIRST_RULE_NUMBER)
-            yield _rule(MatchMark("meta", rules), Count(counter), Goto("save_decision"))
-        yield _rule(Count(ALLOWED_WITHOUT_GROUP), Goto("save_decision"))
-
-    def _denied(self, direction: Direction) -> Iterator[NftRule]:
-        after = Goto(DENIED_PASSES) if self._is_audit else Drop()
-        return self._count(direction, Access.DENY, IP_VERSIONS, after)
 
 
 def _final_map(index: int, version: IPVersion) -> str:
     return f"final_{index}_{version}"
 
 
-def _done(direction: Direction, version: IPVersion) -> str:
-    """Where to go on when all tables of a side have allowed."""
-    return f"sent{version}" if direction is Direction.OUTBOUND else f"received{version}"
+def _counted(direction: Direction, version: IPVersion) -> str:
+    """The chain that counts what an interface's rules have allowed."""
+    return f"{endpoint_maps.DIRECTION_NAMES[direction]}_allowed{version}"
 
 
 def _rule(*statements: Statement) -> NftRule:

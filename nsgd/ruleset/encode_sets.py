@@ -74,14 +74,18 @@ def new_set(any_set: AnySet, identifier: int) -> Iterator[Message]:
             yield NEWSET, CREATE, _set(name, _INTERVAL, key, identifier)
         case LinkAddressSet(name, version):
             yield NEWSET, CREATE, _link_address_set(name, version, identifier)
-        case VerdictMap(name, key, _, is_interval):
+        case VerdictMap(name, key, _, is_interval, room):
             flags = _MAP | (_INTERVAL if is_interval else 0)
-            kind = be32(6, _VERDICT_TYPE)
+            kind = be32(6, _VERDICT_TYPE) + _room(room)
             yield NEWSET, CREATE, _set(name, flags, key, identifier, kind)
-        case CounterMap(name, key):
-            kind = be32(15, OBJECT_COUNTER)
+        case CounterMap(name, key, _, room):
+            kind = be32(15, OBJECT_COUNTER) + _room(room)
             yield NEWSET, CREATE, _set(name, _OBJECT_MAP, key, identifier, kind)
     yield from new_elements(any_set)
+
+
+def _room(entries: int) -> bytes:
+    return nested(9, be32(1, entries)) if entries else b""
 
 
 def new_elements(any_set: AnySet) -> Iterator[Message]:
@@ -166,7 +170,9 @@ def _elements(any_set: AnySet) -> Iterator[bytes]:
             key = address_key(version, "source")
             yield from _range_elements(key, ranges)
         case VerdictMap(key=key, entries=branches, is_interval=is_interval):
-            yield from _branch_elements(key, branches, is_interval=is_interval, is_map=True)
+            yield from _branch_elements(
+                key, branches, is_interval=is_interval, is_map=True, call=x.NFT_JUMP
+            )
         case CounterMap(key=key, entries=counted):
             for each, counter in counted:
                 yield _element(key.encode(each), text(9, counter))
@@ -178,7 +184,12 @@ def _range_elements(key: Key, ranges: Iterable[Range]) -> Iterator[bytes]:
 
 
 def _branch_elements(
-    key: Key, entries: Iterable[BranchEntry], *, is_interval: bool, is_map: bool
+    key: Key,
+    entries: Iterable[BranchEntry],
+    *,
+    is_interval: bool,
+    is_map: bool,
+    call: int = x.NFT_GOTO,
 ) -> Iterator[bytes]:
     """One element for each entry, and one for its end, without which it has none."""
     verdicts: dict[str, bytes] = {}
@@ -187,7 +198,7 @@ def _branch_elements(
         if is_map:
             found = verdicts.get(target)
             if found is None:
-                code = x.NFT_GOTO if target else x.NFT_RETURN
+                code = call if target else x.NFT_RETURN
                 found = x.verdict_data(2, code, target or None)
                 verdicts[target] = found
             data = found

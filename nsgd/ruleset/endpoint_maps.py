@@ -109,14 +109,17 @@ class EndpointMaps:
             for version in IP_VERSIONS:
                 key = address_key(version, side)
                 singles = tuple(self._singles(direction, version))
-                yield VerdictMap(by_address(direction, version), key, singles)
+                yield VerdictMap(
+                    by_address(direction, version), key, singles, room=_room(len(singles))
+                )
                 ranges = tuple(self._ranges(direction, version))
                 yield VerdictMap(by_range(direction, version), key, ranges, is_interval=True)
                 links = tuple(self._links(direction, version))
                 yield VerdictMap(by_link(direction, version), link_key(side), links)
                 for access in Access:
                     counters = tuple(self._counters(direction, access, version))
-                    yield CounterMap(counted_by_address(direction, access, version), key, counters)
+                    name = counted_by_address(direction, access, version)
+                    yield CounterMap(name, key, counters, _room(len(counters)))
             for access in Access:
                 of_links = tuple(
                     (each.link, interface_counter(each.name, direction, access))
@@ -189,3 +192,8 @@ class EndpointMaps:
             for address in interface.private_ip_addresses:
                 if address.version == version:
                     yield address.value, counter
+
+
+def _room(entries: int) -> int:
+    """Room for as many again, in steps, so that a map of that size serves for long."""
+    return max(256, 1 << (2 * entries).bit_length())

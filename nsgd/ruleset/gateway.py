@@ -14,6 +14,7 @@ from nsgd.policy.address_set import AddressSet
 from nsgd.ruleset import chains
 from nsgd.ruleset.chains import Gateway, QueueRule
 from nsgd.ruleset.dispatch import KernelRuleset
+from nsgd.ruleset.failsafe import failsafe_set
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
@@ -37,17 +38,17 @@ PREROUTING_PRIORITY = -250
 # All hooks that any role needs, from the first start on: a base chain is never deleted, since
 # that drops every packet waiting in every queue of the network namespace.
 BASE_CHAINS: tuple[BaseChain, ...] = (
-    BaseChain("hook_prerouting", Hook.PREROUTING, PREROUTING_PRIORITY, "prerouting"),
-    BaseChain("hook_input", Hook.INPUT, DECIDE_PRIORITY, "input"),
-    BaseChain("hook_input_save", Hook.INPUT, SAVE_PRIORITY, "input_save"),
-    BaseChain("hook_forward", Hook.FORWARD, DECIDE_PRIORITY, "gateway"),
-    BaseChain("hook_forward_save", Hook.FORWARD, SAVE_PRIORITY, "save"),
-    BaseChain("hook_output", Hook.OUTPUT, DECIDE_PRIORITY, "output"),
-    BaseChain("hook_output_save", Hook.OUTPUT, SAVE_PRIORITY, "output_save"),
+    BaseChain("hook_prerouting", Hook.PREROUTING, PREROUTING_PRIORITY),
+    BaseChain("hook_input", Hook.INPUT, DECIDE_PRIORITY),
+    BaseChain("hook_input_save", Hook.INPUT, SAVE_PRIORITY),
+    BaseChain("hook_forward", Hook.FORWARD, DECIDE_PRIORITY),
+    BaseChain("hook_forward_save", Hook.FORWARD, SAVE_PRIORITY),
+    BaseChain("hook_output", Hook.OUTPUT, DECIDE_PRIORITY),
+    BaseChain("hook_output_save", Hook.OUTPUT, SAVE_PRIORITY),
 )
 
 # Empty as long as no role uses their hooks.
-_UNUSED_CHAINS = ("prerouting", "input", "input_save", "output", "output_save")
+_UNUSED_CHAINS = tuple(base.name for base in BASE_CHAINS if base.hook is not Hook.FORWARD)
 
 
 def gateway_ruleset(
@@ -91,7 +92,7 @@ def gateway_ruleset(
     for index, failsafe in enumerate(settings.failsafe):
         sources = AddressSet.of_prefixes(failsafe.sources)
         sets += [
-            AddressRangeSet(chains.failsafe_set(index, version), version, sources.ranges(version))
+            AddressRangeSet(failsafe_set(index, version), version, sources.ranges(version))
             for version in IP_VERSIONS
             if sources.ranges(version)
         ]
@@ -102,6 +103,7 @@ def gateway_ruleset(
         has_forwarders=bool(forwarders.links),
         knows_inward=inward_links is not None,
         is_adopting=adopting,
+        first_rules=() if kernel is None else kernel.first_rules,
     )
     made = (*(Chain(name) for name in _UNUSED_CHAINS), *gateway.chains())
     if kernel is None:

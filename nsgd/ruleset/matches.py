@@ -198,15 +198,17 @@ class MatchMark:
 
 @dataclass(frozen=True, slots=True)
 class MatchProtocol:
-    """The transport protocol number, behind IPv6 extension headers."""
+    """The transport protocol number, behind IPv6 extension headers, is this one, or is not."""
 
     number: int
+    inverted: bool = False
 
     def text(self) -> str:
-        return f"meta l4proto {self.number}"
+        return f"meta l4proto {'!= ' if self.inverted else ''}{self.number}"
 
     def encode(self) -> list[bytes]:
-        return [x.meta_load(x.META_L4PROTO), x.compare(x.CMP_EQUAL, bytes([self.number]))]
+        operator = x.CMP_NOT_EQUAL if self.inverted else x.CMP_EQUAL
+        return [x.meta_load(x.META_L4PROTO), x.compare(operator, bytes([self.number]))]
 
 
 @dataclass(frozen=True, slots=True)

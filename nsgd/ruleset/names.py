@@ -13,7 +13,11 @@ from nsgd.policy.admin import is_admin_table
 from nsgd.policy.table import CompiledTable
 from nsgd.ruleset.objects import OF_INTERFACES
 
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]")
+# What nft cannot write without quotes, and what would look like such a character by its number.
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]|(?<=\.)_")
+# In the place of a group's name: no resource is named so, and in a resource group that is, no
+# resource has such a name that the rest would be the same.
+_NO_GROUP = "-"
 _DIRECTIONS = {Direction.OUTBOUND: "out", Direction.INBOUND: "in"}
 _MOST = 200  # of 255 that the kernel takes
 
@@ -22,7 +26,7 @@ def rule_name(decision: TableDecision) -> str:
     """The chain and the counter of a rule; all tables of a group share them."""
     access = "allow" if decision.access is Access.ALLOW else "deny"
     group = decision.network_security_group
-    parts = (access, *((group,) if group else ()), _DIRECTIONS[decision.direction], decision.rule)
+    parts = access, group or _NO_GROUP, _DIRECTIONS[decision.direction], decision.rule
     return _name("/".join(parts))
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 
 from nsgd.model.address import IPVersion
 from nsgd.policy.address_set import Range
-from nsgd.ruleset.branches import BranchEntry, target_text
+from nsgd.ruleset.branches import BranchEntry
 from nsgd.ruleset.keys import Key
 from nsgd.ruleset.matches import addresses_text
 from nsgd.ruleset.statements import Statement
@@ -30,12 +30,11 @@ class Hook(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BaseChain:
-    """A chain attached to a hook; its only rule jumps to *target*, so it never changes."""
+    """A chain attached to a hook; it is never deleted."""
 
     name: str
     hook: Hook
     chain_priority: int
-    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +87,13 @@ class LinkAddressSet:
 
 @dataclass(frozen=True, slots=True)
 class VerdictMap:
-    """The chain to go on in, by the value of a field; intervals where *is_interval*."""
+    """The chain to jump to, by the value of a field; intervals where *is_interval*."""
 
     name: str
     key: Key
     entries: tuple[BranchEntry, ...] = ()
     is_interval: bool = False
+    room: int = 0  # entries that it can ever have, which makes look-ups cheaper; 0 for any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,7 @@ class CounterMap:
     name: str
     key: Key
     entries: tuple[tuple[int | str, str], ...] = ()
+    room: int = 0  # as of a VerdictMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class Ruleset:
 
     counters: tuple[str, ...]
     sets: tuple[AnySet, ...]
-    base_chains: tuple[BaseChain, ...]
+    base_chains: tuple[BaseChain, ...]  # their rules are those of the chains of their names
     chains: tuple[Chain, ...]
     limits: tuple[RateLimit, ...] = ()
     groups: tuple[ChainGroup, ...] = ()
@@ -181,17 +182,14 @@ class Ruleset:
         for any_set in self.sets:
             kind = "map" if isinstance(any_set, VerdictMap | CounterMap) else "set"
             lines += [f"\t{kind} {any_set.name} {{", *_set_body(any_set), "\t}", ""]
-        for base in self.base_chains:
-            hook = base.hook.name.lower()
-            lines += [
-                f"\tchain {base.name} {{",
-                f"\t\ttype filter hook {hook} priority {base.chain_priority}; policy accept;",
-                f"\t\tjump {base.target}",
-                "\t}",
-                "",
-            ]
+        hooks = {base.name: base for base in self.base_chains}
         for chain in self.chains:
             lines += [f"\tchain {chain.name} {{"]
+            if chain.name in hooks:
+                base = hooks[chain.name]
+                hook = base.hook.name.lower()
+                priority = base.chain_priority
+                lines += [f"\t\ttype filter hook {hook} priority {priority}; policy accept;"]
             lines += [f"\t\t{rule.text()}" for rule in chain.rules]
             lines += ["\t}", ""]
         lines[-1] = "}"
@@ -218,7 +216,7 @@ def _set_body(any_set: AnySet) -> list[str]:
             kind = f"{any_set.key.type_name} : verdict"
             flags = ("\t\tflags interval",) if any_set.is_interval else ()
             elements = [
-                f"{any_set.key.range_text(first, last)} : {target_text(target)}"
+                f"{any_set.key.range_text(first, last)} : {_verdict(target)}"
                 for first, last, target in any_set.entries
             ]
         case CounterMap():
@@ -231,3 +229,7 @@ def _set_body(any_set: AnySet) -> list[str]:
     if elements:
         lines.append(f"\t\telements = {{ {', '.join(elements)} }}")
     return lines
+
+
+def _verdict(target: str) -> str:
+    return f"jump {target}" if target else "return"

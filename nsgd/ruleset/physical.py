@@ -14,11 +14,20 @@ from hashlib import blake2b
 
 from nsgd.ruleset.branches import BranchBy, CountBy
 from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchLinkAddress
-from nsgd.ruleset.objects import AddressRangeSet, AnySet, Chain, NftRule, Ruleset, VerdictMap
+from nsgd.ruleset.objects import (
+    AddressRangeSet,
+    AnySet,
+    Chain,
+    CounterMap,
+    NftRule,
+    Ruleset,
+    VerdictMap,
+)
 from nsgd.ruleset.statements import Statement
 
 EPOCHS = "abcdefghijklmnopqrstuvwxyz"
-_DIGEST_BYTES = 5
+# Enough that nobody who writes rules can find two contents of one name.
+_DIGEST_BYTES = 16
 
 
 def next_epoch(names: Iterable[str]) -> str:
@@ -42,6 +51,9 @@ def with_physical_sets(ruleset: Ruleset, epoch: str) -> Ruleset:
         name = f"{any_set.name}.{epoch}"
         if is_fixed(any_set):
             name = f"{name}/{content_digest(any_set, epoch)}"
+        elif isinstance(any_set, VerdictMap | CounterMap):
+            # One that has become too small is another one.
+            name = f"{name}/{any_set.room}"
         names[any_set.name] = name
         sets.append(replace(any_set, name=name))
     chains = tuple(_renamed(chain, names) for chain in ruleset.chains)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nsgd.model.address import IP_VERSIONS
-from nsgd.ruleset.marks import MarkLayout
+from nsgd.ruleset.marks import NO_TABLE, MarkLayout
 from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchMark, Side
 from nsgd.ruleset.objects import Chain, NftRule
 from nsgd.ruleset.statements import (
@@ -28,7 +28,7 @@ _ALL_BITS = 0xFFFFFFFF
 
 def save_chains(layout: MarkLayout, *, has_links: bool, is_fail_open: bool) -> Iterator[Chain]:
     """All of them, the entry first."""
-    yield Chain("save", tuple(_save(layout, has_links, is_fail_open)))
+    yield Chain("hook_forward_save", tuple(_save(layout, has_links, is_fail_open)))
     yield Chain("save_decision", tuple(_save_decision(layout)))
     yield Chain("save_bits", tuple(_save_bits(layout)))
 
@@ -79,10 +79,14 @@ def _save_bits(layout: MarkLayout) -> Iterator[NftRule]:
 def pass_denied(layout: MarkLayout, name: str) -> Chain:
     """Audit mode's chain for a flow that the kernel engine denies: keep the decision, let pass."""
     others = ~layout.mask & _ALL_BITS
+    # A sender that is not declared was asked nothing.
+    unasked = MatchMark("meta", layout.outbound_decided, is_set=False)
+    complete = _rule(unasked, SetMark("meta", _ALL_BITS, layout.outbound(NO_TABLE)))
     usual = _rule(
         MatchMark("ct", others, is_set=False), SaveMark(layout.mask), _clean(layout), Accept()
     )
-    return Chain(name, (usual, *_save_bits(layout), _rule(_clean(layout)), _rule(Accept())))
+    rest = (*_save_bits(layout), _rule(_clean(layout)), _rule(Accept()))
+    return Chain(name, (complete, usual, *rest))
 
 
 def _clean(layout: MarkLayout) -> SetMark:

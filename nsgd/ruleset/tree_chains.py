@@ -17,7 +17,7 @@ from nsgd.ruleset.physical import content_digest
 from nsgd.ruleset.statements import Goto, Return, Statement
 
 # So many comparisons cost less than a look-up.
-_MOST_COMPARISONS = 3
+_MOST_COMPARISONS = 8
 _KEYS: dict[tuple[Field, IPVersion], Key] = {
     (field, version): key
     for version in (4, 6)
@@ -56,17 +56,25 @@ class TreeChains:
         self._chains: list[Chain] = []
         self.sets: dict[str, AddressRangeSet] = {}
         known: set[str] = set()
+        rules: tuple[NftRule, ...] = ()
+        root = tree.root
+        within = root.rest if isinstance(root, RuleList) else None
         for node in tree.nodes():
             rules = tuple(self._rules(node))
+            if node is within and isinstance(node, Split):
+                continue  # its rules stand in the root's chain
+            if node is root and not any(_has_set(rule) for rule in rules):
+                break
             name = node_chain(label, version, content_digest(rules, epoch))
             self._names[id(node)] = name
             # Nodes with other rules left can ask the same.
             if name not in known:
                 known.add(name)
                 self._chains.append(Chain(name, rules, is_named_by_content=True))
-        # Only this one ever changes its rules, and it has no look-ups to be empty for a moment.
-        root = Chain(root_chain(label, version), (NftRule((self._go(tree.root),)),))
-        self.chains = (root, *self._chains)
+        else:
+            rules = (NftRule((self._go(root),)),)
+        # Only this one ever changes its rules: it has no look-ups that could be empty for a moment.
+        self.chains = (Chain(root_chain(label, version), rules), *self._chains)
 
     def _target(self, node: Node) -> str:
         return self._targets[node.rule] if isinstance(node, Decided) else self._names[id(node)]
@@ -81,6 +89,11 @@ class TreeChains:
         for test in node.tests:
             matches = (self._condition(field, ranges) for field, ranges in test.conditions)
             yield NftRule((*matches, _go(self._targets[test.rule])))
+        if isinstance(node.rest, Split):
+            # Only the root's list goes on so; a chain less is a level less.
+            yield from self._split(node.rest)
+        else:
+            yield NftRule((self._go(node.rest),))
 
     def _split(self, node: Split) -> Iterator[NftRule]:
         key = _KEYS[node.field, self._version]
@@ -112,6 +125,11 @@ class TreeChains:
         self.sets[name] = AddressRangeSet(name, self._version, ranges)
         side: Side = "source" if field is Field.SOURCE else "destination"
         return MatchAddress(self._version, side, name)
+
+
+def _has_set(rule: NftRule) -> bool:
+    """Tell whether a rule asks a set of its own, or one that other tables may do without."""
+    return any(isinstance(each, Branch | MatchValues | MatchAddress) for each in rule.statements)
 
 
 def _go(target: str) -> Statement:

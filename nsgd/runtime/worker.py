@@ -68,6 +68,9 @@ class Worker:
 
     def _wake(self, signal_number: int, frame: FrameType | None) -> None:
         self._counters.cells[cell.HEARTBEAT_NS] = time.monotonic_ns()
+        # One wake-up inside another could put the handler of the policy before in the place of a
+        # newer one's: made before, put after.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (WAKE_SIGNAL, signal.SIGALRM))
         try:
             self._read_channel()
         except Exception:
@@ -75,6 +78,8 @@ class Worker:
             # cannot take a policy must be replaced.
             traceback.print_exc()
             raise SystemExit(1) from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _read_channel(self) -> None:
         while True:

@@ -351,7 +351,7 @@ def test_other_tools_marks_are_kept(net: Network) -> None:
 
 def test_the_ruleset_can_be_listed_and_not_flushed(net: Network) -> None:
     """Every other tool on the host calls these."""
-    assert "chain gateway" in net.gateway.run(["nft", "list", "ruleset"]).stdout
+    assert "chain hook_forward" in net.gateway.run(["nft", "list", "ruleset"]).stdout
     assert '"nftables"' in net.gateway.run(["nft", "-j", "list", "ruleset"]).stdout
     net.gateway.run(["nft", "flush", "ruleset"])
     assert "queued" in net.gateway.run(["nft", "list", "table", "inet", "nsgd"]).stdout

@@ -40,7 +40,7 @@ def test_unmanaged_traffic_can_be_dropped() -> None:
     """The last rule of the gateway chain follows the setting."""
     settings = DaemonSettings(unmanaged_traffic=UnmanagedTraffic.DROP)
     ruleset = gateway_ruleset(SMALL, settings, QueueRule(1, False))
-    gateway = next(chain for chain in ruleset.chains if chain.name == "gateway")
+    gateway = next(chain for chain in ruleset.chains if chain.name == "hook_forward")
     assert gateway.rules[-1].text() == 'counter name "unmanaged_dropped" drop'
 
 
@@ -48,7 +48,7 @@ def test_an_empty_model_has_the_same_base_chains() -> None:
     """Base chains are made once and never depend on the policy."""
     empty = gateway_ruleset(NetworkModel(), DaemonSettings(), QueueRule(1, True))
     assert empty.base_chains == BASE_CHAINS
-    assert {base.target for base in BASE_CHAINS} <= {chain.name for chain in empty.chains}
+    assert {base.name for base in BASE_CHAINS} <= {chain.name for chain in empty.chains}
 
 
 def test_a_batch_never_deletes_a_base_chain_or_a_counter() -> None:
@@ -56,7 +56,7 @@ def test_a_batch_never_deletes_a_base_chain_or_a_counter() -> None:
     desired = gateway_ruleset(SMALL, DaemonSettings(), QueueRule(1, False), epoch="b")
     present = Present(
         frozenset({"links.a", "stale_set"}),
-        frozenset({"gateway", "stale_chain"}),
+        frozenset({"managed", "stale_chain"}),
         counters=frozenset({"queued", "deny/old/in/Gone", "nic/gone/in/deny"}),
     )
     change = replace_ruleset(desired, present, table_flags=6)
@@ -82,4 +82,4 @@ def test_a_batch_never_deletes_a_base_chain_or_a_counter() -> None:
     }
     assert {kind for kind, _, _ in switch} == {NEWCHAIN, DELRULE, NEWRULE}
     filled = [split_attributes(body)[2] for kind, _, body in prepare if kind == NEWRULE]
-    assert b"gateway\0" not in filled
+    assert b"managed\0" not in filled

@@ -1,0 +1,461 @@
+"""Decision trees decide as a search through the rules does, and stay within their bounds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, IPVersion
+from nsgd.model.rule import Access, Protocol
+from nsgd.policy.address_set import ALL_ADDRESSES, AddressSet, Range, merge_ranges
+from nsgd.policy.effective import ALL_PORT_RANGES, EffectiveSecurityRule
+from nsgd.policy.table import CompiledTable, compile_table
+from nsgd.policy.tree import LONGEST_LIST
+from nsgd.policy.tree_nodes import Decided, Field, Node, RuleList, Split, Tree
+from tests.policy.builders import INBOUND
+from tests.policy.test_table import FULL, LAST, PROTOCOL_NUMBERS, effective
+
+Values = tuple[int, ...]  # in the order of Field
+Rules = Sequence[EffectiveSecurityRule]
+
+PORTED = (6, 17)
+NUMBERS = (0, 1, 6, 7, 16, 17, 18, 47, 50, 51, 58, 255)
+TOP_PORT = 65535
+
+
+def naive(rules: Rules, version: IPVersion, values: Values) -> int:
+    """The first rule that says nothing against the packet, read off the rules one by one."""
+    number, destination_port, source, destination, source_port = values
+    for index, rule in enumerate(rules):
+        numbers = {
+            PROTOCOL_NUMBERS[protocol][version]
+            for protocol in rule.protocols
+            if protocol is not Protocol.ANY
+        }
+        if Protocol.ANY not in rule.protocols and number not in numbers:
+            continue
+        if number not in PORTED:
+            ports = rule.source_ports == rule.destination_ports == ALL_PORT_RANGES
+        else:
+            ports = holds(rule.source_ports, source_port) and holds(
+                rule.destination_ports, destination_port
+            )
+        addresses = holds(rule.source.ranges(version), source) and holds(
+            rule.destination.ranges(version), destination
+        )
+        if ports and addresses:
+            return index
+    raise AssertionError("the last rule matches everything")
+
+
+def holds(ranges: Sequence[Range], value: int) -> bool:
+    return any(first <= value <= last for first, last in ranges)
+
+
+def walk(node: Node, values: Values) -> int:
+    """The rule at the end of a packet's way, by the definitions of the nodes and nothing else."""
+    while not isinstance(node, Decided):
+        if isinstance(node, Split):
+            position = max(i for i, start in enumerate(node.starts) if start <= values[node.field])
+            node = node.children[position]
+            continue
+        for test in node.tests:
+            if all(holds(ranges, values[field]) for field, ranges in test.conditions):
+                return test.rule
+        node = node.rest
+    return node.rule
+
+
+def most_splits(node: Node) -> int:
+    """Splits on the way that has most of them."""
+    if isinstance(node, Decided):
+        return 0
+    if isinstance(node, RuleList):
+        return most_splits(node.rest)
+    return 1 + max(map(most_splits, node.children))
+
+
+def edges(rules: Rules, version: IPVersion) -> list[list[int]]:
+    """By field, values at which something can change, and the lowest and highest."""
+    top = (1 << ADDRESS_BITS[version]) - 1
+    by_field: list[set[int]] = [
+        set(NUMBERS),
+        {0, TOP_PORT},
+        {0, top},
+        {0, top},
+        {0, TOP_PORT},
+    ]
+    for rule in rules:
+        for found, ranges, highest in (
+            (by_field[Field.DESTINATION_PORT], rule.destination_ports, TOP_PORT),
+            (by_field[Field.SOURCE], rule.source.ranges(version), top),
+            (by_field[Field.DESTINATION], rule.destination.ranges(version), top),
+            (by_field[Field.SOURCE_PORT], rule.source_ports, TOP_PORT),
+        ):
+            for first, last in ranges:
+                found |= {max(first - 1, 0), first, last, min(last + 1, highest)}
+    return [sorted(each) for each in by_field]
+
+
+def packets(rules: Rules, version: IPVersion, seed: int, number: int) -> Iterator[Values]:
+    """Packets at the edges of rules, and some within: most are at two edges of one rule at once."""
+    generator = random.Random(seed)
+    choices = edges(rules, version)
+    tops = [255, TOP_PORT, choices[2][-1], choices[3][-1], TOP_PORT]
+    for _ in range(number):
+        values = [
+            generator.choice(each) if generator.random() < 0.9 else generator.randint(0, top)
+            for each, top in zip(choices, tops, strict=True)
+        ]
+        if generator.random() < 0.6:
+            aimed = generator.choice(rules)
+            for field, ranges in (
+                (Field.DESTINATION_PORT, aimed.destination_ports),
+                (Field.SOURCE, aimed.source.ranges(version)),
+                (Field.DESTINATION, aimed.destination.ranges(version)),
+                (Field.SOURCE_PORT, aimed.source_ports),
+            ):
+                if ranges:
+                    first, last = generator.choice(ranges)
+                    values[field] = generator.choice((first, last, generator.randint(first, last)))
+            values[Field.PROTOCOL] = generator.choice((6, 6, 17, values[Field.PROTOCOL]))
+        if values[Field.PROTOCOL] not in PORTED:
+            values[Field.SOURCE_PORT] = values[Field.DESTINATION_PORT] = 0
+        yield tuple(values)
+
+
+def check(table: CompiledTable, version: IPVersion, seed: int, number: int) -> Tree:
+    """The tree, which decides packets as it should and is made as it says."""
+    tree = table.tree(version)
+    for values in packets(table.rules, version, seed, number):
+        expected = naive(table.rules, version, values)
+        assert walk(tree.root, values) == expected, (version, values)
+        protocol, destination_port, source, destination, source_port = values
+        packet = version, protocol, source, destination, source_port, destination_port
+        assert table.match(*packet) == expected
+    check_shape(table, tree, version)
+    return tree
+
+
+def check_shape(table: CompiledTable, tree: Tree, version: IPVersion) -> None:
+    """Bounds, order of nodes, and what chains that are made of them rely on."""
+    assert most_splits(tree.root) <= len(Field)
+    elements = 0
+    longest = 0
+    seen: set[int] = set()
+    for node in tree.nodes():
+        assert id(node) not in seen
+        if isinstance(node, Split):
+            assert node.starts[0] == 0
+            assert all(one < other for one, other in pairwise(node.starts))
+            assert len(node.starts) == len(node.children) >= 2
+            assert all(one is not other for one, other in pairwise(node.children))
+            following = node.children
+            elements += len(node.starts)
+        else:
+            assert node.tests
+            assert all(test.conditions for test in node.tests)
+            rules = [test.rule for test in node.tests]
+            assert rules == sorted(set(rules))
+            following = (node.rest,)
+            elements += len(node.tests)
+            longest = max(longest, len(node.tests))
+        assert all(isinstance(each, Decided) or id(each) in seen for each in following)
+        seen.add(id(node))
+    assert longest <= tree.longest_list
+    assert elements <= tree.elements
+    if tree.longest_list <= LONGEST_LIST:
+        assert tree.elements <= bound(table, version)
+    check_ports(tree.root)
+
+
+def bound(table: CompiledTable, version: IPVersion) -> int:
+    """The most elements that nsgd.policy.tree promises; equal objects of ranges count once."""
+    axes = (
+        [rule.source_ports for rule in table.rules],
+        [rule.destination_ports for rule in table.rules],
+        [rule.source.ranges(version) for rule in table.rules],
+        [rule.destination.ranges(version) for rule in table.rules],
+    )
+    ranges = sum(len(each) for axis in axes for each in {id(each): each for each in axis}.values())
+    # One to four protocols, by the handful of lists of them.
+    return 1024 + 16 * len(table.rules) + 2 * (ranges + 16)
+
+
+def check_ports(node: Node, *, has_ports: bool | None = None) -> None:
+    """Ports are asked only where the protocol is known to have some."""
+    if isinstance(node, RuleList):
+        for test in node.tests:
+            is_known = has_ports
+            for field, ranges in test.conditions:
+                if field is Field.PROTOCOL:
+                    is_known = all(first == last in PORTED for first, last in ranges)
+                elif field in (Field.SOURCE_PORT, Field.DESTINATION_PORT):
+                    assert is_known
+        check_ports(node.rest, has_ports=has_ports)
+    elif isinstance(node, Split):
+        if node.field in (Field.SOURCE_PORT, Field.DESTINATION_PORT):
+            assert has_ports
+        for start, child in zip(node.starts, node.children, strict=True):
+            if node.field is Field.PROTOCOL:
+                has_ports = start in PORTED
+            check_ports(child, has_ports=has_ports)
+
+
+def table_of(rules: Rules) -> CompiledTable:
+    return compile_table("nsg", INBOUND, (*rules, LAST))
+
+
+# Few values, so that rules meet; low and high ends of each field, where a class has no end.
+def few_ranges(top: int) -> st.SearchStrategy[tuple[Range, ...]]:
+    values = st.one_of(st.integers(0, 12), st.integers(top - 12, top))
+    pair = st.tuples(values, values).map(lambda two: (min(two), max(two)))
+    return st.lists(pair, max_size=3).map(merge_ranges)
+
+
+ADDRESSES = st.one_of(
+    st.just(ALL_ADDRESSES),
+    st.just(AddressSet()),  # a group without members
+    st.builds(AddressSet, few_ranges((1 << 32) - 1), few_ranges((1 << 128) - 1)),
+    st.builds(AddressSet, st.just(()), few_ranges((1 << 128) - 1)),
+    st.integers(0, 12).map(lambda at: AddressSet(((at, at),), ((at, at),))),
+)
+PORTS = st.one_of(
+    st.just(ALL_PORT_RANGES),
+    few_ranges(TOP_PORT).filter(lambda ranges: ranges != ((0, TOP_PORT),)),
+)
+OF_2017 = (Protocol.TCP, Protocol.UDP, Protocol.ICMP)
+
+
+@st.composite
+def rule_lists(draw: st.DrawFn) -> list[EffectiveSecurityRule]:
+    """Rules of every kind; addresses and ports are often the same objects, as in a document."""
+    addresses = draw(st.lists(ADDRESSES, min_size=1, max_size=4))
+    ports = draw(st.lists(PORTS, min_size=1, max_size=4))
+    rules = []
+    for index in range(draw(st.integers(0, 40))):
+        access = draw(st.sampled_from(Access))
+        made = effective(
+            f"rule-{index}",
+            access,
+            draw(st.sampled_from((Protocol.TCP, Protocol.UDP, Protocol.ANY, *Protocol))),
+            draw(st.sampled_from(addresses)),
+            draw(st.sampled_from(addresses)),
+            draw(st.sampled_from(ports)),
+            draw(st.sampled_from(ports)),
+        )
+        rules.append(
+            replace(
+                made,
+                any_protocol=draw(st.sampled_from(((), OF_2017))),
+                is_silent=draw(st.booleans()),
+                is_final=access is Access.ALLOW and draw(st.booleans()),
+            )
+        )
+    return rules
+
+
+@settings(max_examples=150, deadline=None)
+@given(rule_lists(), st.integers(0, 1 << 30))
+def test_a_tree_agrees_with_a_linear_search(rules: list[EffectiveSecurityRule], seed: int) -> None:
+    """Whatever the rules, for packets at their edges."""
+    table = table_of(rules)
+    for version in IP_VERSIONS:
+        check(table, version, seed, 60)
+
+
+def test_rules_of_nothing_and_of_everything() -> None:
+    """The smallest tables: no node at all, where no packet can be told from another."""
+    empty = effective("empty", source=AddressSet())
+    for rules in ((), (empty,), (empty, effective("all"), empty)):
+        tree = check(table_of(rules), 4, 1, 20)
+        assert isinstance(tree.root, Decided)
+        assert (tree.elements, tree.longest_list) == (0, 0)
+
+
+@pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.UDP, Protocol.ICMP, Protocol.ANY])
+def test_rules_for_one_address_come_first(protocol: Protocol) -> None:
+    """Ahead of everything, with ports and without, for one address on either side."""
+    one = AddressSet(((5, 5),), ((7, 7),))
+    ports: tuple[Range, ...] = ((80, 80), (443, 443))
+    has_ports = protocol is not Protocol.ICMP
+    rules = [
+        effective("to one", protocol=protocol, destination=one),
+        effective("ports", Access.DENY, protocol, source=one, ports=ports if has_ports else FULL),
+        effective("both", protocol=protocol, source=one, destination=AddressSet(((9, 12),))),
+        replace(effective("any", Access.DENY, source=one), any_protocol=OF_2017),
+        *rectangles(30, cut, 11),
+    ]
+    for version in IP_VERSIONS:
+        check(table_of(rules), version, 12, 200)
+
+
+def test_rules_of_one_ip_version_are_not_in_the_tree_of_the_other() -> None:
+    """Of a rule for IPv4 addresses nothing is left in IPv6."""
+    only_v4 = effective("v4", source=AddressSet(((1, 5),)), ports=((80, 80),))
+    table = table_of((only_v4,))
+    assert isinstance(check(table, 6, 1, 50).root, Decided)
+    assert not isinstance(check(table, 4, 1, 50).root, Decided)
+
+
+A_TOP = (1 << 32) - 1
+
+
+def cut(generator: random.Random, top: int) -> tuple[Range, ...]:
+    """Anything from narrow to wide."""
+    first, last = sorted(generator.sample(range(top + 1), 2))
+    return ((first, last),)
+
+
+def wide(generator: random.Random, top: int) -> tuple[Range, ...]:
+    """More than half of all values, so that every rule meets every other."""
+    size = generator.randrange(top // 2, top)
+    first = generator.randrange(top - size + 1)
+    return ((first, first + size),)
+
+
+def rectangles(
+    number: int, span: Callable[[random.Random, int], tuple[Range, ...]], seed: int
+) -> list[EffectiveSecurityRule]:
+    """Rules that constrain four fields at once."""
+    generator = random.Random(seed)
+    return [
+        effective(
+            f"rule-{index}",
+            generator.choice(list(Access)),
+            generator.choice((Protocol.TCP, Protocol.UDP, Protocol.ANY)),
+            AddressSet(span(generator, A_TOP)),
+            AddressSet(span(generator, A_TOP)),
+            span(generator, TOP_PORT),
+            span(generator, TOP_PORT),
+        )
+        for index in range(number)
+    ]
+
+
+def prefixes(generator: random.Random, number: int) -> AddressSet:
+    """So many ranges of both versions, no two of them neighbours."""
+    starts = generator.sample(range(1 << 19), number)
+    return AddressSet(
+        merge_ranges((at << 13, (at << 13) + generator.choice((0, 255, 4095))) for at in starts),
+        merge_ranges((at << 109, (at << 109) + (1 << 64) - 1) for at in starts),
+    )
+
+
+def port_crossings(number: int) -> list[EffectiveSecurityRule]:
+    """Each with a range of its own on both sides, all crossing."""
+    generator = random.Random(3)
+    return [
+        effective(
+            f"rule-{index}",
+            protocol=Protocol.TCP,
+            source_ports=cut(generator, TOP_PORT),
+            ports=cut(generator, TOP_PORT),
+        )
+        for index in range(number)
+    ]
+
+
+def long_lists(rules: int, number: int) -> list[EffectiveSecurityRule]:
+    """Rules with so many prefixes of their own on both sides, and crossing ports."""
+    generator = random.Random(4)
+    return [
+        effective(
+            f"rule-{index}",
+            generator.choice(list(Access)),
+            generator.choice((Protocol.TCP, Protocol.ANY)),
+            prefixes(generator, number),
+            prefixes(generator, number),
+            ports=((index * 10, index * 10 + 500),),
+        )
+        for index in range(rules)
+    ]
+
+
+def cloud(number: int) -> list[EffectiveSecurityRule]:
+    """One long list in many rules, as a service tag is, among narrow rules before and behind."""
+    generator = random.Random(5)
+    tag = prefixes(generator, number)
+    rules = []
+    for index in range(60):
+        narrow = prefixes(generator, 2)
+        source, destination = generator.choice(
+            ((tag, ALL_ADDRESSES), (tag, narrow), (narrow, tag), (narrow, narrow))
+        )
+        rules.append(
+            effective(
+                f"rule-{index}",
+                generator.choice(list(Access)),
+                generator.choice((Protocol.TCP, Protocol.UDP, Protocol.ANY)),
+                source,
+                destination,
+                ports=generator.choice((ALL_PORT_RANGES, ((index, index + 9),), ((80, 80),))),
+            )
+        )
+    return rules
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param(rectangles(24, cut, 1), id="24 rectangles"),
+        pytest.param(rectangles(60, wide, 2), id="60 wide rectangles"),
+        pytest.param(long_lists(8, 4000), id="8 rules of 4000 prefixes a side"),
+        pytest.param(long_lists(100, 40), id="100 rules of 40 prefixes a side"),
+        pytest.param(port_crossings(100), id="100 crossing port ranges"),
+        pytest.param(cloud(10_000), id="a tag of 10 000 prefixes"),
+    ],
+)
+def test_what_would_explode_stays_within_bounds(rules: list[EffectiveSecurityRule]) -> None:
+    """Elements and lists are bounded, and every packet is decided as the rules say."""
+    table = table_of(rules)
+    for version in IP_VERSIONS:
+        assert check(table, version, 6, 120).longest_list <= LONGEST_LIST
+
+
+def test_the_bound_grows_with_ranges() -> None:
+    """More elements than a table of few ranges may spend are spent where ranges make up for it."""
+    tree = check(table_of(long_lists(100, 100)), 4, 7, 50)
+    assert tree.elements > 1024 + 16 * 101
+    assert tree.longest_list <= LONGEST_LIST
+
+
+def test_where_no_tree_is_within_bounds_the_list_says_so() -> None:
+    """A thousand crossing rules: still decided as they say, by a list that the kernel cannot walk.
+
+    nsgd.ruleset.table_chains leaves such a table to the worker.
+    """
+    tree = check(table_of(rectangles(1000, wide, 8)), 4, 9, 60)
+    assert tree.longest_list > LONGEST_LIST
+
+
+def test_equal_rules_are_equal_trees() -> None:
+    """The same rules make the same nodes in the same order, so that chains keep their names."""
+
+    def told(tree: Tree) -> list[object]:
+        names: dict[int, int] = {}
+        result: list[object] = []
+        for node in tree.nodes():
+            if isinstance(node, Split):
+                children = [
+                    c.rule if isinstance(c, Decided) else names[id(c)] for c in node.children
+                ]
+                result.append((node.field, node.starts, children))
+            else:
+                rest = node.rest.rule if isinstance(node.rest, Decided) else names[id(node.rest)]
+                result.append(([(test.rule, test.conditions) for test in node.tests], rest))
+            names[id(node)] = -len(result)
+        return result
+
+    for rules, again in (
+        (rectangles(40, cut, 1), rectangles(40, cut, 1)),
+        (cloud(50), cloud(50)),
+    ):
+        for version in IP_VERSIONS:
+            assert told(table_of(rules).tree(version)) == told(table_of(again).tree(version))

@@ -1,0 +1,48 @@
+"""The kernel follows so many jumps and gotos from a hook; no policy may need more."""
+
+from __future__ import annotations
+
+import pytest
+
+from nsgd.model.address import IP_VERSIONS
+from nsgd.policy.tree_nodes import Field
+from nsgd.ruleset.diff import replace_ruleset
+from nsgd.ruleset.written import Present
+from tests.policy.test_tree import most_splits
+from tests.ruleset.nft_simulator import MOST_LEVELS, Table
+from tests.ruleset.policies import Policy, load, random_policy, worst_policy
+from tests.ruleset.test_dispatch import case
+
+
+def levels(policy: Policy) -> int:
+    """The most below a hook; the model of the table refuses too many by itself."""
+    table = Table()
+    change = replace_ruleset(load(policy), Present(), 6)
+    table.commit(change.prepare)
+    table.commit(change.switch)
+    return max(table.levels().values())
+
+
+def test_the_worst_policy_is_the_worst() -> None:
+    """Trees of groups and of admin rules ask most fields one after the other, on both sides."""
+    tables = case(worst_policy()).policy.tables
+    asked = {
+        (table.network_security_group, table.direction, len(table.rule_names) > 2): max(
+            most_splits(table.tree(version).root) for version in IP_VERSIONS
+        )
+        for table in tables
+    }
+    deep = {key for key, splits in asked.items() if splits == len(Field)}
+    assert len(deep) >= 6, asked
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+def test_the_longest_way_is_short_enough(mode: str) -> None:
+    """Links that bind, transit, AlwaysAllow, five fields a table, and audit mode's last chain."""
+    assert levels(worst_policy(mode)) <= MOST_LEVELS
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_policies(seed: int) -> None:
+    """None comes near."""
+    assert levels(random_policy(seed)) < MOST_LEVELS

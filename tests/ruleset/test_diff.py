@@ -1,0 +1,294 @@
+"""Every change of the table: what each of its three transactions may do, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nsgd.ruleset import commands
+from nsgd.ruleset.commands import Message
+from nsgd.ruleset.diff import Change, change_ruleset, replace_ruleset
+from nsgd.ruleset.gateway import fail_closed_ruleset
+from nsgd.ruleset.objects import Ruleset
+from nsgd.ruleset.physical import next_epoch
+from nsgd.ruleset.written import Present, Written, are_kept
+from tests.ruleset.nft_simulator import (
+    INTERVAL,
+    OBJECT_MAP,
+    Refused,
+    Table,
+    chain_of,
+    changed_set,
+)
+from tests.ruleset.policies import Daemon, Policy, changed, random_policy, worst_policy
+
+_PREPARES = {
+    commands.NEWTABLE,
+    commands.NEWCHAIN,
+    commands.NEWOBJ,
+    commands.NEWSET,
+    commands.NEWSETELEM,
+    commands.NEWRULE,
+}
+_SWITCHES = {
+    commands.NEWCHAIN,
+    commands.NEWRULE,
+    commands.DELRULE,
+    commands.NEWSETELEM,
+    commands.DELSETELEM,
+}
+_CLEANS = {commands.DELRULE, commands.DELSET, commands.DELCHAIN, commands.DELOBJ}
+
+
+class Kernel:
+    """A table and what was last written to it, as nsgd.kernel.table keeps it."""
+
+    def __init__(self) -> None:
+        self.table = Table()
+        self._written: Written | None = None
+
+    def change(self, desired: Ruleset) -> int:
+        """All three transactions, each checked; how many messages they had."""
+        change = self.planned(desired)
+        number = self.prepare(change) + self.switch(change) + self.clean(change)
+        self._written = change.written
+        self.is_as_if_written_from_scratch(desired)
+        return number
+
+    def planned(self, desired: Ruleset) -> Change:
+        """What nsgd.kernel.table would send."""
+        if self._written is None:
+            return replace_ruleset(desired, self.table.present(), 6)
+        return change_ruleset(self._written, desired)
+
+    def forget(self) -> None:
+        """As after a failure, or in another process."""
+        self._written = None
+
+    def prepare(self, change: Change) -> int:
+        """Nothing that is there is changed."""
+        before = self.table.content()
+        messages = list(change.prepare)
+        assert {command for command, _, _ in messages} <= _PREPARES
+        there = set(self.table.chains)
+        assert not there & {chain_of(message) for message in messages}
+        number = self.table.commit(messages)
+        after = self.table.content()
+        for kind in ("chains", "sets", "limits"):
+            assert _of(before, kind).items() <= _of(after, kind).items()
+        return number
+
+    def switch(self, change: Change) -> int:
+        """Rules and single elements change; no set comes, goes, or has intervals."""
+        messages = list(change.switch)
+        assert {command for command, _, _ in messages} <= _SWITCHES
+        for message in messages:
+            name = changed_set(message)
+            if name is not None:
+                assert not self.table.sets[name].flags & INTERVAL
+        own = set(self.table.anonymous)
+        number = self.table.commit(messages)
+        assert set(self.table.anonymous) <= own
+        return number
+
+    def clean(self, change: Change) -> int:
+        """What goes is what nothing can reach: the rest stays as it is."""
+        messages = list(change.clean)
+        assert {command for command, _, _ in messages} <= _CLEANS
+        before = self.table.content()
+        counters = self.table.counters()
+        reached = self._reached()
+        number = self.table.commit(messages)
+        after = self.table.content()
+        for kind in ("chains", "sets", "limits"):
+            assert _of(after, kind).items() <= _of(before, kind).items()
+        assert reached <= set(self.table.chains)
+        assert not {c for c in counters - self.table.counters() if are_kept(c)}
+        return number
+
+    def is_as_if_written_from_scratch(self, desired: Ruleset) -> None:
+        """The same content, and no counter but those whose counts are wanted longer."""
+        scratch = Table()
+        change = replace_ruleset(desired, Present(), 6)
+        for messages in (change.prepare, change.switch, change.clean):
+            scratch.commit(messages)
+        assert self.table.content() == scratch.content()
+        assert scratch.counters() <= self.table.counters()
+        assert all(are_kept(name) for name in self.table.counters() - scratch.counters())
+
+    def _reached(self) -> set[str]:
+        reached: set[str] = set()
+        waiting = [name for name, chain in self.table.chains.items() if chain.is_base]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += self.table.targets(name)
+        return reached
+
+
+def _of(content: dict[str, object], kind: str) -> dict[str, Any]:
+    found = content[kind]
+    assert isinstance(found, dict)
+    return {name: repr(each) for name, each in found.items()}
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_sequences_of_policies(seed: int) -> None:
+    """Small changes, other policies, restarts; each result is that of a table from scratch."""
+    kernel, daemon = Kernel(), Daemon()
+    epoch = "a"
+    policy = random_policy(seed)
+    for step in range(9):
+        if step % 4 == 3:
+            policy = random_policy(1000 + 10 * seed + step)
+        elif step:
+            policy = changed(policy, 10 * seed + step)
+        if step in (5, 8):
+            # Another process takes over, which knows the numbers only.
+            kernel.forget()
+            daemon = Daemon(daemon.numbers)
+            epoch = next_epoch(kernel.table.present().sets)
+        kernel.change(daemon.load(policy, epoch, adopting=step == 0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_to_change_is_no_message(seed: int) -> None:
+    """Also where the same policy is loaded anew."""
+    kernel, daemon = Kernel(), Daemon()
+    policy = random_policy(seed) | {"daemon": {"engine": "kernel"}}
+    desired = daemon.load(policy)
+    assert kernel.change(desired) > 0
+    assert kernel.change(desired) == 0
+    assert kernel.change(daemon.load(policy)) == 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_failure_between_transactions_leaves_no_garbage(seed: int) -> None:
+    """What was prepared and not used, or used and not cleaned up, goes with the next change."""
+    kernel, daemon = Kernel(), Daemon()
+    first = random_policy(seed)
+    kernel.change(daemon.load(first))
+    before = kernel.table.content()
+    # The kernel refuses the switch: the old policy stays in force, what was put beside it as well.
+    second = changed(changed(first, seed), seed + 1)
+    kernel.prepare(kernel.planned(daemon.load(second)))
+    for name, chain in _of(before, "chains").items():
+        assert _of(kernel.table.content(), "chains")[name] == chain
+    kernel.forget()
+    # The daemon is killed before it cleans up.
+    change = kernel.planned(daemon.load(second, next_epoch(kernel.table.present().sets)))
+    kernel.prepare(change)
+    kernel.switch(change)
+    daemon = Daemon(daemon.numbers)
+    epoch = next_epoch(kernel.table.present().sets)
+    assert epoch == "c"
+    kernel.change(daemon.load(first, epoch))
+    kernel.change(daemon.load(second, epoch))
+
+
+def test_engines_take_turns() -> None:
+    """The queue engine's table holds nothing of the kernel engine's, but counts."""
+    kernel, daemon = Kernel(), Daemon()
+    policy = worst_policy(rules=12)
+    for engine in ("queue", "kernel", "queue", "kernel"):
+        policy = policy | {"daemon": {"engine": engine}}
+        kernel.change(daemon.load(policy))
+        is_kernel = engine == "kernel"
+        assert any(name.startswith("nsg/") for name in kernel.table.chains) is is_kernel
+        assert any(name.startswith("nic/") for name in kernel.table.counters()) is is_kernel
+        has_objects = any(each.flags & OBJECT_MAP for each in kernel.table.sets.values())
+        assert has_objects is is_kernel
+
+
+def test_after_a_boot_without_policy() -> None:
+    """What dropped everything gives way to a policy."""
+    kernel = Kernel()
+    kernel.change(fail_closed_ruleset())
+    kernel.forget()
+    kernel.change(Daemon().load(random_policy(1)))
+
+
+def test_a_change_of_one_group_touches_no_other() -> None:
+    """Messages name chains of the changed group only, and the maps of addresses not at all."""
+    kernel, daemon = Kernel(), Daemon()
+    policy: Policy = {
+        "virtualNetworks": [
+            {
+                "name": "lab",
+                "addressSpace": ["10.0.0.0/16"],
+                "subnets": [
+                    {
+                        "name": name,
+                        "addressPrefixes": [f"10.0.{number}.0/24"],
+                        "networkSecurityGroup": name,
+                    }
+                    for number, name in enumerate(("one", "two"))
+                ],
+            }
+        ],
+        "networkSecurityGroups": [
+            {"name": "one", "securityRules": []},
+            {"name": "two", "securityRules": []},
+        ],
+        "daemon": {"engine": "kernel"},
+    }
+    kernel.change(daemon.load(policy))
+    rule = {
+        "name": "New",
+        "priority": 100,
+        "direction": "Inbound",
+        "access": "Deny",
+        "protocol": "Tcp",
+        "sourcePortRange": "*",
+        "destinationPortRange": "80",
+        "sourceAddressPrefix": "*",
+        "destinationAddressPrefix": "*",
+    }
+    policy["networkSecurityGroups"][0]["securityRules"] = [rule]
+    change = kernel.planned(daemon.load(policy))
+    messages: list[Message] = [*change.prepare, *change.switch, *change.clean]
+    named = {chain_of(message) for message in messages} - {None}
+    assert named
+    assert all(name and name.split("/")[1] == "one" for name in named), named
+    assert not any(changed_set(message) for message in messages)
+
+
+def test_the_simulator_refuses() -> None:
+    """The model itself: each of these the kernel refuses too."""
+    desired = Daemon().load(random_policy(3) | {"daemon": {"engine": "kernel"}})
+
+    def filled() -> tuple[Table, list[Message]]:
+        table = Table()
+        change = replace_ruleset(desired, Present(), 6)
+        table.commit(change.prepare)
+        switch = list(change.switch)
+        table.commit(switch)
+        return table, switch
+
+    table, switch = filled()
+    bases = [m for m in switch if m[0] == commands.NEWCHAIN]
+    rules = [m for m in switch if m[0] == commands.NEWRULE]
+    used = next(name for name, each in table.sets.items() if each.flags & INTERVAL)
+    chain = next(name for name in table.chains if name.startswith(("from", "nsg")))
+    from nsgd.ruleset import encode, encode_sets
+
+    with pytest.raises(Refused, match=r"no (chain|set)"):
+        Table().commit([*bases, *rules])
+    for message, complaint in (
+        (encode.delete_chain("hook_forward"), "base chain"),
+        (encode.delete_chain(chain), "has rules"),
+        (encode.delete_chain("missing"), "no chain"),
+        (encode_sets.delete_set("missing"), "no set"),
+        (encode.delete_object("missing", commands.OBJECT_LIMIT), "no object"),
+        (encode.delete_object("queued", commands.OBJECT_COUNTER), "uses it"),
+    ):
+        with pytest.raises(Refused, match=complaint):
+            filled()[0].commit([message])
+    with pytest.raises(Refused, match="referred to"):
+        table.commit([encode.empty_chain(chain), encode.delete_chain(chain)])
+    asked = [name for name in table.sets if name.startswith("managed4")]
+    with pytest.raises(Refused, match="asks it"):
+        table.commit([encode_sets.delete_set(asked[0])])
+    assert used
