@@ -71,7 +71,7 @@ def _run(args: argparse.Namespace) -> int:
 def _boot(args: argparse.Namespace) -> int:
     from nsgd import daemon
 
-    return daemon.boot(args.config, tag_source(args), args.parameters)
+    return daemon.boot(args.config, args.state_dir, tag_source(args), args.parameters)
 
 
 def _status(args: argparse.Namespace) -> int:

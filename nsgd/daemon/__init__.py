@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,20 @@ from nsgd.kernel.error import KernelError
 from nsgd.kernel.links import LinkMonitor
 from nsgd.kernel.queue import read_queue_counters
 from nsgd.kernel.table import NftTable
-from nsgd.model.settings import OnStop
+from nsgd.model.settings import Engine, OnStop
 from nsgd.observe.metrics import start_metrics_server
 from nsgd.observe.snapshot import QueueState, snapshot_as_json
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
-from nsgd.runtime.load import load_policy
+from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.observer import Observer
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_in_force import PolicyTeller
 from nsgd.runtime.says import rules_that_stay
-from nsgd.runtime.state import StateError
+from nsgd.runtime.state import StateError, load_numbers, save_numbers
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.tag_store import InstalledTags
 from nsgd.runtime.worker_process import WorkerError
@@ -184,19 +185,23 @@ def _stop(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
     return {"stopping": True, "rules": rules if removed else rules_that_stay(supervisor.settings)}
 
 
-def boot(config_files: Sequence[Path], tags: InstalledTags, parameters: Sequence[Path] = ()) -> int:
+def boot(
+    config_files: Sequence[Path],
+    state_dir: Path,
+    tags: InstalledTags,
+    parameters: Sequence[Path] = (),
+) -> int:
     """Load a policy's rules without a worker; where that fails, rules that forward nothing.
 
-    New flows are then dropped, or follow failureMode, until the daemon takes the table over.
+    What is for the worker is then dropped, or follows failureMode, until the daemon takes the table
+    over. That is every new flow where the kernel engine cannot have the decision numbers.
     """
     _configure_logging()
     status = 0
     with NftTable() as nft:
         table = GatewayTable(nft)
         try:
-            loaded = load_policy(
-                config_files, DecisionNumbers(), None, tags=tags, parameters=parameters
-            )
+            loaded = _load_for_boot(config_files, state_dir, tags, parameters)
             table.install(loaded, is_served=False)
         except (ConfigRefused, RefusedByKernel) as error:
             for problem in error.problems if isinstance(error, ConfigRefused) else (error,):
@@ -211,6 +216,26 @@ def boot(config_files: Sequence[Path], tags: InstalledTags, parameters: Sequence
         else:
             log.info("rules loaded, no daemon yet: %s", loaded.summary)
     return status
+
+
+def _load_for_boot(
+    config_files: Sequence[Path], state_dir: Path, tags: InstalledTags, parameters: Sequence[Path]
+) -> LoadedPolicy:
+    """Load a policy with the numbers that a daemon will go on with."""
+    try:
+        numbers = load_numbers(state_dir)
+        loaded = load_policy(config_files, numbers, None, tags=tags, parameters=parameters)
+        if loaded.settings.engine is Engine.KERNEL and loaded.numbers != numbers:
+            save_numbers(state_dir, loaded.numbers)
+    except StateError as error:
+        # Marks with numbers that nobody knows would be taken for other rules' later.
+        log.error("%s: every new flow waits for the daemon", error)
+        loaded = load_policy(
+            config_files, DecisionNumbers(), None, tags=tags, parameters=parameters
+        )
+        settings = replace(loaded.settings, engine=Engine.QUEUE)
+        loaded = replace(loaded, settings=settings)
+    return loaded
 
 
 def remove_rules() -> bool:

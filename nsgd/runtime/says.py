@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nsgd.config.problem import ConfigRefused
-from nsgd.model.settings import DaemonSettings, FailureMode, Mode
+from nsgd.model.settings import DaemonSettings, Engine, FailureMode, Mode
 
 _MOST_NOTES = 20
 
@@ -13,9 +13,11 @@ _MOST_NOTES = 20
 def rules_that_stay(settings: DaemonSettings) -> str:
     """What a stop leaves behind, and the way out."""
     is_open = settings.failure_mode is FailureMode.OPEN
+    undecided = "pass undecided" if is_open else "are dropped"
+    if settings.engine is Engine.KERNEL:
+        undecided = f"are decided by the kernel, and those that it leaves to the worker {undecided}"
     return (
-        "rules stay in place: decided flows go on, new ones"
-        f" {'pass undecided' if is_open else 'are dropped'};"
+        f"rules stay in place: decided flows go on, new ones {undecided};"
         " 'nsgd stop --remove-rules' removes them"
     )
 

@@ -217,3 +217,36 @@ def test_the_ruleset_is_listed(net: Network) -> None:
         "counter nic/server/out/deny {",
     ):
         assert text in listed
+
+
+def test_boot_decides_with_the_numbers_of_the_daemon(net: Network) -> None:
+    """What flows carry before the daemon runs means the same to it."""
+
+    def mark() -> str:
+        assert net.tcp("internet", "server", 80)
+        line = next(text for text in net.conntrack().splitlines() if "dport=80 " in text)
+        net.gateway.run(["conntrack", "-F"])
+        return line.partition("mark=")[2].split()[0]
+
+    first = rule("First", 100, "Inbound", "Allow", "Tcp", "8080")
+    with_hosts(net).start(web(first))
+    net.reload(web(ALLOW_80))
+    by_daemon = mark()
+    net.stop(remove_rules=True)
+    state = ["--state-dir", str(net.directory / "state")]
+    boot = net.gateway.run(net._nsgd("boot", "--config", str(net.config), *state), check=False)
+    assert boot.returncode == 0, boot.stderr
+    assert mark() == by_daemon
+
+
+def test_boot_without_decision_numbers_decides_nothing(net: Network) -> None:
+    """A damaged state directory: new flows wait for a daemon rather than get wrong marks."""
+    with_hosts(net).write(web(ALLOW_80))
+    state = net.directory / "damaged"
+    state.mkdir()
+    (state / "decision-numbers.json").write_text("{")
+    arguments = ["boot", "--config", str(net.config), "--state-dir", str(state)]
+    boot = net.gateway.run(net._nsgd(*arguments), check=False)
+    assert boot.returncode == 0, boot.stderr
+    assert "every new flow waits for the daemon" in boot.stderr
+    assert not net.tcp("internet", "server", 80)

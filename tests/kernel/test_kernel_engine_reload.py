@@ -1,8 +1,9 @@
-"""Policies that change while packets flow: what is denied never arrives, what is allowed is never lost."""
+"""Policies that change while packets flow: the denied never arrive, the allowed are never lost."""
 
 from __future__ import annotations
 
 import json
+import random
 import socket
 import threading
 import time
@@ -101,7 +102,7 @@ def test_reloads(net: Network) -> None:
     """Rules, network interfaces and subnets come and go; each flow counts once."""
     with_hosts(net).start(policy(0))
     with NewFlows(net) as flows:
-        for number in range(1, 14):
+        for number in range(1, 9):
             net.reload(policy(number))
     all_arrived(net, flows)
     assert hits(net)["Allow53"] == hits(net)["Deny54"] == flows.sent
@@ -112,7 +113,7 @@ def test_the_engine_changes(net: Network) -> None:
     """Both ways; the worker and the kernel count together."""
     with_hosts(net).start(policy(0))
     with NewFlows(net) as flows:
-        for number in range(1, 9):
+        for number in range(1, 7):
             net.reload(policy(number, engine="queue" if number % 2 else "kernel"))
     all_arrived(net, flows)
     assert hits(net)["Allow53"] == hits(net)["Deny54"] == flows.sent
@@ -141,20 +142,19 @@ def test_another_daemon_takes_over(net: Network) -> None:
     assert hits(net)["Allow53"] == hits(net)["Deny54"] == flows.sent
 
 
+def _span(generator: random.Random) -> str:
+    first, last = sorted(generator.sample(range(100, 65_000), 2))
+    return f"{first}-{last}"
+
+
 @pytest.mark.parametrize("mode", ["enforce", "audit"])
 def test_a_table_without_a_tree(net: Network, mode: str) -> None:
     """Who touches it is decided by the worker, on both sides, and counts once."""
+    generator = random.Random(1)
     crossing = [
-        rule(
-            f"Crossing{number}",
-            200 + number,
-            "Inbound",
-            "Deny",
-            "Udp",
-            f"{number * 37 % 30_000 + 100}-{60_000 - number * 59 % 29_000}",
-            sourcePortRange=f"{number * 53 % 31_000}-{65_000 - number * 41 % 30_000}",
-        )
-        for number in range(700)
+        rule(f"Crossing{number}", 200 + number, "Inbound", "Deny", "Udp", one, sourcePortRange=two)
+        for number in range(500)
+        for one, two in [(_span(generator), _span(generator))]
     ]
     groups = {
         "wide": [rule("First", 100, "Inbound", "Allow", "Udp", "53"), *crossing],
