@@ -112,11 +112,11 @@ def gateway_ruleset(
         kernel.counters,
         (*sets, *kernel.sets),
         BASE_CHAINS,
-        (*made, *kernel.chains),
+        made,
         (ALL_DENIALS,),
         kernel.groups,
     )
-    return with_physical_sets(ruleset, epoch)
+    return with_physical_sets(ruleset, epoch, kernel.chains)
 
 
 def managed_addresses(model: NetworkModel) -> AddressSet:

@@ -15,7 +15,8 @@ from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.dispatch import AskedTable, Dispatch, KernelRuleset
 from nsgd.ruleset.marks import MarkLayout
-from nsgd.ruleset.table_chains import Circumstances, Same, TableChainsMaker
+from nsgd.ruleset.same import Same
+from nsgd.ruleset.table_chains import Circumstances, TableChainsMaker
 
 
 class KernelEngine:

@@ -18,11 +18,14 @@ from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
     Chain,
+    ChainGroup,
     CounterMap,
+    GroupParts,
     NftRule,
     Ruleset,
     VerdictMap,
 )
+from nsgd.ruleset.same import Same
 from nsgd.ruleset.statements import Statement
 
 EPOCHS = "abcdefghijklmnopqrstuvwxyz"
@@ -43,8 +46,11 @@ def is_fixed(any_set: AnySet) -> bool:
     )
 
 
-def with_physical_sets(ruleset: Ruleset, epoch: str) -> Ruleset:
-    """The same ruleset with the names that its sets have in the kernel; chain groups have them."""
+def with_physical_sets(ruleset: Ruleset, epoch: str, more: tuple[Chain, ...] = ()) -> Ruleset:
+    """The same ruleset with the names that its sets have in the kernel; chain groups have them.
+
+    *more* are further chains, which become a group: many, and often the same object as before.
+    """
     names = {}
     sets = []
     for any_set in ruleset.sets:
@@ -57,7 +63,14 @@ def with_physical_sets(ruleset: Ruleset, epoch: str) -> Ruleset:
         names[any_set.name] = name
         sets.append(replace(any_set, name=name))
     chains = tuple(_renamed(chain, names) for chain in ruleset.chains)
-    return replace(ruleset, sets=tuple(sets), chains=chains)
+    groups = ruleset.groups
+    if more:
+
+        def make() -> GroupParts:
+            return GroupParts(tuple(_renamed(chain, names) for chain in more))
+
+        groups = (ChainGroup((Same(more), tuple(names.values())), make), *groups)
+    return replace(ruleset, sets=tuple(sets), chains=chains, groups=groups)
 
 
 def content_digest(content: object, epoch: str) -> str:

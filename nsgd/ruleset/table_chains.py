@@ -16,22 +16,8 @@ from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.names import rule_name, table_labels
 from nsgd.ruleset.objects import ChainGroup, GroupParts
 from nsgd.ruleset.rule_chains import RuleChain, set_number
+from nsgd.ruleset.same import Same
 from nsgd.ruleset.tree_chains import TreeChains
-
-
-class Same:
-    """A key that equals only another one of the very same object, which it keeps alive."""
-
-    __slots__ = ("_kept",)
-
-    def __init__(self, kept: object) -> None:
-        self._kept = kept
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self._kept is other._kept
-
-    def __hash__(self) -> int:
-        return id(self._kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ def changed(policy: Policy, seed: int) -> Policy:
     return other
 
 
-def worst_policy(mode: str = "audit", rules: int = 350) -> Policy:
+def worst_policy(mode: str = "audit", rules: int = 500) -> Policy:
     """The longest way that a packet can be sent: trees of five fields on both sides.
 
     Behind rules for one address, which come first, and AlwaysAllow of security admin rules, with
@@ -234,13 +234,14 @@ def worst_policy(mode: str = "audit", rules: int = 350) -> Policy:
         ],
         "securityAdminConfigurations": [_configuration(admin, ["lab"])],
         "subscription": {"kind": "PayAsYouGo", "created": "2018-01-31"},
+        "limits": {"securityRulesPerNetworkSecurityGroup": 2000},
         "daemon": {"engine": "kernel", "mode": mode},
     }
     return policy
 
 
 def crossing_rules(direction: str, number: int, seed: int) -> Rules:
-    """Rules that constrain all five fields, crossing each other; each fourth is for IPv6."""
+    """Rules that constrain all five fields, crossing each other; of both IP versions in turn."""
     generator = random.Random(seed)
 
     def ports() -> str:
@@ -248,14 +249,19 @@ def crossing_rules(direction: str, number: int, seed: int) -> Rules:
         return f"{first}-{last}"
 
     def prefix(is_v6: bool) -> str:
-        third = generator.choice((1, 2))
+        third, fourth = generator.choice((1, 2)), generator.randrange(16)
         if is_v6:
-            length = generator.choice((116, 117))
-            return f"fd00:10:0:{third}::{generator.randrange(16) << 12:x}/{length}"
+            return generator.choice(
+                (
+                    f"fd00:10:0:{third}::{fourth << 4:x}/124",
+                    f"fd00:10:0:{third}::{fourth >> 2 << 6:x}/122",
+                    "2600:1f00::/124",
+                )
+            )
         return generator.choice(
             (
-                f"10.0.{third}.{generator.randrange(0, 256, 16)}/28",
-                f"10.0.{third}.{generator.randrange(0, 256, 64)}/26",
+                f"10.0.{third}.{fourth << 4}/28",
+                f"10.0.{third}.{fourth >> 2 << 6}/26",
                 "203.0.113.0/28",
             )
         )
@@ -269,8 +275,8 @@ def crossing_rules(direction: str, number: int, seed: int) -> Rules:
             "protocol": generator.choice(("Tcp", "Udp", "*")),
             "sourcePortRange": ports(),
             "destinationPortRange": ports(),
-            "sourceAddressPrefix": prefix(index % 4 == 3),
-            "destinationAddressPrefix": prefix(index % 4 == 3),
+            "sourceAddressPrefix": prefix(bool(index % 2)),
+            "destinationAddressPrefix": prefix(bool(index % 2)),
         }
         for index in range(number)
     ]
@@ -287,10 +293,16 @@ def rules_for_one(direction: str) -> Rules:
             "protocol": "Tcp",
             "sourcePortRange": "*",
             "destinationPortRanges": ["22", "1024-2047"],
-            "sourceAddressPrefix": f"10.0.2.{4 + index}/32",
-            "destinationAddressPrefixes": ["10.0.1.0/28", "10.0.1.64/28", "10.0.1.128/28"],
+            "sourceAddressPrefix": address,
+            "destinationAddressPrefixes": others,
         }
-        for index in range(3)
+        for index, (address, others) in enumerate(
+            (
+                ("10.0.2.4/32", ["10.0.1.0/28", "10.0.1.64/28"]),
+                ("fd00:10:0:2::4/128", ["fd00:10:0:1::/124", "fd00:10:0:1::80/124"]),
+                ("10.0.2.5/32", ["10.0.1.0/28", "10.0.1.64/28"]),
+            )
+        )
     ]
 
 
