@@ -30,8 +30,6 @@ _NETLINK_CAP_ACK = 10
 _SEND_BUFFER_BYTES = 64 << 20
 _RECEIVE_BYTES = 1 << 18
 _REPLY_TIMEOUT_S = 30.0
-_MOST_IN_A_BATCH = 8000
-_ENDS = (commands.NEWCHAIN, commands.NEWRULE, commands.NEWOBJ)
 _PACKETS = struct.Struct(">Q")
 _OWNED = batch.TABLE_OWNER | batch.TABLE_PERSIST
 
@@ -147,17 +145,28 @@ class NftTable:
         """Carry out a change; what it leaves over is for tidy()."""
         is_changed = False
         try:
-            for part in _parts(change.prepare):
+            for part in batch.parts(change.prepare):
                 is_changed |= self._transact(part, "write")
             is_changed |= self._transact(change.switch, "write")
         except KernelError:
-            # What was put beside is of no use.
-            self.forget()
+            self._leave_as_it_was()
             raise
         self._written = change.written
         if is_changed:
             self._garbage = change.clean
         return is_changed
+
+    def _leave_as_it_was(self) -> None:
+        """Delete what a refused change has put beside; the rules in force never met it."""
+        before = self._written
+        if before is None:
+            # Whatever is there: the next apply() writes all of it.
+            self.forget()
+            return
+        try:
+            self._transact(diff.remove_others(before, self.present()), "clean")
+        except KernelError:
+            self.forget()
 
     def remove(self) -> bool:
         """Delete the table. Returns False where there was none."""
@@ -176,15 +185,18 @@ class NftTable:
             is_anonymous = attributes.get(3, b"")[-1:] != b"" and attributes[3][-1] & 1
             if _text(attributes.get(1)) == TABLE and not is_anonymous:
                 sets.add(_text(attributes.get(2)))
-        chains = set()
+        chains: set[str] = set()
+        base_chains: set[str] = set()
         for attributes in self._dump(commands.GETCHAIN):
-            if _text(attributes.get(1)) == TABLE and 4 not in attributes:
-                chains.add(_text(attributes.get(3)))
+            if _text(attributes.get(1)) == TABLE:
+                hooked = base_chains if 4 in attributes else chains
+                hooked.add(_text(attributes.get(3)))
         return Present(
             frozenset(sets),
             frozenset(chains),
             frozenset(name for name, _ in self._objects(commands.OBJECT_LIMIT)),
             frozenset(name for name, _ in self._objects(commands.OBJECT_COUNTER)),
+            frozenset(base_chains),
         )
 
     def read_counters(self) -> dict[str, int]:
@@ -207,7 +219,7 @@ class NftTable:
         """One transaction; False where there is nothing to do."""
         first = last = self._sequence + 1
         # One buffer, which can be large: it is given back as a whole.
-        data = bytearray(_bracket(netlink.NFNL_MSG_BATCH_BEGIN, 0, first))
+        data = bytearray(batch.bracket(netlink.NFNL_MSG_BATCH_BEGIN, 0, first))
         for command, flags, payload in messages:
             last += 1
             kind = netlink.nft_message_type(command)
@@ -215,7 +227,7 @@ class NftTable:
         if last == first:
             return False
         last += 1
-        data += _bracket(netlink.NFNL_MSG_BATCH_END, netlink.NLM_F_ACK, last)
+        data += batch.bracket(netlink.NFNL_MSG_BATCH_END, netlink.NLM_F_ACK, last)
         self._sequence = last
         self._send(data, operation)
         # Each failing message gives an error; a good batch gives one acknowledgement of its end.
@@ -277,23 +289,6 @@ class NftTable:
             while self._socket.recv(_RECEIVE_BYTES):
                 pass
         self._socket.settimeout(_REPLY_TIMEOUT_S)
-
-
-def _parts(messages: Iterable[commands.Message]) -> Iterator[list[commands.Message]]:
-    """Cut a long list between objects: the kernel goes through all of a batch for each look-up."""
-    part: list[commands.Message] = []
-    for message in messages:
-        part.append(message)
-        # Elements come after their set, and a rule after sets of its own, in the same batch.
-        if len(part) >= _MOST_IN_A_BATCH and message[0] in _ENDS:
-            yield part
-            part = []
-    yield part
-
-
-def _bracket(kind: int, flags: int, sequence: int) -> bytes:
-    """The begin or the end of a batch."""
-    return netlink.message(kind, flags, sequence, 0, resource=netlink.NFNL_SUBSYS_NFTABLES)
 
 
 def _text(data: bytes | None) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from nsgd.ruleset import encode
 from nsgd.ruleset.commands import (
     DELTABLE,
     NEWCHAIN,
+    NEWOBJ,
     NEWRULE,
     NEWTABLE,
     Message,
@@ -16,6 +19,8 @@ from nsgd.wire.netlink import be32, text
 
 TABLE_OWNER = 2
 TABLE_PERSIST = 4
+_MOST_MESSAGES = 8000
+_ENDS = (NEWCHAIN, NEWRULE, NEWOBJ)
 
 
 def table_message(flags: int) -> Message:
@@ -38,3 +43,20 @@ def queue_probe(native_rule: NftRule) -> list[Message]:
         (NEWRULE, netlink.NLM_F_CREATE | netlink.NLM_F_APPEND, rule),
         (DELTABLE, 0, text(1, name)),
     ]
+
+
+def parts(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    """Cut a long list between objects: the kernel goes through all of a batch for each look-up."""
+    part: list[Message] = []
+    for message in messages:
+        part.append(message)
+        # Elements come after their set, and a rule after sets of its own, in the same batch.
+        if len(part) >= _MOST_MESSAGES and message[0] in _ENDS:
+            yield part
+            part = []
+    yield part
+
+
+def bracket(kind: int, flags: int, sequence: int) -> bytes:
+    """The begin or the end of a batch."""
+    return netlink.message(kind, flags, sequence, 0, resource=netlink.NFNL_SUBSYS_NFTABLES)

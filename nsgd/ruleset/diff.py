@@ -68,7 +68,8 @@ def replace_ruleset(desired: Ruleset, present: Present, table_flags: int) -> Cha
     def clean() -> Iterator[Message]:
         counters = frozenset(difference.counters())
         yield from _clean(
-            sorted(present.chains - wanted),
+            # A base chain that is not ours goes too, though that drops what waits in queues.
+            sorted((present.chains | present.base_chains) - wanted),
             present.sets,
             present.limits - {name for name, _ in difference.limits()},
             (name for name in present.counters - counters if not are_kept(name)),
@@ -91,6 +92,15 @@ def change_ruleset(written: Written, desired: Ruleset) -> Change:
         list(difference.gone()),
         difference.after,
     )
+
+
+def remove_others(written: Written, present: Present) -> list[Message]:
+    """Delete what the table holds beside what was written: of a change that was not finished."""
+    limits = {limit.name for limit in written.limits}
+    limits.update(name for names in written.groups.values() for name in names.limits)
+    wanted = written.chains.keys() | written.group_chains.keys()
+    sets = written.sets.keys() | written.group_sets.keys()
+    return list(_clean(present.chains - wanted, present.sets - sets, present.limits - limits, ()))
 
 
 class _Difference:

@@ -26,7 +26,7 @@ from nsgd.ruleset.matches import (
     MatchMark,
     MatchTcpFlags,
 )
-from nsgd.ruleset.names import root_chain
+from nsgd.ruleset.names import profile_chain, root_chain
 from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, NftRule, VerdictMap
 from nsgd.ruleset.rule_chains import DENIED, UNTOLD, half_of, set_number
 from nsgd.ruleset.save import pass_denied
@@ -93,12 +93,10 @@ class Dispatch:
 
     def _profile(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
         """The chain that asks an endpoint's tables; None where one of them has no tree."""
-        is_outbound = direction is Direction.OUTBOUND
-        tables = endpoint.outbound if is_outbound else endpoint.inbound
+        tables = endpoint.outbound if direction is Direction.OUTBOUND else endpoint.inbound
         key = direction, tables, version
         if key not in self._profiles:
-            groups = (self._asked[index].label.split("/")[1] for index in tables)
-            name = "/".join((f"{'from' if is_outbound else 'to'}{version}", *groups))
+            name = profile_chain(direction, version, [self._asked[i].label for i in tables])
             # Tables of one group in two virtual networks.
             while name in self._names:
                 name += "_"

@@ -56,6 +56,13 @@ def table_labels(tables: Sequence[CompiledTable]) -> list[str]:
     return labels
 
 
+def profile_chain(direction: Direction, version: IPVersion, labels: Sequence[str]) -> str:
+    """The chain of those whose traffic asks the tables of these labels."""
+    way = "from" if direction is Direction.OUTBOUND else "to"
+    groups = (label.removeprefix("nsg/").rpartition("/")[0] for label in labels)
+    return _name("/".join((f"{way}{version}", *groups)))
+
+
 def root_chain(label: str, version: IPVersion) -> str:
     """Where a table begins for packets of one IP version."""
     return f"{label}{version}"

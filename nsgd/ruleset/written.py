@@ -14,12 +14,13 @@ Rules = tuple[NftRule, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Names of what the kernel holds in the table now; base chains are not told."""
+    """Names of what the kernel holds in the table now."""
 
     sets: frozenset[str] = frozenset()
-    chains: frozenset[str] = frozenset()
+    chains: frozenset[str] = frozenset()  # base chains are not among them
     limits: frozenset[str] = frozenset()
     counters: frozenset[str] = frozenset()
+    base_chains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

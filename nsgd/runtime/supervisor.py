@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import MarkLayout
+from nsgd.runtime.adoption import AdoptionWindow
 from nsgd.runtime.audit_log import AuditLog
 from nsgd.runtime.beside import do_beside
 from nsgd.runtime.counters import SharedCounters
@@ -38,6 +40,7 @@ from nsgd.runtime.worker_keeper import WorkerKeeper
 from nsgd.runtime.worker_policy import WorkerPolicy
 
 log = logging.getLogger("nsgd")
+_T = TypeVar("_T")
 
 
 class Supervisor:
@@ -57,7 +60,7 @@ class Supervisor:
         self._notifier = notifier
         self._tags = TagWatch(tags, state_directory)
         self.open_flows = OpenFlows(flows)
-        self._adopting_until_s: float | None = None
+        self._adoption = AdoptionWindow(self._install_again)
         self._audit_log: AuditLog | None = None
         self._paths, self._parameters = paths, parameters
         self._read_documents = LoadedBefore()
@@ -121,16 +124,16 @@ class Supervisor:
         self._audit_log = AuditLog(self.counters, self.denials)
         self.loaded = loaded
         self.generation = 1
-        self._keeper.start(loaded.settings, self.counters, self._for_worker(loaded))
+        made = self._beside(partial(self._for_worker, loaded))
+        self._keeper.start(loaded.settings, self.counters, made)
         # Numbers before the rules that use them, marks before the rules that read them.
         save_numbers(self._state_directory, loaded.numbers)
         window_s = self.open_flows.at_start(loaded, is_first=is_first)
-        self._table.install(loaded, adopting=window_s > 0)
+        self._beside(partial(self._table.install, loaded, adopting=window_s > 0))
         self.denials.follow(loaded.settings)
         note_start(self._state_directory)
         self._tags.in_force(loaded)
-        if window_s:
-            self._adopting_until_s = time.monotonic() + window_s
+        self._adoption.open(window_s)
         self.has_served = True
         self.loaded_at_s = time.time()
         log.info("policy 1 in force: %s", loaded.summary)
@@ -171,7 +174,8 @@ class Supervisor:
         loaded = self._load(previous.numbers, previous.settings)
         if loaded.numbers != previous.numbers:
             save_numbers(self._state_directory, loaded.numbers)
-        self._table.install(loaded, adopting=self._adopting_until_s is not None)
+        install = partial(self._table.install, adopting=self._adoption.is_open)
+        self._beside(partial(install, loaded))
         with self.lock:
             self.loaded = loaded
             self.generation += 1
@@ -179,7 +183,7 @@ class Supervisor:
             self.reloads_succeeded += 1
             self.last_reload_succeeded = True
         self.denials.follow(loaded.settings)
-        self._keeper.hand_over(self._for_worker(loaded))
+        self._keeper.hand_over(self._beside(partial(self._for_worker, loaded)))
         self._tags.in_force(loaded)
         # After the worker: what it decided by the old policy is in the table by now.
         self.open_flows.after_reload(previous, loaded, everything=reevaluate)
@@ -188,7 +192,10 @@ class Supervisor:
 
     def _load(self, numbers: DecisionNumbers, running: DaemonSettings | None) -> LoadedPolicy:
         read = self._read_documents, self._tags, self._parameters
-        work = partial(load_policy, self._paths, numbers, running, *read)
+        return self._beside(partial(load_policy, self._paths, numbers, running, *read))
+
+    def _beside(self, work: Callable[[], _T]) -> _T:
+        """What takes long is done while the worker and the watchdog are looked after."""
         return do_beside(work, self._stay_alive)
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
@@ -223,7 +230,7 @@ class Supervisor:
             self._stay_alive()
             self._links.tend()
             self._follow_tags()
-            self._end_adoption()
+            self._adoption.tend()
             self.open_flows.tend()
             self._table.tidy()
             if self.guard is not None:
@@ -279,21 +286,12 @@ class Supervisor:
             log.info("the service tags file of %s has changed: reloading", cloud)
             self._reload_on_signal()
 
-    def _end_adoption(self) -> None:
-        if self._adopting_until_s is None or time.monotonic() < self._adopting_until_s:
-            return
-        self._adopting_until_s = None
-        if self._install_again():
-            log.info("adoption has ended: TCP of unknown flows is judged from now on")
-        else:
-            self._adopting_until_s = time.monotonic() + 1
-
     def _install_again(self) -> bool:
         """Write what the kernel should hold of the policy in force."""
         if self.loaded is None:
             return False
         try:
-            self._table.install(self.loaded, adopting=self._adopting_until_s is not None)
+            self._table.install(self.loaded, adopting=self._adoption.is_open)
         except RefusedByKernel as error:
             log.error("%s; the rules in the kernel stay as they were", error)
             return False

@@ -1,16 +1,10 @@
-"""What was found and is not so yet: each of these fails."""
+"""The kernel engine after refused changes, with the longest names, and in a table of nobody."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import random
-import signal
-import socket
 import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +12,7 @@ import pytest
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.table import NftTable
 from nsgd.lab.netns import Lab, NetworkNamespace
-from tests.kernel.documents import document, nic, rule, subnet
+from tests.kernel.documents import document, nic, subnet
 from tests.kernel.network import Network
 from tests.kernel.test_kernel_engine import ALLOW_53, with_hosts
 from tests.kernel.test_kernel_engine_depth import ladder
@@ -54,13 +48,13 @@ def policy(subnet_group: str, nic_group: str) -> dict[str, Any]:
 
 
 def test_the_longest_names_of_resource_groups_load(net: Network) -> None:
-    """Azure allows parentheses in them, 90 characters: chains of profiles get too long (ERANGE)."""
+    """Azure allows parentheses in them, 90 characters."""
     with_hosts(net).start(policy("(" * 90 + "/web", ")" * 90 + "/nic"))
     assert net.udp("internet", "server", 53)
 
 
 def test_profiles_of_groups_in_resource_groups_say_which(net: Network) -> None:
-    """Both are named "from4/rg" and "from4/rg_" now: who lists the table cannot tell them apart."""
+    """Who lists the table can tell them apart."""
     with_hosts(net).start(policy("rg/web", "rg/nic"))
     listed = net.gateway.run(["nft", "list", "chains"]).stdout
     assert "web" in listed.partition("chain to4/")[2].partition("{")[0]
@@ -70,7 +64,7 @@ def test_profiles_of_groups_in_resource_groups_say_which(net: Network) -> None:
     "verdict", ["accept", "jump nsg/web/in4", "drop"], ids=["accept", "jump", "drop"]
 )
 def test_a_foreign_base_chain_in_a_table_that_nobody_owns(net: Network, verdict: str) -> None:
-    """It is said to be repaired, and the chain stays and goes on to drop."""
+    """It is removed with what it does."""
     with_hosts(net)
     original = net._nsgd
 
@@ -95,47 +89,3 @@ def test_a_foreign_base_chain_in_a_table_that_nobody_owns(net: Network, verdict:
     rules = [each["rule"] for each in listed["nftables"] if "rule" in each]
     assert not [each for each in rules if each["chain"] == "evil"]
     assert net.udp("internet", "server", 53)
-
-
-def test_the_watchdog_hears_of_the_daemon_during_a_reload(
-    net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One group of 1000 rules whose ports cross: 19 s of trees in the loop, limit 10 s (unit file).
-
-    9 s in PolicyTable.install and 9 s in _for_worker, each of a table's two IP versions 4.7 s:
-    systemd kills the daemon at such a reload, and at each one after.
-    """
-    generator = random.Random(3)
-
-    def span() -> str:
-        first, last = sorted(generator.sample(range(65536), 2))
-        return f"{first}-{last}"
-
-    crossing = [
-        rule(f"R{n}", 100 + n, "Inbound", "Allow", "Tcp", span(), sourcePortRange=span())
-        for n in range(1000)
-    ]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.setblocking(False)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "10000000")
-        made = document(
-            [subnet("one", 1, "web")], [nic("server", "one", 4, 1)], {"web": [ALLOW_53]}
-        )
-        with_hosts(net).start(made | {"daemon": {"engine": "kernel"}})
-        made["networkSecurityGroups"][0]["securityRules"] = crossing
-        net.write(made | {"daemon": {"engine": "kernel"}})
-        assert net.daemon is not None
-        net.daemon.send_signal(signal.SIGHUP)
-        longest_s, last_s = 0.0, time.monotonic()
-        is_reloading = False
-        while not is_reloading or "READY" not in text:
-            text = ""
-            with contextlib.suppress(BlockingIOError):
-                text = manager.recv(1000).decode()
-                longest_s = max(longest_s, time.monotonic() - last_s)
-                last_s = time.monotonic()
-                is_reloading |= "RELOADING" in text
-            time.sleep(0.01)
-        assert longest_s < 10
