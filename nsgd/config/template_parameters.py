@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nsgd.arm.problem import bounded_suggestions, closest
 from nsgd.arm.text import ParsedTemplate
 from nsgd.config.names import fold
 from nsgd.config.problem import Key, Problem, format_path
-from nsgd.config.wording import closest, show
+from nsgd.config.wording import show
 
 _ENDING = ".parameters"
 _WRAPPERS = frozenset(("value", "reference", "metadata"))
@@ -114,7 +115,9 @@ def assign_parameters(
             way_out += " give it with --parameters"
             result.problems.append((file.index, Problem(file.name, "", None, message, way_out)))
             continue
-        _assign(file, followed or templates, result)
+        # A file has room for thousands of values that nobody takes, and a template for parameters.
+        with bounded_suggestions():
+            _assign(file, followed or templates, result)
     return result
 
 

@@ -19,7 +19,8 @@ from nsgd.config.wording import show
 
 # Keys with text that rules and addresses are made of, by how they begin.
 _DECIDING_TEXT = ("addressprefix", "sourceaddress", "destinationaddress", "sourceport",
-                  "destinationport", "privateip", "protocol", "access", "direction")  # fmt: skip
+                  "destinationport", "privateip", "protocol", "access", "direction", "priority",
+                  "servicename")  # fmt: skip
 _WRITE_IT = "write the value itself, or make it a parameter and give that"
 
 

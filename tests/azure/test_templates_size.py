@@ -16,6 +16,7 @@ import pytest
 
 from nsgd.arm.problem import bounded_suggestions, closest
 from nsgd.config import template as template_module
+from nsgd.config.document import Role
 from nsgd.config.load import Document, LoadedConfig, load_documents
 from nsgd.config.problem import ConfigRefused
 from nsgd.config.template_resources import plain_value
@@ -180,6 +181,23 @@ def test_many_variables_and_many_mistakes(compared: list[int]) -> None:
     assert isinstance(again, ConfigRefused)
     assert again.problems == refused.problems
     assert len(compared) == 2 * before
+
+
+def test_many_values_that_no_template_takes(compared: list[int]) -> None:
+    """A parameter file with many misspelt names beside a template with many parameters."""
+    declared = {name: {"type": "int", "defaultValue": 1} for name in variables(3000)}
+    deployed = {"contentVersion": "1.0.0.0", **template(group(), parameters=declared)}
+    given = {f"subnetNumbrOfTheVirtualNetwork{n:05}": {"value": 1} for n in range(300)}
+    values = {"contentVersion": "1.0.0.0", "parameters": given}
+    documents = [
+        Document("t.json", json.dumps(deployed).encode()),
+        Document("t.parameters.json", json.dumps(values).encode(), Role.PARAMETERS),
+    ]
+    with pytest.raises(ConfigRefused) as refused:
+        load_documents(documents)
+    assert len(refused.value.problems) == 300
+    assert 0 < sum(compared) <= 20_000
+    assert "did you mean 'subnetNumberOfTheVirtualNetwork00000'?" in str(refused.value.problems[0])
 
 
 def test_a_template_as_they_are(compared: list[int]) -> None:
