@@ -51,8 +51,9 @@ class Restarter:
             if daemon.returncode in (*self._final, -signal.SIGTERM):
                 return
             time.sleep(self._pause_s)
-            self.starts += 1
             self._net.start_daemon()
+            # Now: who waits for it looks at the daemon next.
+            self.starts += 1
 
     def close(self) -> None:
         """Let the daemon be."""
