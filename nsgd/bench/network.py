@@ -20,6 +20,7 @@ from nsgd.bench.flows import (
 )
 from nsgd.bench.frames import FLOOD_TOS, make_frames
 from nsgd.kernel.error import KernelError
+from nsgd.kernel.netfilter import NETLINK_NETFILTER
 from nsgd.lab.netns import Lab, NetworkNamespace
 from nsgd.lab.traffic import module_environment
 from nsgd.wire import netlink
@@ -38,7 +39,6 @@ _ANSWER_TIMEOUT_S = 30.0
 _DRAIN_TIMEOUT_S = 3.0
 _POLL_S = 0.01
 _QUIET_POLLS = 4
-_NETLINK_NETFILTER = 12
 _CT_DELETE = 1 << 8 | 2
 
 _DROP_FLOOD = f"""\
@@ -196,7 +196,7 @@ def _received(namespace: NetworkNamespace, link: str) -> int:
 
 
 def _flush_conntrack() -> None:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as channel:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as channel:
         channel.settimeout(_ANSWER_TIMEOUT_S)
         channel.bind((0, 0))
         channel.send(netlink.message(_CT_DELETE, netlink.NLM_F_ACK, 1, 0))

@@ -222,20 +222,23 @@ def _load_for_boot(
     config_files: Sequence[Path], state_dir: Path, tags: InstalledTags, parameters: Sequence[Path]
 ) -> LoadedPolicy:
     """Load a policy with the numbers that a daemon will go on with."""
+    numbers, refusal = DecisionNumbers(), None
     try:
         numbers = load_numbers(state_dir)
-        loaded = load_policy(config_files, numbers, None, tags=tags, parameters=parameters)
-        if loaded.settings.engine is Engine.KERNEL and loaded.numbers != numbers:
+    except StateError as error:
+        refusal = error
+    loaded = load_policy(config_files, numbers, None, tags=tags, parameters=parameters)
+    try:
+        is_numbering = loaded.settings.engine is Engine.KERNEL and loaded.numbers != numbers
+        if is_numbering and refusal is None:
             save_numbers(state_dir, loaded.numbers)
     except StateError as error:
-        # Marks with numbers that nobody knows would be taken for other rules' later.
-        log.error("%s: every new flow waits for the daemon", error)
-        loaded = load_policy(
-            config_files, DecisionNumbers(), None, tags=tags, parameters=parameters
-        )
-        settings = replace(loaded.settings, engine=Engine.QUEUE)
-        loaded = replace(loaded, settings=settings)
-    return loaded
+        refusal = error
+    if refusal is None:
+        return loaded
+    # Marks with numbers that nobody knows would be taken for other rules' later.
+    log.error("%s: every new flow waits for the daemon", refusal)
+    return replace(loaded, settings=replace(loaded.settings, engine=Engine.QUEUE))
 
 
 def remove_rules() -> bool:

@@ -129,8 +129,7 @@ class TableMonitor:
         """What others did since the last call."""
         found = self._monitor.read(self._table.port_id)
         names = tuple(f"{each.program} (PID {each.process_id})" for each in found.changed_by)
-        is_changed = bool(names) or found.is_unknown or found.is_table_deleted
-        return ForeignChanges(is_changed, names, found.base_chains_deleted)
+        return ForeignChanges(found.is_changed, names, found.base_chains_deleted)
 
     def close(self) -> None:
         """Stop listening."""

@@ -12,12 +12,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from nsgd.kernel.error import KernelError
+from nsgd.kernel.netfilter import NETLINK_NETFILTER, SO_RCVBUFFORCE
 from nsgd.model.address import IP_VERSIONS
 from nsgd.wire import conntrack, netlink
 from nsgd.wire.conntrack import ConntrackEntry
 
-_NETLINK_NETFILTER = 12
-_SO_RCVBUFFORCE = 33
 _RECEIVE_BYTES = 1 << 18
 _TIMEOUT_S = 30.0
 _UPDATES_PER_SEND = 128
@@ -72,14 +71,14 @@ class FlowTable:
 
 def _open() -> socket.socket:
     try:
-        channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+        channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     except OSError as error:
         raise KernelError("open", "conntrack", error.errno or errno.EIO) from error
     try:
         channel.settimeout(_TIMEOUT_S)
         # Not to be had in a user namespace; the buffer is then as large as it is.
         with suppress(PermissionError):
-            channel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
+            channel.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         channel.bind((0, 0))
     except OSError as error:
         channel.close()

@@ -11,11 +11,10 @@ import socket
 from contextlib import suppress
 
 from nsgd.kernel.error import KernelError
+from nsgd.kernel.netfilter import NETLINK_NETFILTER, SO_RCVBUFFORCE
 from nsgd.wire import netlink, nflog
 from nsgd.wire.nflog import LoggedPacket
 
-_NETLINK_NETFILTER = 12
-_SO_RCVBUFFORCE = 33
 _RECEIVE_BUFFER_BYTES = 8 << 20
 _ANSWER_TIMEOUT_S = 30.0
 _BIND_SEQUENCE = 1
@@ -55,13 +54,13 @@ class DenialReceiver:
             timeout_hundredths=_TIMEOUT_HUNDREDTHS,
         )
         try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         except OSError as error:
             raise KernelError("open", self._subject, error.errno or errno.EIO) from error
         try:
             # Not to be had in a user namespace; the buffer is then as large as it is.
             with suppress(PermissionError):
-                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer_bytes)
+                self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer_bytes)
             self._socket.bind((0, 0))
             self._socket.settimeout(_ANSWER_TIMEOUT_S)
             self._socket.send(request)

@@ -14,15 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nsgd.kernel.error import KernelError
+from nsgd.kernel.netfilter import NETLINK_NETFILTER, SO_RCVBUFFORCE, SOL_NETLINK
 from nsgd.ruleset import commands
 from nsgd.ruleset.objects import TABLE
 from nsgd.wire import netlink, nft_events
 from nsgd.wire.nft_events import Change, NftChainName, NftEvent, NftGeneration, NftObject
 
-_NETLINK_NETFILTER = 12
-_SO_RCVBUFFORCE = 33
 _SO_ATTACH_FILTER = 26
-_SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
 _RECEIVE_BUFFER_BYTES = 8 << 20
 _RECEIVE_BYTES = 1 << 18
@@ -92,17 +90,17 @@ class RulesetMonitor:
 
     def __init__(self, receive_buffer_bytes: int = _RECEIVE_BUFFER_BYTES) -> None:
         self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _NETLINK_NETFILTER
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, NETLINK_NETFILTER
         )
         self._ignored_port_id = _KERNEL
         # By the port id of a transaction whose end has not come yet: whether it deleted the table.
         self._unfinished: dict[int, bool] = {}
         self._is_behind = False
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer_bytes)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer_bytes)
             self._socket.bind((0, 0))
             self._socket.setsockopt(
-                _SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, nft_events.MULTICAST_GROUP
+                SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, nft_events.MULTICAST_GROUP
             )
             # Subscribed first: a change during the dump is told again, and noting it twice is
             # noting it once.
@@ -277,7 +275,7 @@ def _dump_chains() -> Iterator[nft_events.NetlinkMessage]:
     request = netlink.message(
         netlink.nft_message_type(commands.GETCHAIN), netlink.NLM_F_DUMP, 1, socket.AF_UNSPEC
     )
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as channel:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as channel:
         try:
             channel.settimeout(_DUMP_TIMEOUT_S)
             channel.send(request)

@@ -15,6 +15,7 @@ from types import TracebackType
 
 from nsgd.kernel.barrier import wait_for_packets
 from nsgd.kernel.error import KernelError
+from nsgd.kernel.netfilter import NETLINK_NETFILTER, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_NETLINK
 from nsgd.ruleset import batch, commands, diff, physical
 from nsgd.ruleset.describe import describe_message
 from nsgd.ruleset.objects import TABLE, NftRule, Ruleset
@@ -22,10 +23,6 @@ from nsgd.ruleset.statements import Queue
 from nsgd.ruleset.written import Present, Written
 from nsgd.wire import netlink
 
-_NETLINK_NETFILTER = 12
-_SO_SNDBUFFORCE = 32
-_SO_RCVBUFFORCE = 33
-_SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _SEND_BUFFER_BYTES = 64 << 20
 _RECEIVE_BYTES = 1 << 18
@@ -41,13 +38,13 @@ class NftTable:
     """
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         try:
             self._socket.settimeout(_REPLY_TIMEOUT_S)
-            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+            self._socket.setsockopt(SOL_NETLINK, _NETLINK_CAP_ACK, 1)
             # A batch is one datagram: without room for it the send fails with EMSGSIZE.
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
             self._socket.bind((0, 0))
         except OSError as error:
             self._socket.close()
@@ -94,7 +91,7 @@ class NftTable:
         return True
 
     def apply(self, desired: Ruleset) -> bool:
-        """Make the table hold *desired*, in one transaction; False where it did already.
+        """Make the table hold *desired*, by nsgd.ruleset.diff; False where it did already.
 
         The first call takes the table over. EPERM then means that another process owns it.
         """
@@ -118,7 +115,7 @@ class NftTable:
     def epoch(self) -> str:
         """The epoch for the names of sets of the next ruleset (nsgd.ruleset.physical)."""
         if self._epoch is None:
-            self._epoch = physical.next_epoch(self.present().sets)
+            self._epoch = physical.next_epoch(self._set_names())
         return self._epoch
 
     def forget(self) -> None:
@@ -180,11 +177,6 @@ class NftTable:
 
     def present(self) -> Present:
         """Names of what the table holds; sets that belong to a rule go with it."""
-        sets = set()
-        for attributes in self._dump(commands.GETSET):
-            is_anonymous = attributes.get(3, b"")[-1:] != b"" and attributes[3][-1] & 1
-            if _text(attributes.get(1)) == TABLE and not is_anonymous:
-                sets.add(_text(attributes.get(2)))
         chains: set[str] = set()
         base_chains: set[str] = set()
         for attributes in self._dump(commands.GETCHAIN):
@@ -192,11 +184,19 @@ class NftTable:
                 hooked = base_chains if 4 in attributes else chains
                 hooked.add(_text(attributes.get(3)))
         return Present(
-            frozenset(sets),
+            self._set_names(),
             frozenset(chains),
             frozenset(name for name, _ in self._objects(commands.OBJECT_LIMIT)),
             frozenset(name for name, _ in self._objects(commands.OBJECT_COUNTER)),
             frozenset(base_chains),
+        )
+
+    def _set_names(self) -> frozenset[str]:
+        return frozenset(
+            _text(attributes.get(2))
+            for attributes in self._dump(commands.GETSET)
+            if _text(attributes.get(1)) == TABLE
+            and not int.from_bytes(attributes.get(3, b"")) & commands.SET_ANONYMOUS
         )
 
     def read_counters(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from nsgd.model.address import IPVersion
@@ -222,17 +222,12 @@ def _bits(flags: Iterable[bool]) -> int:
 def _protocol_ranges(rule: EffectiveSecurityRule, version: IPVersion) -> tuple[Range, ...]:
     if Protocol.ANY in rule.protocols:
         return _ALL_PROTOCOLS
-    return _RANGES_OF[rule.protocols, version]
+    return _numbers(rule.protocols, version)
 
 
-class _ProtocolRanges(dict[tuple[tuple[Protocol, ...], IPVersion], tuple[Range, ...]]):
-    """The numbers of protocols as ranges; each is made once."""
-
-    def __missing__(self, key: tuple[tuple[Protocol, ...], IPVersion]) -> tuple[Range, ...]:
-        protocols, version = key
-        numbers = sorted({_NUMBERS[protocol][version] for protocol in protocols})
-        self[key] = tuple((number, number) for number in numbers)
-        return self[key]
-
-
-_RANGES_OF = _ProtocolRanges()
+@cache
+def _numbers(protocols: tuple[Protocol, ...], version: IPVersion) -> tuple[Range, ...]:
+    """Protocols as ranges of numbers, of the same ones the same object."""
+    return tuple(
+        (number, number) for number in sorted({_NUMBERS[each][version] for each in protocols})
+    )

@@ -9,7 +9,7 @@ from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.packet import AH, ICMP, ICMPV6, TCP
 from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
 from nsgd.ruleset.failsafe import failsafe_rules
-from nsgd.ruleset.marks import ADOPTED, MarkLayout
+from nsgd.ruleset.marks import ADOPTED, ALL_BITS, MarkLayout
 from nsgd.ruleset.matches import (
     CtState,
     MatchAddress,
@@ -25,7 +25,7 @@ from nsgd.ruleset.matches import (
     MatchTransportByte,
     Side,
 )
-from nsgd.ruleset.objects import Chain, NftRule
+from nsgd.ruleset.objects import Chain, NftRule, nft_rule
 from nsgd.ruleset.save import save_chains
 from nsgd.ruleset.statements import (
     Accept,
@@ -54,7 +54,6 @@ COUNTERS: tuple[str, ...] = (
 ASK = "ask"
 _ICMP_REDIRECTS = ((ICMP, 5), (ICMPV6, 137))  # protocol and type
 _SIDES: tuple[Side, Side] = ("source", "destination")
-_ALL_BITS = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Gateway:
 
     @property
     def _others(self) -> int:
-        return ~self.settings.mark_mask & _ALL_BITS
+        return ~self.settings.mark_mask & ALL_BITS
 
     @property
     def _has_decision(self) -> tuple[Statement, Statement]:
@@ -130,32 +129,32 @@ class Gateway:
         """Tell what touches a declared resource from what does not, and where it must come from."""
         yield from failsafe_rules(self.settings.failsafe)
         if self.has_links:
-            yield _rule(MatchLink("source", "links"), Goto("bound"))
+            yield nft_rule(MatchLink("source", "links"), Goto("bound"))
         for version in IP_VERSIONS:
             source = MatchAddress(version, "source", f"managed{version}")
-            yield _rule(source, Goto(f"inside{version}"))
+            yield nft_rule(source, Goto(f"inside{version}"))
         for version in IP_VERSIONS:
             # Ours to check, whatever the destination is.
             declared = MatchAddress(version, "source", f"declared{version}")
             yield self._spoofed(declared, "an address of no subnet")
         if self.has_links:
-            yield _rule(MatchLink("destination", "links"), Goto("managed"))
+            yield nft_rule(MatchLink("destination", "links"), Goto("managed"))
         for version in IP_VERSIONS:
             destination = MatchAddress(version, "destination", f"managed{version}")
-            yield _rule(destination, Goto("managed"))
+            yield nft_rule(destination, Goto("managed"))
         if self.settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT:
-            yield _rule(Count("unmanaged_accepted"), Accept())
+            yield nft_rule(Count("unmanaged_accepted"), Accept())
         else:
-            yield _rule(Count("unmanaged_dropped"), self._deny)
+            yield nft_rule(Count("unmanaged_dropped"), self._deny)
 
     def _bound(self) -> Iterator[NftRule]:
         """From a link that binds a NIC: only the NIC's own addresses, unless it forwards."""
         if self.has_forwarders:
-            yield _rule(MatchLink("source", "forwarders"), Goto("managed"))
+            yield nft_rule(MatchLink("source", "forwarders"), Goto("managed"))
         for version in IP_VERSIONS:
             own = MatchLinkAddress(version, "source", f"own{version}")
-            yield _rule(own, Goto("managed"))
-        yield _rule(Count("spoofed"), self._deny, comment="not an address of the link's NIC")
+            yield nft_rule(own, Goto("managed"))
+        yield nft_rule(Count("spoofed"), self._deny, comment="not an address of the link's NIC")
 
     def _inside(self, version: IPVersion) -> Iterator[NftRule]:
         """A source in a declared subnet: it must come from there."""
@@ -165,14 +164,14 @@ class Gateway:
             inward = MatchLink("source", "inward", inverted=True)
             yield self._spoofed(inward, "no route to the network uses the link")
         yield self._spoofed(MatchNoReversePath(), "the route to the source uses another link")
-        yield _rule(Goto("managed"))
+        yield nft_rule(Goto("managed"))
 
     def _managed(self) -> Iterator[NftRule]:
         """Pass what is decided, drop what can never be, and have the rest decided."""
         layout = self._layout
         # A decision's pattern in the packet mark can only come from another tool that uses our
         # bits; the save chain must not take it for the worker's answer.
-        yield _rule(
+        yield nft_rule(
             MatchMark("meta", layout.outbound_decided),
             MatchMark("meta", layout.inbound_decided),
             Count("foreign_mark"),
@@ -180,36 +179,38 @@ class Gateway:
         )
         # conntrack looks through AH on IPv6 and rules do not: the flow that it shows is another
         # one, whose decision says nothing of this packet, nor this one's of that flow.
-        yield _rule(MatchFamily(6), MatchProtocol(AH), Goto("decide_each"), comment="AH")
+        yield nft_rule(MatchFamily(6), MatchProtocol(AH), Goto("decide_each"), comment="AH")
         if self.has_forwarders:
             # A flow through a forwarding NIC crosses the gateway twice with the same conntrack
             # entry; a decision made on one crossing says nothing of the other's tables.
             for version in IP_VERSIONS:
                 for side in _SIDES:
-                    yield _rule(
+                    yield nft_rule(
                         MatchCtState(CtState.NEW | CtState.ESTABLISHED),
                         MatchLink(side, "forwarders"),
                         MatchLinkAddress(version, side, f"own{version}", inverted=True),
                         Goto(self._queueing),
                         comment="transit of a forwarding NIC",
                     )
-        yield _rule(MatchCtState(CtState.NEW), Goto("new_flow"))
+        yield nft_rule(MatchCtState(CtState.NEW), Goto("new_flow"))
         # An opening segment is a new connection, whatever conntrack holds under its tuple: after a
         # server's RST, or in an adopted flow, that is an entry with a decision.
         opening = MatchTcpFlags(FIN_SYN_RST_ACK, SYN)
         established = MatchCtState(CtState.ESTABLISHED)
-        yield _rule(opening, established, Goto(self._queueing), comment="SYN")
+        yield nft_rule(opening, established, Goto(self._queueing), comment="SYN")
         # A related packet carries its master's mark, so the state is part of the question.
-        yield _rule(
+        yield nft_rule(
             established,
             *self._has_decision,
             Accept(),
             comment="decided flow",
         )
-        yield _rule(MatchCtState(CtState.INVALID), Count("invalid"), self._deny)
+        yield nft_rule(MatchCtState(CtState.INVALID), Count("invalid"), self._deny)
         for protocol in (ICMP, ICMPV6):
-            yield _rule(MatchCtState(CtState.RELATED), MatchProtocol(protocol), Goto("icmp_error"))
-        yield _rule(Goto(self._queueing))
+            yield nft_rule(
+                MatchCtState(CtState.RELATED), MatchProtocol(protocol), Goto("icmp_error")
+            )
+        yield nft_rule(Goto(self._queueing))
 
     def _new_flow(self) -> Iterator[NftRule]:
         """What conntrack calls new: a first packet, or a further one without an answer so far."""
@@ -220,9 +221,9 @@ class Gateway:
             MatchTcpFlags(FIN_SYN_RST_ACK, SYN, inverted=True),
         )
         for match in not_opening:
-            yield _rule(match, *self._has_decision, Accept(), comment="decided flow")
+            yield nft_rule(match, *self._has_decision, Accept(), comment="decided flow")
         if self.is_adopting:
-            yield _rule(
+            yield nft_rule(
                 MatchTcpFlags(SYN, 0),
                 SetMark("ct", self._others, layout.outbound(ADOPTED) | layout.inbound(ADOPTED)),
                 Count("adopted"),
@@ -232,51 +233,49 @@ class Gateway:
         if self.first_rules:
             yield from self.first_rules
         else:
-            yield _rule(Goto(self._queueing))
+            yield nft_rule(Goto(self._queueing))
 
     def _spoofed(self, match: Statement, comment: str) -> NftRule:
-        return _rule(match, Count("spoofed"), self._deny, comment=comment)
+        return nft_rule(match, Count("spoofed"), self._deny, comment=comment)
 
     def _icmp_error(self) -> Iterator[NftRule]:
         """Pass an ICMP error about a decided flow; conntrack shows that flow's mark."""
         for protocol, redirect in _ICMP_REDIRECTS:
-            yield _rule(
+            yield nft_rule(
                 MatchProtocol(protocol),
                 MatchTransportByte(redirect),
                 Count("related_undecided"),
                 self._deny,
                 comment="a redirect is not an error",
             )
-        yield _rule(*self._has_decision, Accept(), comment="error of a decided flow")
-        yield _rule(Count("related_undecided"), self._deny)
+        yield nft_rule(*self._has_decision, Accept(), comment="error of a decided flow")
+        yield nft_rule(Count("related_undecided"), self._deny)
 
     def _decide(self) -> Iterator[NftRule]:
         """Tell the worker what conntrack knows, in packet mark bits, and queue."""
         layout = self._layout
-        yield _rule(SetMark("meta", self._others))
-        yield _rule(MatchCtReply(), _request(layout.is_reply))
-        yield _rule(MatchCtState(CtState.ESTABLISHED), _request(layout.is_open))
+        yield nft_rule(SetMark("meta", self._others))
+        yield nft_rule(MatchCtReply(), _request(layout.is_reply))
+        yield nft_rule(MatchCtState(CtState.ESTABLISHED), _request(layout.is_open))
         # A helper's expected flow inherits its master's mark, which decides nothing about it.
-        yield _rule(MatchCtState(CtState.RELATED), SetMark("ct", self._others))
-        yield _rule(*self._has_decision, _request(layout.is_decided))
-        yield _rule(MatchCtState(CtState.UNTRACKED), _request(layout.is_each))
+        yield nft_rule(MatchCtState(CtState.RELATED), SetMark("ct", self._others))
+        yield nft_rule(*self._has_decision, _request(layout.is_decided))
+        yield nft_rule(MatchCtState(CtState.UNTRACKED), _request(layout.is_each))
         yield self._queue()
 
     def _decide_each(self) -> Iterator[NftRule]:
         """Queue a packet that is judged by itself and leaves no decision."""
         layout = self._layout
-        yield _rule(SetMark("meta", self._others, layout.is_each))
-        yield _rule(MatchCtReply(), _request(layout.is_reply))
+        yield nft_rule(SetMark("meta", self._others, layout.is_each))
+        yield nft_rule(MatchCtReply(), _request(layout.is_reply))
         yield self._queue()
 
     def _queue(self) -> NftRule:
         bypass = self.settings.lets_undecided_pass
-        return _rule(Count("queued"), Queue(self.queue_rule.number, self.queue_rule.native, bypass))
-
-
-def _rule(*statements: Statement, comment: str = "") -> NftRule:
-    return NftRule(statements, comment)
+        return nft_rule(
+            Count("queued"), Queue(self.queue_rule.number, self.queue_rule.native, bypass)
+        )
 
 
 def _request(bits: int) -> SetMark:
-    return SetMark("meta", ~bits & _ALL_BITS, bits)
+    return SetMark("meta", ~bits & ALL_BITS, bits)

@@ -8,8 +8,9 @@ or the new one, in each table that it asks, and never a set that is not complete
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain as joined
 from itertools import count
 from typing import TypeVar
@@ -24,6 +25,7 @@ from nsgd.ruleset.objects import (
     GroupParts,
     LinkAddressSet,
     LinkSet,
+    RateLimit,
     Ruleset,
     VerdictMap,
 )
@@ -71,7 +73,7 @@ def replace_ruleset(desired: Ruleset, present: Present, table_flags: int) -> Cha
             # A base chain that is not ours goes too, though that drops what waits in queues.
             sorted((present.chains | present.base_chains) - wanted),
             present.sets,
-            present.limits - {name for name, _ in difference.limits()},
+            present.limits - difference.limits().keys(),
             (name for name in present.counters - counters if not are_kept(name)),
         )
 
@@ -170,10 +172,10 @@ class _Difference:
         for parts in self._made.values():
             yield from parts.counters
 
-    def limits(self) -> Iterator[tuple[str, Message]]:
-        """Those of the ruleset and of new groups, and how to make them."""
-        for limit in joined(self.after.limits, *(p.limits for p in self._made.values())):
-            yield limit.name, encode.new_limit(limit)
+    def limits(self) -> dict[str, RateLimit]:
+        """Those of the ruleset and of new groups, by name."""
+        every = joined(self.after.limits, *(p.limits for p in self._made.values()))
+        return {limit.name: limit for limit in every}
 
     def new_objects(self) -> Iterator[Message]:
         """Counters and limits; one that is there stays as it is."""
@@ -185,9 +187,9 @@ class _Difference:
         yield from map(encode.new_counter, counters)
         there = {limit.name for limit in self._before.limits}
         there.update(name for names in self._gone_groups for name in names.limits)
-        for name, message in self.limits():
+        for name, limit in self.limits().items():
             if name not in there:
-                yield message
+                yield encode.new_limit(limit)
 
     def new_sets_and_chains(self, live: Container[str]) -> Iterator[Message]:
         """What no packet meets yet."""
@@ -221,8 +223,7 @@ class _Difference:
         before, after = self._before, self.after
         limits = {name for names in self._gone_groups for name in names.limits}
         limits.update(limit.name for limit in before.limits)
-        if limits:
-            limits -= {name for name, _ in self.limits()}
+        limits -= self.limits().keys()
         counters: Iterable[str] = ()
         if before.counters is not after.counters:
             wanted = frozenset(after.counters)
@@ -256,22 +257,22 @@ def _set_difference(before: AnySet, after: AnySet) -> Iterator[Message]:
     """Single elements; a set without intervals has old or new ones for every packet."""
     match before, after:
         case VerdictMap(entries=old), VerdictMap(name, key, new, is_interval=False):
-            yield from encode_sets.delete_elements(VerdictMap(name, key, _less(old, new)))
-            yield from encode_sets.new_elements(VerdictMap(name, key, _less(new, old)))
-        case CounterMap(entries=counted), CounterMap(name, key, new_counted):
-            yield from encode_sets.delete_elements(
-                CounterMap(name, key, _less(counted, new_counted))
-            )
-            yield from encode_sets.new_elements(CounterMap(name, key, _less(new_counted, counted)))
+            return _elements(partial(VerdictMap, name, key), old, new)
+        case CounterMap(entries=counted), CounterMap(name, key, now_counted):
+            return _elements(partial(CounterMap, name, key), counted, now_counted)
         case LinkSet(links=links), LinkSet(name, new_links):
-            yield from encode_sets.delete_elements(LinkSet(name, _less(links, new_links)))
-            yield from encode_sets.new_elements(LinkSet(name, _less(new_links, links)))
+            return _elements(partial(LinkSet, name), links, new_links)
         case LinkAddressSet(pairs=pairs), LinkAddressSet(name, version, new_pairs):
-            gone, come = _less(pairs, new_pairs), _less(new_pairs, pairs)
-            yield from encode_sets.delete_elements(LinkAddressSet(name, version, gone))
-            yield from encode_sets.new_elements(LinkAddressSet(name, version, come))
-        case _:
-            raise ValueError(f"the set {after.name} cannot be changed")
+            return _elements(partial(LinkAddressSet, name, version), pairs, new_pairs)
+    raise ValueError(f"the set {after.name} cannot be changed")
+
+
+def _elements(
+    set_of: Callable[[tuple[_T, ...]], AnySet], old: tuple[_T, ...], new: tuple[_T, ...]
+) -> Iterator[Message]:
+    """What goes and then what comes, each told as the set of it."""
+    yield from encode_sets.delete_elements(set_of(_less(old, new)))
+    yield from encode_sets.new_elements(set_of(_less(new, old)))
 
 
 def _less(first: tuple[_T, ...], second: tuple[_T, ...]) -> tuple[_T, ...]:

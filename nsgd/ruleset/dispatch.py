@@ -18,7 +18,7 @@ from nsgd.ruleset.branches import RETURN, BranchBy, CountBy, MatchValue
 from nsgd.ruleset.chains import ASK
 from nsgd.ruleset.endpoint_maps import SIDES, EndpointMaps
 from nsgd.ruleset.keys import NEXT_HEADER, address_key, link_key, mark_key
-from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
+from nsgd.ruleset.marks import ALL_BITS, FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
 from nsgd.ruleset.matches import (
     MatchAddress,
     MatchFamily,
@@ -27,14 +27,13 @@ from nsgd.ruleset.matches import (
     MatchTcpFlags,
 )
 from nsgd.ruleset.names import profile_chain, root_chain
-from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, NftRule, VerdictMap
+from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, NftRule, VerdictMap, nft_rule
 from nsgd.ruleset.rule_chains import DENIED, UNTOLD, half_of, set_number
 from nsgd.ruleset.save import pass_denied
-from nsgd.ruleset.statements import Count, Drop, Goto, Jump, Return, SetMark, Statement
+from nsgd.ruleset.statements import Count, Drop, Goto, Jump, Return, SetMark
 from nsgd.wire.packet import FIN_SYN_RST_ACK, SYN
 
 DENIED_PASSES = "denied_passes"
-_ALL_BITS = 0xFFFFFFFF
 ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP = (
     "allowed_inbound",
     "allowed_outbound",
@@ -126,11 +125,11 @@ class Dispatch:
 
     def _first_rules(self) -> Iterator[NftRule]:
         """For what conntrack calls new; what is not a plain first packet is for the worker."""
-        yield _rule(MatchTcpFlags(FIN_SYN_RST_ACK, SYN, inverted=True), Goto(ASK))
+        yield nft_rule(MatchTcpFlags(FIN_SYN_RST_ACK, SYN, inverted=True), Goto(ASK))
         if self._maps.has_asked_links:
-            yield _rule(MatchLink("destination", endpoint_maps.ASKED_LINKS), Goto(ASK))
-        yield _rule(SetMark("meta", ~self._layout.mask & _ALL_BITS))
-        yield _rule(MatchFamily(6), Goto("first6"))
+            yield nft_rule(MatchLink("destination", endpoint_maps.ASKED_LINKS), Goto(ASK))
+        yield nft_rule(SetMark("meta", ~self._layout.mask & ALL_BITS))
+        yield nft_rule(MatchFamily(6), Goto("first6"))
         yield from self._first_of(4)
 
     def _first_of(self, version: IPVersion) -> Iterator[NftRule]:
@@ -140,10 +139,10 @@ class Dispatch:
         """
         if version == 6:
             for number in _EXTENSION_HEADERS:
-                yield _rule(MatchValue(NEXT_HEADER, number, number), Goto(ASK))
+                yield nft_rule(MatchValue(NEXT_HEADER, number, number), Goto(ASK))
         if self._maps.has_asked_receivers[version]:
             receivers = MatchAddress(version, "destination", endpoint_maps.asked(version))
-            yield _rule(receivers, Goto(ASK))
+            yield nft_rule(receivers, Goto(ASK))
         for direction in SIDES:
             yield from self._ask_endpoint(direction, version)
         layout = self._layout
@@ -151,12 +150,12 @@ class Dispatch:
         by_outbound = MatchMark("meta", layout.outbound(layout.capacity - FIRST_RULE_NUMBER))
         no_outbound, no_inbound = (self._unasked(direction) for direction in SIDES)
         # Neither end is declared: the sets of the first chain should have told.
-        yield _rule(no_outbound, no_inbound, Goto(ASK))
+        yield nft_rule(no_outbound, no_inbound, Goto(ASK))
         for direction, unasked in zip(SIDES, (no_outbound, no_inbound), strict=True):
-            yield _rule(unasked, set_number(layout, direction, NO_TABLE))
+            yield nft_rule(unasked, set_number(layout, direction, NO_TABLE))
         for rules, counter in ((by_inbound, ALLOWED_INBOUND), (by_outbound, ALLOWED_OUTBOUND)):
-            yield _rule(rules, Count(counter), Goto("save_decision"))
-        yield _rule(Count(ALLOWED_WITHOUT_GROUP), Goto("save_decision"))
+            yield nft_rule(rules, Count(counter), Goto("save_decision"))
+        yield nft_rule(Count(ALLOWED_WITHOUT_GROUP), Goto("save_decision"))
 
     def _unasked(self, direction: Direction) -> MatchMark:
         return MatchMark("meta", half_of(self._layout, direction), is_set=False)
@@ -168,16 +167,16 @@ class Dispatch:
         key = address_key(version, side)
         addresses = BranchBy(key, endpoint_maps.by_address(direction, version))
         if self._has_links:
-            yield _rule(BranchBy(link_key(side), endpoint_maps.by_link(direction, version)))
-            yield _rule(unasked, addresses)
+            yield nft_rule(BranchBy(link_key(side), endpoint_maps.by_link(direction, version)))
+            yield nft_rule(unasked, addresses)
         else:
-            yield _rule(addresses)
-        yield _rule(unasked, BranchBy(key, endpoint_maps.by_range(direction, version)))
+            yield nft_rule(addresses)
+        yield nft_rule(unasked, BranchBy(key, endpoint_maps.by_range(direction, version)))
         if self._has_links:
-            yield _rule(Jump(_counted(direction, version)))
+            yield nft_rule(Jump(_counted(direction, version)))
         else:
             counters = endpoint_maps.counted_by_address(direction, Access.ALLOW, version)
-            yield _rule(CountBy(key, counters))
+            yield nft_rule(CountBy(key, counters))
 
     def _count(
         self,
@@ -190,11 +189,11 @@ class Dispatch:
         side = SIDES[direction]
         if self._has_links:
             counters = endpoint_maps.counted_by_link(direction, access)
-            yield _rule(CountBy(link_key(side), counters), after)
+            yield nft_rule(CountBy(link_key(side), counters), after)
         for version in versions:
             counters = endpoint_maps.counted_by_address(direction, access, version)
-            yield _rule(CountBy(address_key(version, side), counters))
-        yield _rule(after)
+            yield nft_rule(CountBy(address_key(version, side), counters))
+        yield nft_rule(after)
 
     def _ask_tables(
         self, direction: Direction, tables: Sequence[int], version: IPVersion
@@ -204,12 +203,12 @@ class Dispatch:
         if not any(table.is_of_group for _, table in asked) or any(
             table.final_marks for _, table in asked
         ):
-            yield _rule(set_number(self._layout, direction, NO_TABLE))
+            yield nft_rule(set_number(self._layout, direction, NO_TABLE))
         for index, table in asked:
-            yield _rule(Jump(root_chain(table.label, version)))
+            yield nft_rule(Jump(root_chain(table.label, version)))
             if table.final_marks:
                 key = mark_key(half_of(self._layout, direction))
-                yield _rule(BranchBy(key, _final_map(index, version)))
+                yield nft_rule(BranchBy(key, _final_map(index, version)))
 
     def _finals(self) -> Iterator[VerdictMap]:
         """For each table with final rules, by their numbers: what else is there is not asked."""
@@ -231,7 +230,3 @@ def _final_map(index: int, version: IPVersion) -> str:
 def _counted(direction: Direction, version: IPVersion) -> str:
     """The chain that counts what an interface's rules have allowed."""
     return f"{endpoint_maps.DIRECTION_NAMES[direction]}_allowed{version}"
-
-
-def _rule(*statements: Statement) -> NftRule:
-    return NftRule(statements)

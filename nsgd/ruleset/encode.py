@@ -73,12 +73,12 @@ def rules_of(chain: Chain, identifiers: count[int]) -> Iterator[Message]:
 def plain_rules_of(chain: Chain) -> Iterator[Message]:
     """Append the rules of a chain without sets of their own."""
     for rule in chain.rules:
-        if any(isinstance(each, Branch | MatchValues) for each in rule.statements):
-            raise ValueError(f"a rule of {chain.name} has a set of its own")
         yield NEWRULE, APPEND, rule_payload(chain.name, rule)
 
 
-def _rule(chain: str, rule: NftRule, identifiers: count[int]) -> Iterator[Message]:
+def _rule(
+    chain: str, rule: NftRule, identifiers: count[int], table: str = TABLE
+) -> Iterator[Message]:
     parts: list[bytes] = []
     for statement in rule.statements:
         if isinstance(statement, Branch | MatchValues):
@@ -94,18 +94,15 @@ def _rule(chain: str, rule: NftRule, identifiers: count[int]) -> Iterator[Messag
             parts.append(x.lookup_anonymous(identifier, is_map=is_map))
         else:
             parts += statement.encode()
-    yield NEWRULE, APPEND, _rule_payload(chain, parts, rule.comment, TABLE)
+    yield NEWRULE, APPEND, _rule_payload(chain, parts, rule.comment, table)
 
 
 def rule_payload(chain: str, rule: NftRule, table: str = TABLE) -> bytes:
-    """A rule without sets of its own."""
-    parts = [
-        part
-        for statement in rule.statements
-        if not isinstance(statement, Branch | MatchValues)
-        for part in statement.encode()
-    ]
-    return _rule_payload(chain, parts, rule.comment, table)
+    """A rule without sets of its own. Raises ValueError where it has one."""
+    if rule.has_own_set:
+        raise ValueError(f"a rule of {chain} has a set of its own")
+    ((_, _, payload),) = _rule(chain, rule, count(1), table)
+    return payload
 
 
 def _rule_payload(chain: str, parts: list[bytes], comment: str, table: str) -> bytes:

@@ -16,6 +16,7 @@ from nsgd.ruleset.commands import (
     NEWSET,
     NEWSETELEM,
     OBJECT_COUNTER,
+    SET_ANONYMOUS,
     Message,
 )
 from nsgd.ruleset.keys import Key, address_key, link_key
@@ -30,7 +31,7 @@ from nsgd.ruleset.objects import (
 from nsgd.wire import expressions as x
 from nsgd.wire.netlink import attribute, be32, nested, text
 
-_ANONYMOUS, _CONSTANT, _INTERVAL, _MAP, _OBJECT_MAP, _CONCAT = 0x1, 0x2, 0x4, 0x8, 0x40, 0x80
+_CONSTANT, _INTERVAL, _MAP, _OBJECT_MAP, _CONCAT = 0x2, 0x4, 0x8, 0x40, 0x80
 _VERDICT_TYPE = 0xFFFFFF00
 _ELEMENT_INTERVAL_END = 1
 _TYPE_LINK = 41
@@ -51,7 +52,7 @@ def anonymous_set(
     """A set or map that belongs to one rule, by an identifier that no other of the batch has."""
     entries = list(entries)
     is_interval = any(first != last for first, last, _ in entries)
-    flags = _ANONYMOUS | _CONSTANT | (_INTERVAL if is_interval else 0)
+    flags = SET_ANONYMOUS | _CONSTANT | (_INTERVAL if is_interval else 0)
     kind = b""
     if is_map:
         flags |= _MAP

@@ -18,6 +18,7 @@ ADOPTED = 17  # open before nsgd first started
 AUDIT_DENIED = 18  # let through by audit mode, denied by no rule of a group (ambiguous, unparsable)
 FIRST_RULE_NUMBER = 32
 MIN_MASK_BITS = 24
+ALL_BITS = 0xFFFFFFFF  # of a mark
 
 
 @dataclass(frozen=True, slots=True)

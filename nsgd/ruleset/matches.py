@@ -266,7 +266,7 @@ class MatchTcpFlags:
             x.meta_load(x.META_L4PROTO),
             x.compare(x.CMP_EQUAL, b"\x06"),
             x.transport_payload(13, 1),
-            x.bitwise8(self.mask),
+            x.bitwise(bytes([self.mask])),
             x.compare(x.CMP_NOT_EQUAL if self.inverted else x.CMP_EQUAL, bytes([self.flags])),
         ]
 

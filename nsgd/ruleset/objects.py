@@ -8,7 +8,7 @@ from enum import Enum
 
 from nsgd.model.address import IPVersion
 from nsgd.policy.address_set import Range
-from nsgd.ruleset.branches import BranchEntry
+from nsgd.ruleset.branches import Branch, BranchEntry, MatchValues
 from nsgd.ruleset.keys import Key
 from nsgd.ruleset.matches import addresses_text
 from nsgd.ruleset.statements import Statement
@@ -44,10 +44,20 @@ class NftRule:
     statements: tuple[Statement, ...]
     comment: str = ""
 
+    @property
+    def has_own_set(self) -> bool:
+        """Tell whether a set or map belongs to the rule, and comes and goes with it."""
+        return any(isinstance(each, Branch | MatchValues) for each in self.statements)
+
     def text(self) -> str:
         """The rule as nft text."""
         body = " ".join(statement.text() for statement in self.statements)
         return f'{body} comment "{self.comment}"' if self.comment else body
+
+
+def nft_rule(*statements: Statement, comment: str = "") -> NftRule:
+    """A rule of these statements."""
+    return NftRule(statements, comment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from nsgd.model.decision import TableDecision
 from nsgd.model.rule import Access, Direction
-from nsgd.ruleset.marks import NO_TABLE, MarkLayout
+from nsgd.ruleset.marks import ALL_BITS, NO_TABLE, MarkLayout
 from nsgd.ruleset.names import limit_name, rule_name
-from nsgd.ruleset.objects import Chain, NftRule, RateLimit
-from nsgd.ruleset.statements import Count, Goto, Limit, Log, Return, SetMark, Statement
-
-_ALL_BITS = 0xFFFFFFFF
+from nsgd.ruleset.objects import Chain, NftRule, RateLimit, nft_rule
+from nsgd.ruleset.statements import Count, Goto, Limit, Log, Return, SetMark
 
 # Denials that reach the daemon: of each rule, so that a noisy one leaves room for the others, and
 # of all together.
@@ -35,7 +33,7 @@ def half_of(layout: MarkLayout, direction: Direction) -> int:
 def set_number(layout: MarkLayout, direction: Direction, number: int) -> SetMark:
     """Put a decision number in the packet mark's half of a direction."""
     bits = layout.outbound(number) if direction is Direction.OUTBOUND else layout.inbound(number)
-    return SetMark("meta", ~half_of(layout, direction) & _ALL_BITS, bits)
+    return SetMark("meta", ~half_of(layout, direction) & ALL_BITS, bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class RuleChain:
         direction = self.decision.direction
         noted = set_number(self.layout, direction, self.number)
         if self.decision.access is Access.ALLOW:
-            return Chain(self.name, (_rule(Count(self.name), noted, Return()),))
+            return Chain(self.name, (nft_rule(Count(self.name), noted, Return()),))
         if direction is Direction.OUTBOUND:
             # In audit mode the flow goes on from here, asked nothing more.
             inbound = half_of(self.layout, Direction.INBOUND)
@@ -72,15 +70,11 @@ class RuleChain:
         return Chain(self.name, tuple(self._deny(noted)))
 
     def _deny(self, noted: SetMark) -> Iterator[NftRule]:
-        yield _rule(Count(self.name), noted)
-        yield _rule(
+        yield nft_rule(Count(self.name), noted)
+        yield nft_rule(
             Limit(limit_name(self.decision)),
             Limit(ALL_DENIALS.name),
             Log(self.log_group, SNAP_BYTES),
             Goto(DENIED[self.decision.direction]),
         )
-        yield _rule(Count(UNTOLD), Goto(DENIED[self.decision.direction]))
-
-
-def _rule(*statements: Statement) -> NftRule:
-    return NftRule(statements)
+        yield nft_rule(Count(UNTOLD), Goto(DENIED[self.decision.direction]))

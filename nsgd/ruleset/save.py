@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nsgd.model.address import IP_VERSIONS
-from nsgd.ruleset.marks import NO_TABLE, MarkLayout
+from nsgd.ruleset.marks import ALL_BITS, NO_TABLE, MarkLayout
 from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchMark, Side
-from nsgd.ruleset.objects import Chain, NftRule
+from nsgd.ruleset.objects import Chain, NftRule, nft_rule
 from nsgd.ruleset.statements import (
     Accept,
     Count,
@@ -19,11 +19,9 @@ from nsgd.ruleset.statements import (
     Return,
     SaveMark,
     SetMark,
-    Statement,
 )
 
 _SIDES: tuple[Side, Side] = ("source", "destination")
-_ALL_BITS = 0xFFFFFFFF
 
 
 def save_chains(layout: MarkLayout, *, has_links: bool, is_fail_open: bool) -> Iterator[Chain]:
@@ -37,61 +35,57 @@ def _save(layout: MarkLayout, has_links: bool, is_fail_open: bool) -> Iterator[N
     """Tell a decision from other marks."""
     if is_fail_open:
         # Nobody answered: the flow stays undecided, and its next packet is queued again.
-        yield _rule(
+        yield nft_rule(
             MatchMark("meta", layout.requests),
             MatchMark("meta", layout.inbound_decided, is_set=False),
             Count("undecided_passed"),
             _clean(layout),
             Return(),
         )
-    yield _rule(MatchMark("meta", layout.outbound_decided, is_set=False), Return())
-    yield _rule(MatchMark("meta", layout.inbound_decided, is_set=False), Return())
+    yield nft_rule(MatchMark("meta", layout.outbound_decided, is_set=False), Return())
+    yield nft_rule(MatchMark("meta", layout.inbound_decided, is_set=False), Return())
     # Unmanaged traffic comes by here too, with whatever marks others gave it.
     for side in _SIDES:
         if has_links:
-            yield _rule(MatchLink(side, "links"), Goto("save_decision"))
+            yield nft_rule(MatchLink(side, "links"), Goto("save_decision"))
     for version in IP_VERSIONS:
         for side in _SIDES:
             managed = MatchAddress(version, side, f"managed{version}")
-            yield _rule(managed, Goto("save_decision"))
+            yield nft_rule(managed, Goto("save_decision"))
 
 
 def _save_decision(layout: MarkLayout) -> Iterator[NftRule]:
     """Other tools' bits of the conntrack mark stay."""
-    others = ~layout.mask & _ALL_BITS
+    others = ~layout.mask & ALL_BITS
     # Nobody else's bits to keep: the usual case.
-    yield _rule(
+    yield nft_rule(
         MatchMark("ct", others, is_set=False), SaveMark(layout.mask), _clean(layout), Return()
     )
-    yield _rule(Jump("save_bits"))
-    yield _rule(_clean(layout))
+    yield nft_rule(Jump("save_bits"))
+    yield nft_rule(_clean(layout))
 
 
 def _save_bits(layout: MarkLayout) -> Iterator[NftRule]:
     """Copy bit by bit: nftables 1.0.6 cannot list an OR of two marks."""
     # An untracked packet has no conntrack mark; each rule then ends at its first step.
-    yield _rule(SetMark("ct", ~layout.mask & _ALL_BITS))
+    yield nft_rule(SetMark("ct", ~layout.mask & ALL_BITS))
     for position in (*layout.outbound_positions, *layout.inbound_positions):
         bit = 1 << position
-        yield _rule(MatchMark("meta", bit), SetMark("ct", ~bit & _ALL_BITS, bit))
+        yield nft_rule(MatchMark("meta", bit), SetMark("ct", ~bit & ALL_BITS, bit))
 
 
 def pass_denied(layout: MarkLayout, name: str) -> Chain:
     """Audit mode's chain for a flow that the kernel engine denies: keep the decision, let pass."""
-    others = ~layout.mask & _ALL_BITS
+    others = ~layout.mask & ALL_BITS
     # A sender that is not declared was asked nothing.
     unasked = MatchMark("meta", layout.outbound_decided, is_set=False)
-    complete = _rule(unasked, SetMark("meta", _ALL_BITS, layout.outbound(NO_TABLE)))
-    usual = _rule(
+    complete = nft_rule(unasked, SetMark("meta", ALL_BITS, layout.outbound(NO_TABLE)))
+    usual = nft_rule(
         MatchMark("ct", others, is_set=False), SaveMark(layout.mask), _clean(layout), Accept()
     )
-    rest = (*_save_bits(layout), _rule(_clean(layout)), _rule(Accept()))
+    rest = (*_save_bits(layout), nft_rule(_clean(layout)), nft_rule(Accept()))
     return Chain(name, (complete, usual, *rest))
 
 
 def _clean(layout: MarkLayout) -> SetMark:
-    return SetMark("meta", ~layout.mask & _ALL_BITS)
-
-
-def _rule(*statements: Statement) -> NftRule:
-    return NftRule(statements)
+    return SetMark("meta", ~layout.mask & ALL_BITS)

@@ -129,7 +129,7 @@ class TreeChains:
 
 def _has_set(rule: NftRule) -> bool:
     """Tell whether a rule asks a set of its own, or one that other tables may do without."""
-    return any(isinstance(each, Branch | MatchValues | MatchAddress) for each in rule.statements)
+    return rule.has_own_set or any(isinstance(each, MatchAddress) for each in rule.statements)
 
 
 def _go(target: str) -> Statement:

@@ -105,18 +105,6 @@ def bitwise32(mask: int, xor: int = 0, register: int = REGISTER) -> bytes:
     )
 
 
-def bitwise8(mask: int, register: int = REGISTER) -> bytes:
-    """Keep the bits of *mask* in a one-byte register."""
-    return _expression(
-        "bitwise",
-        be32(1, register),
-        be32(2, register),
-        be32(3, 1),
-        _value(4, bytes([mask])),
-        _value(5, b"\0"),
-    )
-
-
 def compare(operator: int, data: bytes, register: int = REGISTER) -> bytes:
     """Go on with the rule only if the register equals, or does not equal, *data*."""
     return _expression("cmp", be32(1, register), be32(2, operator), _value(3, data))

@@ -12,34 +12,11 @@ import pytest
 
 from nsgd.config.load import Document, LoadedConfig, load_documents
 from nsgd.config.problem import ConfigRefused
+from tests.azure.test_templates_lose_nothing import Raw, rule, template
 
-SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 GROUP = "resourceGroup().name"
 PARTS = f"split({GROUP}, '-')"
 DECIDES = "it depends on the name of the subscription, resource group or deployment"
-Raw = dict[str, Any]
-
-
-def template(*resources: Raw, **parts: object) -> Raw:
-    """A template of these resources."""
-    return {"$schema": SCHEMA, "contentVersion": "1.0.0.0", **parts, "resources": list(resources)}
-
-
-def rule(name: str, priority: object, access: object) -> Raw:
-    """A rule about everything inbound."""
-    return {
-        "name": name,
-        "properties": {
-            "priority": priority,
-            "direction": "Inbound",
-            "access": access,
-            "protocol": "*",
-            "sourceAddressPrefix": "*",
-            "sourcePortRange": "*",
-            "destinationAddressPrefix": "*",
-            "destinationPortRange": "*",
-        },
-    }
 
 
 def network_resource(kind: str, name: str, fields: Raw | None = None, **properties: Any) -> Raw:

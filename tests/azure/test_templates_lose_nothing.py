@@ -19,7 +19,7 @@ def template(*resources: Raw, **parts: object) -> Raw:
     return {"$schema": SCHEMA, "contentVersion": "1.0.0.0", **parts, "resources": list(resources)}
 
 
-def rule(name: str, priority: int, access: str) -> Raw:
+def rule(name: str, priority: object, access: object) -> Raw:
     """A rule about everything inbound."""
     return {
         "name": name,
