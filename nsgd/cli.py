@@ -8,7 +8,16 @@ import sys
 from collections.abc import Sequence
 
 from nsgd import __version__
-from nsgd.commands import convert, daemon, documents, host, lab, questions, tags
+from nsgd.commands import (
+    convert,
+    daemon,
+    documents,
+    flow_log,
+    host,
+    lab,
+    questions,
+    tags,
+)
 from nsgd.commands.common import EXIT_CODES, EXIT_FAILED, verb_adder
 
 
@@ -41,6 +50,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     convert.add_verbs(verb)
     questions.add_verbs(verb)
     tags.add_verbs(verb)
+    flow_log.add_verbs(verb)
     lab.add_verbs(verb)
     host.add_verbs(verb, words)
     return parser

@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ruleset": {"model", "wire", "policy"},
     "kernel": {"model", "wire", "ruleset"},
     "observe": {"model"},
+    "flowlog": {"model"},
     # Without kernel: it is handed protocols. The worker binds its own queue.
     "runtime": BELOW_RUNTIME,
     "tag_fetch": {"config", "runtime"},
@@ -38,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": BELOW_RUNTIME | {"kernel", "runtime"},
     "daemon": BELOW_RUNTIME | {"kernel", "runtime", "lab"},
     "commands": BELOW_RUNTIME
-    | {"answers", "azure", "kernel", "runtime", "lab", "bench", "doctor", "daemon"},
+    | {"answers", "azure", "flowlog", "kernel", "runtime", "lab", "bench", "doctor", "daemon"},
     "cli": {"commands"},
     "__main__": {"cli"},
 }
@@ -47,7 +48,7 @@ ALSO_MAY_IMPORT = {"nsgd.runtime.worker": ("nsgd.kernel.queue", "nsgd.kernel.pro
 # The fetcher speaks with the internet: of the runtime it gets what installs a file, no more.
 OF_RUNTIME_ONLY = {"tag_fetch": "nsgd.runtime.tag"}
 
-PURE_LAYERS = {"arm", "model", "azure", "config", "policy", "answers", "ruleset", "wire"}
+PURE_LAYERS = {"arm", "model", "azure", "config", "policy", "answers", "ruleset", "wire", "flowlog"}
 EFFECTS = {
     "asyncio",
     "logging",
