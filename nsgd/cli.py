@@ -24,7 +24,7 @@ from nsgd.commands.common import EXIT_CODES, EXIT_FAILED, verb_adder
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code. Raises SystemExit for wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser(words).parse_args(words)
+    args = parser_for(words).parse_args(words)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The definition of the command, with the options of bench where *words* name it."""
     parser = argparse.ArgumentParser(
         prog="nsgd",
         description="Azure network security groups, enforced on plain Linux.",

@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": BELOW_RUNTIME
     | {"answers", "azure", "flowlog", "kernel", "runtime", "lab", "bench", "doctor", "daemon"},
     "cli": {"commands"},
+    "manual": {"config", "commands", "cli"},
     "__main__": {"cli"},
 }
 ALSO_MAY_IMPORT = {"nsgd.runtime.worker": ("nsgd.kernel.queue", "nsgd.kernel.process")}

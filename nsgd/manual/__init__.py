@@ -1,0 +1,1 @@
+"""Manual pages and shell completion, written from the command's and the documents' definitions."""
