@@ -16,7 +16,7 @@ from nsgd.policy.endpoints import Endpoint, EndpointMap
 from nsgd.ruleset import chains, endpoint_maps
 from nsgd.ruleset.branches import RETURN, BranchBy, CountBy, MatchValue
 from nsgd.ruleset.chains import ASK
-from nsgd.ruleset.endpoint_maps import SIDES, EndpointMaps
+from nsgd.ruleset.endpoint_maps import SIDES, EndpointMaps, Ways
 from nsgd.ruleset.keys import NEXT_HEADER, address_key, link_key, mark_key
 from nsgd.ruleset.marks import ALL_BITS, FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
 from nsgd.ruleset.matches import (
@@ -40,6 +40,9 @@ ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP = (
     "allowed_without_group",
 )
 COUNTERS = (ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP, UNTOLD)
+# So many pairs of a resource's group and its subnet's have chains of their own. Where there are
+# more, a chain for each group of resources looks the subnet's table up.
+MOST_PAIRS = 256
 # Headers that stand before the transport header; the worker walks them.
 _EXTENSION_HEADERS = (0, 43, 44, 60)
 
@@ -53,6 +56,10 @@ class KernelRuleset:
     first_rules: tuple[NftRule, ...]  # where a flow's first packet begins
     chains: tuple[Chain, ...]
     groups: tuple[ChainGroup, ...]  # of the policy's tables, under names of the kernel
+
+
+# Indexes of tables in the order in which they are asked; None is the subnet's, by the address.
+_Tables = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +87,13 @@ class Dispatch:
         self._asked, self._layout, self._is_audit = asked, layout, is_audit
         self._has_links = bool(endpoint_map.by_link)
         self._names: set[str] = set()
-        self._profiles: dict[tuple[Direction, tuple[int, ...], IPVersion], str | None] = {}
-        self._maps = EndpointMaps(endpoint_map, model.network_interfaces, self._profile, ASK)
+        self._profiles: dict[tuple[Direction, _Tables, IPVersion], str] = {}
+        pairs = {each.outbound for each in endpoint_map.endpoints if self._is_pair(each.outbound)}
+        has_subnets = len(pairs) > MOST_PAIRS
+        ways = Ways(
+            self._pair, self._half if has_subnets else self._pair, self._subnet, has_subnets, ASK
+        )
+        self._maps = EndpointMaps(endpoint_map, model.network_interfaces, ways)
 
     def ruleset(self) -> KernelRuleset:
         """The maps, their counters and the chains, without groups."""
@@ -90,19 +102,53 @@ class Dispatch:
         first = tuple(self._first_rules())
         return KernelRuleset(counters, tuple(sets.values()), first, tuple(self._chains()), ())
 
-    def _profile(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
-        """The chain that asks an endpoint's tables; None where one of them has no tree."""
-        tables = endpoint.outbound if direction is Direction.OUTBOUND else endpoint.inbound
+    # Ways of endpoints; None where a table on it has no tree.
+
+    def _pair(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
+        """The chain that asks all tables of an endpoint."""
+        tables = _tables_of(endpoint, direction)
+        return (
+            self._profile(direction, tables, version) if self._has_trees(tables, version) else None
+        )
+
+    def _half(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
+        """The chain that asks those of the endpoint itself, and looks the subnet's up."""
+        tables = _tables_of(endpoint, direction)
+        if not self._has_trees(tables, version):
+            return None
+        if not self._is_pair(tables):
+            return self._profile(direction, tables, version)
+        place = _place_of_subnet(direction, tables)
+        return self._profile(direction, (*tables[:place], None, *tables[place + 1 :]), version)
+
+    def _subnet(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
+        """The chain of the table that _half() leaves out."""
+        tables = _tables_of(endpoint, direction)
+        if not self._is_pair(tables) or not self._has_trees(tables, version):
+            return None
+        table = self._asked[tables[_place_of_subnet(direction, tables)]]
+        return root_chain(table.label, version)
+
+    def _is_pair(self, tables: tuple[int, ...]) -> bool:
+        """Tell whether the last two are of groups, the resource's own and its subnet's."""
+        return sum(self._asked[index].is_of_group for index in tables) == 2
+
+    def _has_trees(self, tables: tuple[int, ...], version: IPVersion) -> bool:
+        return all(version in self._asked[index].tree_versions for index in tables)
+
+    def _profile(self, direction: Direction, tables: _Tables, version: IPVersion) -> str:
+        """The chain that asks these tables."""
         key = direction, tables, version
-        if key not in self._profiles:
-            name = profile_chain(direction, version, [self._asked[i].label for i in tables])
+        name = self._profiles.get(key)
+        if name is None:
+            labels = [None if index is None else self._asked[index].label for index in tables]
+            name = profile_chain(direction, version, labels)
             # Tables of one group in two virtual networks.
             while name in self._names:
                 name += "_"
             self._names.add(name)
-            has_trees = all(version in self._asked[index].tree_versions for index in tables)
-            self._profiles[key] = name if has_trees else None
-        return self._profiles[key]
+            self._profiles[key] = name
+        return name
 
     # Chains
 
@@ -115,8 +161,7 @@ class Dispatch:
                     rules = self._count(direction, Access.ALLOW, (version,), Return())
                     yield Chain(_counted(direction, version), tuple(rules))
         for (direction, tables, version), name in self._profiles.items():
-            if name is not None:
-                yield Chain(name, tuple(self._ask_tables(direction, tables, version)))
+            yield Chain(name, tuple(self._ask_tables(direction, tables, version)))
         for direction, name in DENIED.items():
             after = Goto(DENIED_PASSES) if self._is_audit else Drop()
             yield Chain(name, tuple(self._count(direction, Access.DENY, IP_VERSIONS, after)))
@@ -196,15 +241,20 @@ class Dispatch:
         yield nft_rule(after)
 
     def _ask_tables(
-        self, direction: Direction, tables: Sequence[int], version: IPVersion
+        self, direction: Direction, tables: _Tables, version: IPVersion
     ) -> Iterator[NftRule]:
-        asked = [(index, self._asked[index]) for index in tables]
+        asked = [self._asked[index] for index in tables if index is not None]
         # A number in the mark tells what a final rule has allowed; no table may leave none.
-        if not any(table.is_of_group for _, table in asked) or any(
-            table.final_marks for _, table in asked
+        if not any(table.is_of_group for table in asked) or any(
+            table.final_marks for table in asked
         ):
             yield nft_rule(set_number(self._layout, direction, NO_TABLE))
-        for index, table in asked:
+        for index in tables:
+            if index is None:
+                key = address_key(version, SIDES[direction])
+                yield nft_rule(BranchBy(key, endpoint_maps.by_subnet(direction, version)))
+                continue
+            table = self._asked[index]
             yield nft_rule(Jump(root_chain(table.label, version)))
             if table.final_marks:
                 key = mark_key(half_of(self._layout, direction))
@@ -212,15 +262,21 @@ class Dispatch:
 
     def _finals(self) -> Iterator[VerdictMap]:
         """For each table with final rules, by their numbers: what else is there is not asked."""
-        for (direction, tables, version), name in self._profiles.items():
-            if name is None:
-                continue
-            key = mark_key(half_of(self._layout, direction))
+        for direction, tables, version in self._profiles:
             for index in tables:
-                marks = self._asked[index].final_marks
-                if marks:
+                if index is not None and (marks := self._asked[index].final_marks):
+                    key = mark_key(half_of(self._layout, direction))
                     entries = tuple((mark, mark, RETURN) for mark in marks)
                     yield VerdictMap(_final_map(index, version), key, entries)
+
+
+def _tables_of(endpoint: Endpoint, direction: Direction) -> tuple[int, ...]:
+    return endpoint.outbound if direction is Direction.OUTBOUND else endpoint.inbound
+
+
+def _place_of_subnet(direction: Direction, tables: tuple[int, ...]) -> int:
+    """Where in a pair the subnet's table is: the one further from the resource."""
+    return len(tables) - (1 if direction is Direction.OUTBOUND else 2)
 
 
 def _final_map(index: int, version: IPVersion) -> str:

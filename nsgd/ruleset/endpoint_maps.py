@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, IPVersion
 from nsgd.model.network import NetworkInterface
@@ -33,6 +34,17 @@ ASKED_LINKS = "asked_links"
 ChainOf = Callable[[Endpoint, Direction, IPVersion], str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Names of the chains in which the ways of endpoints go on."""
+
+    of_link: ChainOf
+    of_address: ChainOf
+    of_subnet: ChainOf  # where of_address asks no table of the subnet; None where it does
+    has_subnets: bool
+    ask: str  # the chain in which the worker is asked
+
+
 def by_address(direction: Direction, version: IPVersion) -> str:
     """The map of single addresses to chains."""
     return f"{DIRECTION_NAMES[direction]}_addresses{version}"
@@ -46,6 +58,11 @@ def by_range(direction: Direction, version: IPVersion) -> str:
 def by_link(direction: Direction, version: IPVersion) -> str:
     """The map of links to chains."""
     return f"{DIRECTION_NAMES[direction]}_links{version}"
+
+
+def by_subnet(direction: Direction, version: IPVersion) -> str:
+    """The map of ranges of addresses to the tables of their subnets."""
+    return f"{DIRECTION_NAMES[direction]}_subnets{version}"
 
 
 def counted_by_address(direction: Direction, access: Access, version: IPVersion) -> str:
@@ -70,29 +87,26 @@ class EndpointMaps:
         self,
         endpoint_map: EndpointMap,
         interfaces: Sequence[NetworkInterface],
-        chain_of: ChainOf,
-        ask: str,
+        ways: Ways,
     ) -> None:
         """Prepare.
 
         Args:
             endpoint_map: Of the policy, with the interfaces last of all endpoints.
             interfaces: The model's, in its order.
-            chain_of: Names of chains.
-            ask: The chain in which the worker is asked.
+            ways: From both to the tables.
         """
         self._map = endpoint_map
         self._interfaces = interfaces
         self._first_interface = len(endpoint_map.endpoints) - len(interfaces)
-        self._chain_of = chain_of
-        self._ask = ask
+        self._ways = ways
         self._asked_receivers = {
             version: tuple(self._asked_ranges(version)) for version in IP_VERSIONS
         }
         asked_links = tuple(
             link
             for link, index in endpoint_map.by_link.items()
-            if any(self._target(index, Direction.INBOUND, v) == ask for v in IP_VERSIONS)
+            if any(self._of_link(index, Direction.INBOUND, v) == ways.ask for v in IP_VERSIONS)
         )
         self._asked_links = asked_links
         self.has_asked_receivers = {
@@ -114,6 +128,10 @@ class EndpointMaps:
                 )
                 ranges = tuple(self._ranges(direction, version))
                 yield VerdictMap(by_range(direction, version), key, ranges, is_interval=True)
+                if self._ways.has_subnets:
+                    subnets = tuple(self._subnets(direction, version))
+                    name = by_subnet(direction, version)
+                    yield VerdictMap(name, key, subnets, is_interval=True)
                 links = tuple(self._links(direction, version))
                 yield VerdictMap(by_link(direction, version), link_key(side), links)
                 for access in Access:
@@ -135,20 +153,25 @@ class EndpointMaps:
                 for access in Access:
                     yield interface_counter(interface.name, direction, access)
 
-    def _target(self, value: int, direction: Direction, version: IPVersion) -> str:
+    def _of_address(self, value: int, direction: Direction, version: IPVersion) -> str:
         if value <= AMBIGUOUS:
-            return self._ask
-        return self._chain_of(self._map.endpoints[value], direction, version) or self._ask
+            return self._ways.ask
+        endpoint = self._map.endpoints[value]
+        return self._ways.of_address(endpoint, direction, version) or self._ways.ask
+
+    def _of_link(self, index: int, direction: Direction, version: IPVersion) -> str:
+        endpoint = self._map.endpoints[index]
+        return self._ways.of_link(endpoint, direction, version) or self._ways.ask
 
     def _singles(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
         for index, interface in enumerate(self._interfaces, self._first_interface):
-            target = self._target(index, direction, version)
             for address in interface.private_ip_addresses:
                 if address.version == version:
                     # Another interface may have the address in an unpeered network.
                     if self._map.by_address(version, address.value) != index:
-                        yield address.value, address.value, self._ask
+                        yield address.value, address.value, self._ways.ask
                     else:
+                        target = self._of_address(index, direction, version)
                         yield address.value, address.value, target
 
     def _intervals(self, version: IPVersion) -> Iterator[tuple[int, int, int]]:
@@ -158,31 +181,32 @@ class EndpointMaps:
             yield start, end - 1, value
 
     def _ranges(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
-        """What is declared and no interface's; neighbours that go the same way are one."""
-        pending: BranchEntry | None = None
-        for first, last, value in self._intervals(version):
-            if value == NOT_DECLARED or value >= self._first_interface:
-                continue
-            target = self._target(value, direction, version)
-            if pending is not None and pending[2] == target and pending[1] == first - 1:
-                pending = pending[0], last, target
-                continue
-            if pending is not None:
-                yield pending
-            pending = first, last, target
-        if pending is not None:
-            yield pending
+        """What is declared and no interface's."""
+        return _joined(
+            (first, last, self._of_address(value, direction, version))
+            for first, last, value in self._intervals(version)
+            if value != NOT_DECLARED and value < self._first_interface
+        )
+
+    def _subnets(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
+        """All that is declared and goes on by its subnet."""
+        return _joined(
+            (first, last, target)
+            for first, last, value in self._intervals(version)
+            if value > NOT_DECLARED
+            if (target := self._ways.of_subnet(self._map.endpoints[value], direction, version))
+        )
 
     def _asked_ranges(self, version: IPVersion) -> Iterator[tuple[int, int]]:
         for first, last, value in self._intervals(version):
             if value != NOT_DECLARED and (
-                self._target(value, Direction.INBOUND, version) == self._ask
+                self._of_address(value, Direction.INBOUND, version) == self._ways.ask
             ):
                 yield first, last
 
     def _links(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
         for link, index in self._map.by_link.items():
-            yield link, link, self._target(index, direction, version)
+            yield link, link, self._of_link(index, direction, version)
 
     def _counters(
         self, direction: Direction, access: Access, version: IPVersion
@@ -192,6 +216,20 @@ class EndpointMaps:
             for address in interface.private_ip_addresses:
                 if address.version == version:
                     yield address.value, counter
+
+
+def _joined(entries: Iterable[tuple[int, int, str]]) -> Iterator[BranchEntry]:
+    """Neighbours that go the same way are one."""
+    pending: tuple[int, int, str] | None = None
+    for first, last, target in entries:
+        if pending is not None and pending[2] == target and pending[1] == first - 1:
+            pending = pending[0], last, target
+            continue
+        if pending is not None:
+            yield pending
+        pending = first, last, target
+    if pending is not None:
+        yield pending
 
 
 def _room(entries: int) -> int:

@@ -18,6 +18,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]|(?<=\.)_")
 # In the place of a group's name: no resource is named so, and in a resource group that is, no
 # resource has such a name that the rest would be the same.
 _NO_GROUP = "-"
+_ANY_SUBNET = ".subnet"  # no resource's name begins with a dot
 _DIRECTIONS = {Direction.OUTBOUND: "out", Direction.INBOUND: "in"}
 _MOST = 200  # of 255 that the kernel takes
 
@@ -56,10 +57,13 @@ def table_labels(tables: Sequence[CompiledTable]) -> list[str]:
     return labels
 
 
-def profile_chain(direction: Direction, version: IPVersion, labels: Sequence[str]) -> str:
-    """The chain of those whose traffic asks the tables of these labels."""
+def profile_chain(direction: Direction, version: IPVersion, labels: Sequence[str | None]) -> str:
+    """The chain of those whose traffic asks the tables of these labels; None is any subnet's."""
     way = "from" if direction is Direction.OUTBOUND else "to"
-    groups = (label.removeprefix("nsg/").rpartition("/")[0] for label in labels)
+    groups = (
+        _ANY_SUBNET if label is None else label.removeprefix("nsg/").rpartition("/")[0]
+        for label in labels
+    )
     return _name("/".join((f"{way}{version}", *groups)))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from nsgd.config.load import Document, load_documents
 from nsgd.model.address import IP_VERSIONS, IPVersion
-from nsgd.model.network import NetworkModel
+from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet
 from nsgd.model.packet import AH, ESP, ICMP, ICMPV6, TCP, UDP, PacketHeader
 from nsgd.model.rule import Access, Direction
 from nsgd.model.settings import DaemonSettings, Mode
@@ -20,7 +20,7 @@ from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.endpoints import NOT_DECLARED
 from nsgd.policy.evaluate import decide
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.ruleset import table_chains
+from nsgd.ruleset import dispatch, table_chains
 from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.dispatch import ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
@@ -266,6 +266,78 @@ def test_the_longest_ways(mode: str) -> None:
     outcomes = check(case(worst_policy(mode, rules=30)), 1, 400)
     assert outcomes["denied"]
     assert outcomes["accept"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_more_pairs_than_have_chains(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """The table of the subnet is looked up, for whoever is known by address."""
+    monkeypatch.setattr(dispatch, "MOST_PAIRS", -1)
+    made = case(random_policy(seed))
+    assert "accept" in check(made, seed, 250)
+    ruleset = made.ruleset.whole()
+    pairs = [n for chain in ruleset.chains if (n := chain.name).endswith("/.subnet")]
+    maps = {each.name.partition("_subnets")[0] for each in ruleset.sets if "_subnets" in each.name}
+    assert maps == {"out", "in"}
+    subnets = {
+        (network.name, subnet.name)
+        for network in made.model.virtual_networks
+        for subnet in network.subnets
+        if subnet.network_security_group
+    }
+    resources: list[NetworkInterface | ScaleSet] = [*made.model.network_interfaces]
+    resources += made.model.scale_sets
+    assert bool(pairs) == any(
+        each.network_security_group and (each.virtual_network, each.subnet) in subnets
+        for each in resources
+    )
+
+
+def test_longest_ways_of_more_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind rules that end the questions of a side, too."""
+    monkeypatch.setattr(dispatch, "MOST_PAIRS", 0)
+    outcomes = check(case(worst_policy("enforce", rules=30)), 1, 400)
+    assert outcomes["denied"]
+    assert outcomes["accept"]
+
+
+def test_each_pair_of_ten_thousand_needs_no_chain() -> None:
+    """As many NICs as pairs: a chain for each group of NICs, in the versions they have."""
+    policy: Policy = {"daemon": {}}
+    groups = 2 * (dispatch.MOST_PAIRS // 16)
+    policy["networkSecurityGroups"] = [
+        {"name": f"group{index}", "securityRules": []} for index in range(groups)
+    ]
+    policy["virtualNetworks"] = [
+        {
+            "name": "lab",
+            "addressSpace": ["10.0.0.0/8"],
+            "subnets": [
+                {
+                    "name": f"s{index}",
+                    "addressPrefixes": [f"10.0.{index}.0/24"],
+                    "networkSecurityGroup": f"group{index}",
+                }
+                for index in range(16)
+            ],
+        }
+    ]
+    policy["networkInterfaces"] = [
+        {
+            "name": f"nic{subnet}-{group}",
+            "subnet": f"lab/s{subnet}",
+            "privateIPAddresses": [f"10.0.{subnet}.{4 + group}"],
+            "networkSecurityGroup": f"group{group}",
+        }
+        for subnet in range(16)
+        for group in range(groups)
+    ]
+    ways = [
+        chain.name
+        for chain in case(policy).ruleset.whole().chains
+        if chain.name.startswith(("from4/", "from6/", "to4/", "to6/"))
+    ]
+    # Of each direction: those of NICs, and those of what else is in the subnets.
+    assert len(ways) == 2 * (groups + 16)
 
 
 @pytest.mark.parametrize("seed", range(8))
