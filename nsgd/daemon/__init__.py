@@ -98,9 +98,9 @@ def _run(
     )
     teller = PolicyTeller(supervisor)
     links = LinkMonitor()
-    monitor = TableMonitor(nft)
     control = None
     metrics = None
+    monitor = None
     try:
         try:
             runtime_dir.mkdir(parents=True, exist_ok=True)
@@ -131,6 +131,9 @@ def _run(
             supervisor.links_changed()
 
         supervisor.loop.watch(links, links_changed)
+        # Only now: for a listener the kernel announces each element of each map that is written,
+        # which takes as long as writing them.
+        monitor = TableMonitor(nft)
         supervisor.watch_table(monitor)
         supervisor.loop.watch(control, control.handle)
         supervisor.run()
@@ -140,7 +143,7 @@ def _run(
         count = len(error.problems)
         log.error("not started, %d problem%s", count, "" if count == 1 else "s")
         return EXIT_CONFIG
-    except (StateError, WorkerError, RefusedByKernel, OSError) as error:
+    except (StateError, WorkerError, RefusedByKernel, KernelError, OSError) as error:
         log.error("%s: %s", "ended" if supervisor.has_served else "not started", error)
         return EXIT_FAILED
     finally:
@@ -151,7 +154,8 @@ def _run(
         supervisor.close()
         reader.close()
         links.close()
-        monitor.close()
+        if monitor is not None:
+            monitor.close()
     return 0
 
 

@@ -14,6 +14,7 @@ from nsgd.kernel.ruleset_monitor import RulesetMonitor
 from nsgd.kernel.table import NftTable
 from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
+from nsgd.runtime.collection import collecting_rarely
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_table import ForeignChanges
@@ -48,17 +49,18 @@ class GatewayTable:
             networks = loaded.model.virtual_networks
             declared = (prefix for network in networks for prefix in network.address_space)
             inward = links_towards(declared) if is_served else None
-            desired = self._rulesets.ruleset(
-                loaded.model,
-                loaded.policy,
-                loaded.numbers,
-                settings,
-                rule,
-                inward_links=inward,
-                adopting=adopting,
-                epoch=self._table.epoch(),
-            )
-            self._table.apply(desired)
+            with collecting_rarely():
+                desired = self._rulesets.ruleset(
+                    loaded.model,
+                    loaded.policy,
+                    loaded.numbers,
+                    settings,
+                    rule,
+                    inward_links=inward,
+                    adopting=adopting,
+                    epoch=self._table.epoch(),
+                )
+                self._table.apply(desired)
         except KernelError as error:
             hint = ""
             if error.number == errno.EPERM:

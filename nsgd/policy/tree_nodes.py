@@ -59,6 +59,7 @@ Node = Decided | Split | RuleList
 # tests of rule and conditions, each of field and bounds, which are starts and ends in turn, and
 # then what goes on.
 PlainNode = Any
+Bounds = tuple[int, ...]
 _LIST = -1
 
 
@@ -92,7 +93,7 @@ class Flattener:
     """Turns trees into built-in types; what nodes share is shared there too."""
 
     def __init__(self) -> None:
-        self._bounds: dict[int, tuple[tuple[Range, ...], tuple[int, ...]]] = {}
+        self._bounds: dict[int, tuple[tuple[Range, ...], Bounds]] = {}
 
     def plain(self, tree: Tree) -> PlainNode:
         """The root of a tree."""
@@ -116,13 +117,44 @@ class Flattener:
                 made[id(node)] = _LIST, tests, of(node.rest)
         return of(tree.root)
 
-    def _of(self, ranges: tuple[Range, ...]) -> tuple[int, ...]:
+    def _of(self, ranges: tuple[Range, ...]) -> Bounds:
         found = self._bounds.get(id(ranges))
         if found is None:
             bounds = tuple(bound for first, last in ranges for bound in (first, last + 1))
             # Kept with the ranges, whose identity is theirs as long as they are there.
             found = self._bounds[id(ranges)] = ranges, bounds
         return found[1]
+
+
+def is_list(node: PlainNode) -> bool:
+    """Tell a list of rules from other nodes."""
+    return node.__class__ is tuple and node[0] == _LIST
+
+
+def is_split(node: PlainNode) -> bool:
+    """Tell a node that goes on by one field from others."""
+    return node.__class__ is tuple and node[0] != _LIST
+
+
+def nodes_of(root: PlainNode) -> Iterator[PlainNode]:
+    """Every node that asks something, once, each behind those it goes on to."""
+    seen: set[int] = set()
+
+    def walk(node: PlainNode) -> Iterator[PlainNode]:
+        if node.__class__ is not tuple or id(node) in seen:
+            return
+        seen.add(id(node))
+        for child in (node[2],) if node[0] == _LIST else node[2]:
+            if child.__class__ is tuple and id(child) not in seen:
+                yield from walk(child)
+        yield node
+
+    yield from walk(root)
+
+
+def longest_list_of(root: PlainNode) -> int:
+    """Rules of the longest list, as Tree says it."""
+    return max((len(node[1]) + 1 for node in nodes_of(root) if node[0] == _LIST), default=0)
 
 
 def match_plain(node: PlainNode, values: tuple[int, ...]) -> int:

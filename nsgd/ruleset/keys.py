@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.ruleset import matches
@@ -23,7 +23,9 @@ class Key:
     value_bytes: int
     is_network_order: bool
     version: IPVersion | None  # of addresses
-    loading: tuple[bytes, ...]  # puts the value in the register, or ends the rule unmatched
+    loading: tuple[bytes, ...] = field(
+        repr=False
+    )  # puts the value in the register, or ends the rule unmatched
 
     @property
     def top(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,13 +11,14 @@ from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.policy.table import CompiledTable
 from nsgd.policy.tree import LONGEST_LIST
+from nsgd.policy.tree_nodes import Flattener, longest_list_of
 from nsgd.ruleset.branches import RETURN
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.names import rule_name, table_labels
 from nsgd.ruleset.objects import ChainGroup, GroupParts
 from nsgd.ruleset.rule_chains import RuleChain, set_number
 from nsgd.ruleset.same import Same
-from nsgd.ruleset.tree_chains import TreeChains
+from nsgd.ruleset.tree_chains import AddressSets, TreeChains
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,15 @@ class TableChainsMaker:
     ) -> list[TableChains]:
         """Of each table of a policy, in its order."""
         labels = table_labels(policy.tables)
+        shared = _Shared(Flattener(), AddressSets(circumstances.epoch))
         kept = {}
         result = []
         for index, (table, label) in enumerate(zip(policy.tables, labels, strict=True)):
             key = Same(table), label, circumstances
             made = self._kept.get(key)
             if made is None:
-                of_rules = numbers.of_table(policy, index)
-                made = _table_chains(table, label, of_rules, circumstances)
+                of_rules = partial(numbers.of_table, policy, index)
+                made = _table_chains(table, label, of_rules, circumstances, shared)
             kept[key] = made
             result.append(made)
         self._kept = kept
@@ -79,58 +81,45 @@ class TableChainsMaker:
 
 
 def _table_chains(
-    table: CompiledTable, label: str, numbers: Sequence[int], circumstances: Circumstances
+    table: CompiledTable,
+    label: str,
+    numbers: Callable[[], Sequence[int]],
+    circumstances: Circumstances,
+    shared: _Shared,
 ) -> TableChains:
-    targets = [
-        RETURN if table.is_silent(rule) else rule_name(table.decision(rule))
-        for rule in range(len(numbers))
-    ]
     marks = {
         set_number(circumstances.layout, table.direction, number).bits
-        for rule, number in enumerate(numbers)
+        for rule, number in enumerate(numbers() if table.final else ())
         if table.is_final(rule)
     }
     made = TableChains(label, tuple(sorted(marks)))
     for version in IP_VERSIONS:
-        once = _Once(table, label, version, targets, circumstances.epoch)
-        made.has_tree[version] = once.has_tree
-        if once.has_tree:
-            made.groups.append(
-                ChainGroup(("tree", label, version, Same(table), circumstances), once.take)
-            )
+        root = table.plain_tree(version, shared.flattener)
+        made.has_tree[version] = has_tree = longest_list_of(root) <= LONGEST_LIST
+        if has_tree:
+            make = partial(_tree_parts, table, label, version, shared.sets)
+            key = "tree", label, version, Same(table), circumstances
+            made.groups.append(ChainGroup(key, make))
     return made
 
 
-class _Once:
-    """The chains of a tree, let go when they are taken; made again if they are wanted again."""
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the tables of one policy have in common."""
 
-    def __init__(
-        self,
-        table: CompiledTable,
-        label: str,
-        version: IPVersion,
-        targets: Sequence[str],
-        epoch: str,
-    ) -> None:
-        self._made_of = table, label, version, targets, epoch
-        self._parts = self._make()
-        self.has_tree = self._parts is not None
+    flattener: Flattener
+    sets: AddressSets
 
-    def take(self) -> GroupParts:
-        """The chains and their sets."""
-        parts = self._parts or self._make()
-        self._parts = None
-        if parts is None:
-            raise ValueError("there is no tree")
-        return parts
 
-    def _make(self) -> GroupParts | None:
-        table, label, version, targets, epoch = self._made_of
-        tree = table.tree(version)
-        if tree.longest_list > LONGEST_LIST:
-            return None
-        made = TreeChains(label, version, tree, targets, epoch)
-        return GroupParts(made.chains, tuple(made.sets.values()))
+def _tree_parts(
+    table: CompiledTable, label: str, version: IPVersion, sets: AddressSets
+) -> GroupParts:
+    targets = [
+        RETURN if table.is_silent(rule) else rule_name(table.decision(rule))
+        for rule in range(len(table.rule_names))
+    ]
+    made = TreeChains(label, version, table.plain_tree(version, Flattener()), targets, sets)
+    return GroupParts(made.chains, tuple(made.sets.values()))
 
 
 def _rule_parts(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from nsgd.model.address import IPVersion
 from nsgd.policy.address_set import Range
-from nsgd.policy.tree_nodes import Decided, Field, Node, RuleList, Split, Tree
+from nsgd.policy.tree_nodes import Bounds, Field, PlainNode, is_list, is_split, nodes_of
 from nsgd.ruleset.branches import RETURN, Branch, MatchValue, MatchValues
 from nsgd.ruleset.keys import PROTOCOL, Key, address_key, port_key
 from nsgd.ruleset.matches import MatchAddress, Side
@@ -18,7 +18,7 @@ from nsgd.ruleset.statements import Goto, Return, Statement
 
 # So many comparisons cost less than a look-up.
 _MOST_COMPARISONS = 8
-_KEYS: dict[tuple[Field, IPVersion], Key] = {
+_KEYS: dict[tuple[int, IPVersion], Key] = {
     (field, version): key
     for version in (4, 6)
     for field, key in (
@@ -31,6 +31,25 @@ _KEYS: dict[tuple[Field, IPVersion], Key] = {
 }
 
 
+class AddressSets:
+    """The sets of addresses that rules of several tables have in common, named once."""
+
+    def __init__(self, epoch: str) -> None:
+        """*epoch* is the one in which the names are given."""
+        self.epoch = epoch
+        # By identity of what is in the set, which is kept with it.
+        self._made: dict[tuple[int, IPVersion], tuple[Bounds, AddressRangeSet]] = {}
+
+    def of(self, version: IPVersion, bounds: Bounds) -> AddressRangeSet:
+        """The set of these addresses."""
+        key = id(bounds), version
+        found = self._made.get(key)
+        if found is None:
+            name = f"addresses{version}.{self.epoch}/{content_digest(bounds, self.epoch)}"
+            found = self._made[key] = bounds, AddressRangeSet(name, version, _ranges(bounds))
+        return found[1]
+
+
 class TreeChains:
     """The chains of one table and IP version, the root's first, and the sets that they ask."""
 
@@ -38,93 +57,127 @@ class TreeChains:
         self,
         label: str,
         version: IPVersion,
-        tree: Tree,
+        root: PlainNode,
         targets: Sequence[str],
-        epoch: str,
+        sets: AddressSets,
     ) -> None:
         """Prepare.
 
         Args:
             label: The table's, for names.
             version: Of the packets that come here.
-            tree: Of the same.
+            root: Of the tree of the same.
             targets: Where to go on for each rule: a chain, or RETURN.
-            epoch: In which the names are given.
+            sets: Those that there are.
         """
-        self._version, self._targets, self._epoch = version, targets, epoch
+        self._version, self._targets, self._sets = version, targets, sets
         self._names: dict[int, str] = {}
         self._chains: list[Chain] = []
         self.sets: dict[str, AddressRangeSet] = {}
         known: set[str] = set()
         rules: tuple[NftRule, ...] = ()
-        root = tree.root
-        within = root.rest if isinstance(root, RuleList) else None
-        for node in tree.nodes():
-            rules = tuple(self._rules(node))
-            if node is within and isinstance(node, Split):
-                continue  # its rules stand in the root's chain
-            if node is root and not any(_has_set(rule) for rule in rules):
-                break
-            name = node_chain(label, version, content_digest(rules, epoch))
+        # Of the root's list only; its rules stand in the root's chain, which is a level less.
+        within = root[2] if is_list(root) and is_split(root[2]) else None
+        for node in nodes_of(root):
+            if node is within:
+                continue
+            if node is root:
+                rules = tuple(self._rules(node))
+                if not any(_has_set(rule) for rule in rules):
+                    break
+            name = node_chain(label, version, content_digest(self._content(node), sets.epoch))
             self._names[id(node)] = name
             # Nodes with other rules left can ask the same.
             if name not in known:
                 known.add(name)
+                rules = tuple(self._rules(node))
                 self._chains.append(Chain(name, rules, is_named_by_content=True))
         else:
-            rules = (NftRule((self._go(root),)),)
+            rules = (NftRule((_go(self._target(root)),)),)
         # Only this one ever changes its rules: it has no look-ups that could be empty for a moment.
         self.chains = (Chain(root_chain(label, version), rules), *self._chains)
 
-    def _target(self, node: Node) -> str:
-        return self._targets[node.rule] if isinstance(node, Decided) else self._names[id(node)]
+    def _target(self, node: PlainNode) -> str:
+        return self._targets[node] if isinstance(node, int) else self._names[id(node)]
 
-    def _go(self, node: Node) -> Statement:
-        return _go(self._target(node))
+    def _content(self, node: PlainNode) -> object:
+        """All that the rules of a node are made of, for its name."""
+        if is_split(node):
+            field, starts, children = node
+            return field, starts, [self._target(child) for child in children]
+        _, tests, rest = node
+        return (
+            [
+                (
+                    self._targets[rule],
+                    [
+                        (field, bounds if _is_short(field, bounds) else self._set(bounds).name)
+                        for field, bounds in conditions
+                    ],
+                )
+                for rule, conditions in tests
+            ],
+            # The root's list may go on with a node that has no name.
+            self._content(rest)
+            if is_split(rest) and id(rest) not in self._names
+            else self._target(rest),
+        )
 
-    def _rules(self, node: Split | RuleList) -> Iterator[NftRule]:
-        if isinstance(node, Split):
+    def _rules(self, node: PlainNode) -> Iterator[NftRule]:
+        if is_split(node):
             yield from self._split(node)
             return
-        for test in node.tests:
-            matches = (self._condition(field, ranges) for field, ranges in test.conditions)
-            yield NftRule((*matches, _go(self._targets[test.rule])))
-        if isinstance(node.rest, Split):
-            # Only the root's list goes on so; a chain less is a level less.
-            yield from self._split(node.rest)
+        _, tests, rest = node
+        for rule, conditions in tests:
+            matches = (self._condition(field, bounds) for field, bounds in conditions)
+            yield NftRule((*matches, _go(self._targets[rule])))
+        if is_split(rest) and id(rest) not in self._names:
+            yield from self._split(rest)
         else:
-            yield NftRule((self._go(node.rest),))
+            yield NftRule((_go(self._target(rest)),))
 
-    def _split(self, node: Split) -> Iterator[NftRule]:
-        key = _KEYS[node.field, self._version]
-        top = 255 if node.field is Field.PROTOCOL else key.top
-        lasts = (*(start - 1 for start in node.starts[1:]), top)
-        targets = [self._target(child) for child in node.children]
+    def _split(self, node: PlainNode) -> Iterator[NftRule]:
+        field, starts, children = node
+        key = _KEYS[field, self._version]
+        top = 255 if field == Field.PROTOCOL else key.top
+        lasts = (*(start - 1 for start in starts[1:]), top)
+        targets = [self._target(child) for child in children]
         # What most classes lead to needs no entry.
         usual = Counter(targets).most_common(1)[0][0]
         entries = tuple(
             (first, last, target)
-            for first, last, target in zip(node.starts, lasts, targets, strict=True)
+            for first, last, target in zip(starts, lasts, targets, strict=True)
             if target != usual
         )
-        if len(entries) <= _MOST_COMPARISONS or node.field is Field.PROTOCOL:
+        if len(entries) <= _MOST_COMPARISONS or field == Field.PROTOCOL:
             for first, last, target in entries:
                 yield NftRule((MatchValue(key, first, last), _go(target)))
         else:
             yield NftRule((Branch(key, entries),))
         yield NftRule((_go(usual),))
 
-    def _condition(self, field: Field, ranges: tuple[Range, ...]) -> Statement:
+    def _condition(self, field: int, bounds: Bounds) -> Statement:
         key = _KEYS[field, self._version]
-        if len(ranges) == 1:
-            return MatchValue(key, *ranges[0])
+        if len(bounds) == 2:
+            return MatchValue(key, bounds[0], bounds[1] - 1)
         if key.version is None:
-            return MatchValues(key, ranges)
-        digest = content_digest(ranges, self._epoch)
-        name = f"addresses{self._version}.{self._epoch}/{digest}"
-        self.sets[name] = AddressRangeSet(name, self._version, ranges)
-        side: Side = "source" if field is Field.SOURCE else "destination"
-        return MatchAddress(self._version, side, name)
+            return MatchValues(key, _ranges(bounds))
+        found = self._set(bounds)
+        self.sets[found.name] = found
+        side: Side = "source" if field == Field.SOURCE else "destination"
+        return MatchAddress(self._version, side, found.name)
+
+    def _set(self, bounds: Bounds) -> AddressRangeSet:
+        return self._sets.of(self._version, bounds)
+
+
+def _is_short(field: int, bounds: Bounds) -> bool:
+    """Tell whether a condition has no set with a name."""
+    return len(bounds) == 2 or field not in (Field.SOURCE, Field.DESTINATION)
+
+
+def _ranges(bounds: Bounds) -> tuple[Range, ...]:
+    return tuple((first, after - 1) for first, after in zip(bounds[::2], bounds[1::2], strict=True))
 
 
 def _has_set(rule: NftRule) -> bool:

@@ -34,9 +34,9 @@ class TableGuard:
         self.changes = self.repairs = self.base_chains = 0
 
     def start(self) -> None:
-        """Begin to watch; what was done before is in the table that is written at the start."""
-        self._watch.read()
+        """Begin to watch; what others did since the watch was made counts already."""
         self._loop.watch(self._watch, self._read)
+        self._read()
 
     def _read(self) -> None:
         found = self._watch.read()

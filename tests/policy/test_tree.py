@@ -17,7 +17,19 @@ from nsgd.policy.address_set import ALL_ADDRESSES, AddressSet, Range, merge_rang
 from nsgd.policy.effective import ALL_PORT_RANGES, EffectiveSecurityRule
 from nsgd.policy.table import CompiledTable, compile_table
 from nsgd.policy.tree import LONGEST_LIST
-from nsgd.policy.tree_nodes import Decided, Field, Node, RuleList, Split, Tree
+from nsgd.policy.tree_nodes import (
+    Decided,
+    Field,
+    Flattener,
+    Node,
+    RuleList,
+    Split,
+    Tree,
+    is_list,
+    is_split,
+    longest_list_of,
+    nodes_of,
+)
 from tests.policy.builders import INBOUND
 from tests.policy.test_table import FULL, LAST, PROTOCOL_NUMBERS, effective
 
@@ -173,6 +185,19 @@ def check_shape(table: CompiledTable, tree: Tree, version: IPVersion) -> None:
     if tree.longest_list <= LONGEST_LIST:
         assert tree.elements <= bound(table, version)
     check_ports(tree.root)
+    check_plain(tree)
+
+
+def check_plain(tree: Tree) -> None:
+    """In built-in types it is the same tree, and goes the same way."""
+    root = Flattener().plain(tree)
+    assert longest_list_of(root) <= tree.longest_list
+    seen: set[int] = set()
+    for node, plain in zip(tree.nodes(), nodes_of(root), strict=True):
+        assert is_split(plain) == isinstance(node, Split) != is_list(plain)
+        following = plain[2] if is_split(plain) else (plain[2],)
+        assert all(isinstance(each, int) or id(each) in seen for each in following)
+        seen.add(id(plain))
 
 
 def bound(table: CompiledTable, version: IPVersion) -> int:
