@@ -25,6 +25,8 @@ from nsgd.ruleset.objects import TABLE, BaseChain, Chain, NftRule, RateLimit
 from nsgd.wire import expressions as x
 from nsgd.wire.netlink import attribute, be32, be64, nested, text
 
+_WITH_SETS = (Branch, MatchValues)
+
 
 def new_base_chain(base: BaseChain) -> Message:
     """Create a base chain, or nothing where it is there."""
@@ -66,8 +68,9 @@ def delete_object(name: str, kind: int) -> Message:
 
 def rules_of(chain: Chain, identifiers: count[int]) -> Iterator[Message]:
     """Append the rules of a chain, the sets that belong to them before each."""
+    place = _place(chain.name)
     for rule in chain.rules:
-        yield from _rule(chain.name, rule, identifiers)
+        yield from _rule(place, rule, identifiers)
 
 
 def plain_rules_of(chain: Chain) -> Iterator[Message]:
@@ -76,12 +79,22 @@ def plain_rules_of(chain: Chain) -> Iterator[Message]:
         yield NEWRULE, APPEND, rule_payload(chain.name, rule)
 
 
-def _rule(
-    chain: str, rule: NftRule, identifiers: count[int], table: str = TABLE
-) -> Iterator[Message]:
+def rule_payload(chain: str, rule: NftRule, table: str = TABLE) -> bytes:
+    """A rule without sets of its own. Raises ValueError where it has one."""
+    if rule.has_own_set:
+        raise ValueError(f"a rule of {chain} has a set of its own")
+    ((_, _, payload),) = _rule(_place(chain, table), rule, count(1))
+    return payload
+
+
+def _place(chain: str, table: str = TABLE) -> bytes:
+    return text(1, table) + text(2, chain)
+
+
+def _rule(place: bytes, rule: NftRule, identifiers: count[int]) -> Iterator[Message]:
     parts: list[bytes] = []
     for statement in rule.statements:
-        if isinstance(statement, Branch | MatchValues):
+        if isinstance(statement, _WITH_SETS):
             identifier = next(identifiers)
             is_map = isinstance(statement, Branch)
             entries: Iterable[BranchEntry]
@@ -94,20 +107,8 @@ def _rule(
             parts.append(x.lookup_anonymous(identifier, is_map=is_map))
         else:
             parts += statement.encode()
-    yield NEWRULE, APPEND, _rule_payload(chain, parts, rule.comment, table)
-
-
-def rule_payload(chain: str, rule: NftRule, table: str = TABLE) -> bytes:
-    """A rule without sets of its own. Raises ValueError where it has one."""
-    if rule.has_own_set:
-        raise ValueError(f"a rule of {chain} has a set of its own")
-    ((_, _, payload),) = _rule(chain, rule, count(1), table)
-    return payload
-
-
-def _rule_payload(chain: str, parts: list[bytes], comment: str, table: str) -> bytes:
-    payload = text(1, table) + text(2, chain) + nested(4, *parts)
-    if comment:
-        data = comment.encode() + b"\0"
+    payload = place + nested(4, *parts)
+    if rule.comment:
+        data = rule.comment.encode() + b"\0"
         payload += attribute(7, bytes([0, len(data)]) + data)
-    return payload
+    yield NEWRULE, APPEND, payload

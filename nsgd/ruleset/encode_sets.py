@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.policy.address_set import Range
@@ -212,4 +213,14 @@ _END = be32(3, _ELEMENT_INTERVAL_END)
 
 
 def _element(key: bytes, more: bytes = b"") -> bytes:
-    return nested(1, nested(1, attribute(1, key)), more)
+    head, tail = _element_around(len(key), len(more))
+    return head + key + tail + more
+
+
+@lru_cache(maxsize=1024)
+def _element_around(key_bytes: int, more_bytes: int) -> tuple[bytes, bytes]:
+    """What is before and behind the key; what is more has its padding in itself."""
+    key = nested(1, attribute(1, bytes(key_bytes)))
+    whole = nested(1, key, bytes(more_bytes))
+    head = len(whole) - len(key) - more_bytes + 8
+    return whole[:head], whole[head + key_bytes : len(whole) - more_bytes]

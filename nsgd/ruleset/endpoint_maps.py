@@ -100,6 +100,13 @@ class EndpointMaps:
         self._interfaces = interfaces
         self._first_interface = len(endpoint_map.endpoints) - len(interfaces)
         self._ways = ways
+        self._counters = {
+            (direction, access): tuple(
+                interface_counter(each.name, direction, access) for each in interfaces
+            )
+            for direction in SIDES
+            for access in Access
+        }
         self._asked_receivers = {
             version: tuple(self._asked_ranges(version)) for version in IP_VERSIONS
         }
@@ -135,23 +142,23 @@ class EndpointMaps:
                 links = tuple(self._links(direction, version))
                 yield VerdictMap(by_link(direction, version), link_key(side), links)
                 for access in Access:
-                    counters = tuple(self._counters(direction, access, version))
+                    counters = tuple(self._counted(direction, access, version))
                     name = counted_by_address(direction, access, version)
                     yield CounterMap(name, key, counters, _room(len(counters)))
             for access in Access:
                 of_links = tuple(
-                    (each.link, interface_counter(each.name, direction, access))
-                    for each in self._interfaces
+                    (each.link, counter)
+                    for each, counter in zip(
+                        self._interfaces, self._counters[direction, access], strict=True
+                    )
                     if each.link is not None
                 )
                 yield CounterMap(counted_by_link(direction, access), link_key(side), of_links)
 
     def counters(self) -> Iterator[str]:
         """The counters of all interfaces."""
-        for interface in self._interfaces:
-            for direction in SIDES:
-                for access in Access:
-                    yield interface_counter(interface.name, direction, access)
+        for names in zip(*self._counters.values(), strict=True):
+            yield from names
 
     def _of_address(self, value: int, direction: Direction, version: IPVersion) -> str:
         if value <= AMBIGUOUS:
@@ -208,11 +215,11 @@ class EndpointMaps:
         for link, index in self._map.by_link.items():
             yield link, link, self._of_link(index, direction, version)
 
-    def _counters(
+    def _counted(
         self, direction: Direction, access: Access, version: IPVersion
     ) -> Iterator[tuple[int, str]]:
-        for interface in self._interfaces:
-            counter = interface_counter(interface.name, direction, access)
+        counters = self._counters[direction, access]
+        for interface, counter in zip(self._interfaces, counters, strict=True):
             for address in interface.private_ip_addresses:
                 if address.version == version:
                     yield address.value, counter

@@ -93,6 +93,8 @@ class MarkLayout:
 def _spread(number: int, positions: tuple[int, ...]) -> int:
     if number >> len(positions):
         raise ValueError(f"decision number {number} needs more than {len(positions)} bits")
+    if positions[-1] - positions[0] == len(positions) - 1:
+        return number << positions[0]
     return sum(1 << position for bit, position in enumerate(positions) if number >> bit & 1)
 
 

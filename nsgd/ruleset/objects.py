@@ -18,6 +18,8 @@ TABLE = "nsgd"
 # How the names of counters of network interfaces begin.
 OF_INTERFACES = "nic/"
 
+_WITH_SETS = (Branch, MatchValues)
+
 
 class Hook(Enum):
     """Where a base chain runs; the value is the kernel's number for the inet family."""
@@ -47,7 +49,7 @@ class NftRule:
     @property
     def has_own_set(self) -> bool:
         """Tell whether a set or map belongs to the rule, and comes and goes with it."""
-        return any(isinstance(each, Branch | MatchValues) for each in self.statements)
+        return any(isinstance(each, _WITH_SETS) for each in self.statements)
 
     def text(self) -> str:
         """The rule as nft text."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 
 from nsgd.model.decision import TableDecision
 from nsgd.model.rule import Access, Direction
@@ -19,9 +18,11 @@ ALL_DENIALS = RateLimit("told", 500, 500)
 UNTOLD = "untold"  # counts denials beyond these
 # Enough for an IPv6 header with extensions and ports.
 SNAP_BYTES = 128
+_RETURN = Return()
 DENIED = {Direction.OUTBOUND: "denied_out", Direction.INBOUND: "denied_in"}
 
 
+@lru_cache(maxsize=8)
 def half_of(layout: MarkLayout, direction: Direction) -> int:
     """The mark bits of one direction's numbers."""
     positions = (
@@ -36,45 +37,33 @@ def set_number(layout: MarkLayout, direction: Direction, number: int) -> SetMark
     return SetMark("meta", ~half_of(layout, direction) & ALL_BITS, bits)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleChain:
-    """The chain, the counter and, where it denies, the limit of one rule."""
+def rule_chain(
+    decision: TableDecision, number: int, layout: MarkLayout, log_group: int
+) -> tuple[Chain, RateLimit | None]:
+    """The chain of a rule and, where it denies, how many of its denials are told.
 
-    decision: TableDecision
-    number: int
-    layout: MarkLayout
-    log_group: int
-
-    @property
-    def name(self) -> str:
-        """Of the chain and the counter."""
-        return rule_name(self.decision)
-
-    def limit(self) -> RateLimit | None:
-        """How many of its denials are told."""
-        if self.decision.access is Access.ALLOW:
-            return None
-        return RateLimit(limit_name(self.decision), RULE_LIMIT_PER_S, RULE_LIMIT_BURST)
-
-    def chain(self) -> Chain:
-        """Allow: note the number and go back. Deny: tell, and count by the network interface."""
-        direction = self.decision.direction
-        noted = set_number(self.layout, direction, self.number)
-        if self.decision.access is Access.ALLOW:
-            return Chain(self.name, (nft_rule(Count(self.name), noted, Return()),))
-        if direction is Direction.OUTBOUND:
-            # In audit mode the flow goes on from here, asked nothing more.
-            inbound = half_of(self.layout, Direction.INBOUND)
-            bits = noted.bits | self.layout.inbound(NO_TABLE)
-            noted = SetMark("meta", noted.keep & ~inbound, bits)
-        return Chain(self.name, tuple(self._deny(noted)))
-
-    def _deny(self, noted: SetMark) -> Iterator[NftRule]:
-        yield nft_rule(Count(self.name), noted)
-        yield nft_rule(
-            Limit(limit_name(self.decision)),
+    Allow: note the number and go back. Deny: tell, and count by the network interface. The counter
+    has the chain's name.
+    """
+    name, direction = rule_name(decision), decision.direction
+    noted = set_number(layout, direction, number)
+    if decision.access is Access.ALLOW:
+        return Chain(name, (NftRule((Count(name), noted, _RETURN)),)), None
+    if direction is Direction.OUTBOUND:
+        # In audit mode the flow goes on from here, asked nothing more.
+        inbound = half_of(layout, Direction.INBOUND)
+        noted = SetMark("meta", noted.keep & ~inbound, noted.bits | layout.inbound(NO_TABLE))
+    limit = RateLimit(limit_name(decision), RULE_LIMIT_PER_S, RULE_LIMIT_BURST)
+    denied = Goto(DENIED[direction])
+    rules = (
+        nft_rule(
+            Count(name),
+            noted,
+            Limit(limit.name),
             Limit(ALL_DENIALS.name),
-            Log(self.log_group, SNAP_BYTES),
-            Goto(DENIED[self.decision.direction]),
-        )
-        yield nft_rule(Count(UNTOLD), Goto(DENIED[self.decision.direction]))
+            Log(log_group, SNAP_BYTES),
+            denied,
+        ),
+        nft_rule(Count(UNTOLD), denied),
+    )
+    return Chain(name, rules), limit

@@ -15,8 +15,8 @@ from nsgd.policy.tree_nodes import Flattener, longest_list_of
 from nsgd.ruleset.branches import RETURN
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.names import rule_name, table_labels
-from nsgd.ruleset.objects import ChainGroup, GroupParts
-from nsgd.ruleset.rule_chains import RuleChain, set_number
+from nsgd.ruleset.objects import Chain, ChainGroup, GroupParts, RateLimit
+from nsgd.ruleset.rule_chains import rule_chain, set_number
 from nsgd.ruleset.same import Same
 from nsgd.ruleset.tree_chains import AddressSets, TreeChains
 
@@ -128,19 +128,22 @@ def _rule_parts(
     circumstances: Circumstances,
     indexes: Iterable[int],
 ) -> GroupParts:
-    made: dict[str, RuleChain] = {}
+    made: dict[str, tuple[Chain, RateLimit | None]] = {}
+    seen: set[int] = set()
     for index in indexes:
         table = policy.tables[index]
         for rule, number in enumerate(numbers.of_table(policy, index)):
-            if not table.is_silent(rule):
-                each = RuleChain(
-                    table.decision(rule), number, circumstances.layout, circumstances.log_group
-                )
-                made[each.name] = each
-    rules = made.values()
+            # In several networks a rule has one number, and one chain.
+            if table.is_silent(rule) or number in seen:
+                continue
+            seen.add(number)
+            each = rule_chain(
+                table.decision(rule), number, circumstances.layout, circumstances.log_group
+            )
+            made[each[0].name] = each
     return GroupParts(
-        tuple(each.chain() for each in rules),
+        tuple(chain for chain, _ in made.values()),
         (),
         tuple(made),
-        tuple(limit for each in rules if (limit := each.limit())),
+        tuple(limit for _, limit in made.values() if limit is not None),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 
 from nsgd.wire.netlink import attribute, be16, be32, nested, text
@@ -46,6 +47,16 @@ def _expression(name: str, *parts: bytes) -> bytes:
     return nested(1, text(1, name), nested(2, *parts))
 
 
+def _around(make: Callable[[bytes], bytes], size: int) -> tuple[bytes, bytes]:
+    """What *make* puts before and behind the last value of so many bytes.
+
+    Thousands of expressions differ in one value of a few lengths: all else is made once.
+    """
+    hole = b"\xff" * size
+    head, _, tail = make(hole).rpartition(hole)
+    return head, tail
+
+
 def _value(kind: int, data: bytes) -> bytes:
     return nested(kind, attribute(1, data))
 
@@ -66,16 +77,19 @@ def meta_load(key: int, register: int = REGISTER) -> bytes:
     return _expression("meta", be32(2, key), be32(1, register))
 
 
+@lru_cache(maxsize=64)
 def meta_set(key: int, register: int = REGISTER) -> bytes:
     """Store a register in a meta key."""
     return _expression("meta", be32(2, key), be32(3, register))
 
 
+@lru_cache(maxsize=64)
 def ct_load(key: int, register: int = REGISTER) -> bytes:
     """Load a conntrack key; the rule does not match where the packet has no entry."""
     return _expression("ct", be32(2, key), be32(1, register))
 
 
+@lru_cache(maxsize=64)
 def ct_set(key: int, register: int = REGISTER) -> bytes:
     """Store a register in a conntrack key."""
     return _expression("ct", be32(2, key), be32(4, register))
@@ -95,19 +109,36 @@ def transport_payload(offset: int, length: int, register: int = REGISTER) -> byt
 
 def bitwise32(mask: int, xor: int = 0, register: int = REGISTER) -> bytes:
     """Replace a 32-bit register by ``(register & mask) ^ xor``."""
-    return _expression(
-        "bitwise",
-        be32(1, register),
-        be32(2, register),
-        be32(3, 4),
-        _value(4, native32(mask)),
-        _value(5, native32(xor)),
-    )
+    return _bitwise32_head(mask, register) + native32(xor)
+
+
+@lru_cache(maxsize=256)
+def _bitwise32_head(mask: int, register: int) -> bytes:
+    def make(xor: bytes) -> bytes:
+        return _expression(
+            "bitwise",
+            be32(1, register),
+            be32(2, register),
+            be32(3, 4),
+            _value(4, native32(mask)),
+            _value(5, xor),
+        )
+
+    return _around(make, 4)[0]
 
 
 def compare(operator: int, data: bytes, register: int = REGISTER) -> bytes:
     """Go on with the rule only if the register equals, or does not equal, *data*."""
-    return _expression("cmp", be32(1, register), be32(2, operator), _value(3, data))
+    head, tail = _compare_around(operator, len(data), register)
+    return head + data + tail
+
+
+@lru_cache(maxsize=64)
+def _compare_around(operator: int, size: int, register: int) -> tuple[bytes, bytes]:
+    def make(data: bytes) -> bytes:
+        return _expression("cmp", be32(1, register), be32(2, operator), _value(3, data))
+
+    return _around(make, size)
 
 
 def lookup(set_name: str, *, inverted: bool = False, register: int = REGISTER) -> bytes:
@@ -130,6 +161,7 @@ def reverse_path_link(register: int = REGISTER) -> bytes:
     )
 
 
+@lru_cache(maxsize=512)
 def bitwise(mask: bytes, register: int = REGISTER) -> bytes:
     """Keep the bits of *mask* in a register of its length."""
     return _expression(
@@ -165,26 +197,54 @@ def lookup_verdict(map_name: str, register: int = REGISTER) -> bytes:
     return _expression("lookup", text(1, map_name), be32(2, register), be32(3, _VERDICT_REGISTER))
 
 
-@lru_cache(maxsize=4096)
 def verdict(code: int, chain: str | None = None) -> bytes:
     """End the rule with a verdict."""
-    return _expression("immediate", be32(1, _VERDICT_REGISTER), verdict_data(2, code, chain))
+    if chain is None:
+        return _verdict(code, None)
+    name = chain.encode()
+    head, tail = _verdict_around(code, len(name))
+    return head + name + tail
+
+
+@lru_cache(maxsize=512)
+def _verdict_around(code: int, size: int) -> tuple[bytes, bytes]:
+    return _around(lambda chain: _verdict(code, chain), size)
+
+
+def _verdict(code: int, chain: bytes | None) -> bytes:
+    return _expression("immediate", be32(1, _VERDICT_REGISTER), _verdict_data(2, code, chain))
 
 
 def verdict_data(kind: int, code: int, chain: str | None = None) -> bytes:
     """A verdict as the attribute *kind* of an expression or of an element of a map."""
-    target = (text(2, chain),) if chain is not None else ()
+    return _verdict_data(kind, code, None if chain is None else chain.encode())
+
+
+def _verdict_data(kind: int, code: int, chain: bytes | None) -> bytes:
+    target = (attribute(2, chain + b"\0"),) if chain is not None else ()
     return nested(kind, nested(2, be32(1, code), *target))
 
 
 def count(counter_name: str) -> bytes:
     """Add the packet to a named counter."""
-    return _expression("objref", be32(1, OBJECT_COUNTER), text(2, counter_name))
+    name = counter_name.encode()
+    head, tail = _object_around(OBJECT_COUNTER, len(name))
+    return head + name + tail
+
+
+@lru_cache(maxsize=512)
+def _object_around(kind: int, size: int) -> tuple[bytes, bytes]:
+    def make(name: bytes) -> bytes:
+        return _expression("objref", be32(1, kind), attribute(2, name + b"\0"))
+
+    return _around(make, size)
 
 
 def limit(limit_name: str) -> bytes:
     """Go on with the rule only while the rate of a named limit is not used up."""
-    return _expression("objref", be32(1, OBJECT_LIMIT), text(2, limit_name))
+    name = limit_name.encode()
+    head, tail = _object_around(OBJECT_LIMIT, len(name))
+    return head + name + tail
 
 
 def count_by_map(map_name: str, register: int = REGISTER) -> bytes:
@@ -192,6 +252,7 @@ def count_by_map(map_name: str, register: int = REGISTER) -> bytes:
     return _expression("objref", be32(3, register), text(4, map_name))
 
 
+@lru_cache(maxsize=8)
 def log(group: int, snap_bytes: int) -> bytes:
     """Hand a copy of the packet's first bytes to the listener of an NFLOG group."""
     return _expression("log", be16(1, group), be32(3, snap_bytes))

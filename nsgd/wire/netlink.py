@@ -21,6 +21,7 @@ _NESTED = 0x8000
 _TYPE_MASK = 0x3FFF
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id
 _GENERIC = struct.Struct("=BBH")  # family, version, resource id (big endian, swapped by hand)
+_BOTH = struct.Struct(_HEADER.format + _GENERIC.format.lstrip("="))
 _ATTRIBUTE = struct.Struct("=HH")  # length with header, type
 HEADER_BYTES = _HEADER.size
 
@@ -61,13 +62,9 @@ def message(
 ) -> bytes:
     """One nfnetlink request; the length field is filled in."""
     swapped = (resource & 0xFF) << 8 | resource >> 8
-    return (
-        _HEADER.pack(
-            _HEADER.size + _GENERIC.size + len(payload), kind, flags | NLM_F_REQUEST, sequence, 0
-        )
-        + _GENERIC.pack(family, 0, swapped)
-        + payload
-    )
+    length = _BOTH.size + len(payload)
+    head = _BOTH.pack(length, kind, flags | NLM_F_REQUEST, sequence, 0, family, 0, swapped)
+    return head + payload
 
 
 def nft_message_type(command: int) -> int:
