@@ -18,7 +18,7 @@ from nsgd.model.network import (
     VirtualNetwork,
 )
 from nsgd.model.platform import AZURE_PLATFORM, PlatformAddresses, Subscription
-from nsgd.model.settings import DaemonSettings, Failsafe
+from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe
 
 _DEFAULTS = DaemonSettings()
 
@@ -185,6 +185,7 @@ def _settings(settings: DaemonSettings) -> Json:
 def _all_settings(settings: DaemonSettings) -> Json:
     host = settings.metrics_host
     return {
+        "roles": [role.value for role in DaemonRole if role in settings.roles],
         "unmanagedTraffic": settings.unmanaged_traffic.value,
         "engine": settings.engine.value,
         "failureMode": settings.failure_mode.value,

@@ -47,7 +47,7 @@ def _check(args: argparse.Namespace) -> int:
         for note in (*loaded.notes, *platform_notes(model)):
             if note not in loaded.warnings:  # those were told by load_config()
                 print(f"note: {note}", file=sys.stderr)
-    for warning in what_cannot_run(model):
+    for warning in what_cannot_run(model, is_gateway=loaded.settings.is_gateway):
         print(f"warning: {warning}; 'nsgd run' refuses this", file=sys.stderr)
     rules = sum(len(group.security_rules) for group in model.network_security_groups)
     admin_rules = model.security_admin_rules

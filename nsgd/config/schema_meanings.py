@@ -102,7 +102,7 @@ MEANINGS: Mapping[str, str] = {
     "peeringsPerVirtualNetwork": "Peerings of one network",
     "privateIPAddressesPerVirtualNetwork": "Addresses of all NICs in one network",
     # The daemon section
-    "roles": "The hooks that are guarded; the forward hook only",
+    "roles": "Whose traffic is guarded: gateway, what is forwarded; host, the machine's own",
     "engine": "Who decides first packets: a worker behind NFQUEUE, or the kernel by nftables",
     "failureMode": "New flows while nobody decides them: closed drops them, open lets them pass",
     "mode": "Whether verdicts are carried out, or only counted",

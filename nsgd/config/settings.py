@@ -14,6 +14,7 @@ from nsgd.config.shape import Choice, Integer, Parsed
 from nsgd.config.wording import show
 from nsgd.model.address import Address
 from nsgd.model.settings import (
+    DaemonRole,
     DaemonSettings,
     Engine,
     ExistingFlows,
@@ -83,7 +84,10 @@ def parse_mark_mask(value: object) -> int:
 
 # Settings with one value only are read so that documents can state them; later releases take more.
 SETTINGS: Mapping[str, Field] = {
-    "roles": Field(ListOf(Choice({"gateway": "gateway"}, later=("host",))), default=["gateway"]),
+    "roles": Field(
+        ListOf(Choice({role.value: role for role in DaemonRole})),
+        default=[role.value for role in DaemonRole if role in _DEFAULTS.roles],
+    ),
     "engine": Field(
         Choice({engine.value: engine for engine in Engine}), default=_DEFAULTS.engine.value
     ),
@@ -144,6 +148,9 @@ def assemble_settings(
         )
         if raw.get(key) is not None
     }
+    roles = frozenset(role for role in raw.get("roles") or () if role is not None)
+    if roles:
+        values["roles"] = roles
     if raw.get("metricsListen") is not None:
         values["metrics_host"], values["metrics_port"] = raw["metricsListen"]
     values["failsafe"] = tuple(

@@ -124,12 +124,10 @@ class Boolean(Shape):
 class Choice(Shape):
     """One of a few words, without regard to case, and what each stands for.
 
-    *later* are words that a later release takes; *hints* leads from a frequent mistake to the
-    word that is meant.
+    *hints* leads from a frequent mistake to the word that is meant.
     """
 
     choices: Mapping[str, object]
-    later: tuple[str, ...] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
     _by_word: dict[str, object] = field(init=False, repr=False, compare=False)
 
@@ -153,8 +151,6 @@ class Choice(Shape):
         words = ", ".join(show(word) if word == "*" else word for word in self.choices)
         allowed = f"write {words}" if len(self.choices) == 1 else f"write one of {words}"
         if isinstance(value, str):
-            if value.lower() in self.later:
-                return Mistake(f"{show(value)} is not supported yet", allowed)
             meant = self.hints.get(value.lower()) or closest(value, tuple(self.choices))
             if meant:
                 allowed = f"did you mean {show(meant)}? One of {words} is allowed"

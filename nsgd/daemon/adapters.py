@@ -48,7 +48,10 @@ class GatewayTable:
             rule = QueueRule(settings.queue_number, self._has_queue_statement)
             networks = loaded.model.virtual_networks
             declared = (prefix for network in networks for prefix in network.address_space)
-            inward = links_towards(declared) if is_served else None
+            inward = None
+            if is_served:
+                # A machine may have no other route than its default one to its own network.
+                inward = links_towards(declared, or_own=settings.is_host_only)
             with collecting_rarely():
                 desired = self._rulesets.ruleset(
                     loaded.model,

@@ -1,4 +1,4 @@
-"""Which links the kernel's routes to some prefixes use."""
+"""Which links the kernel's routes to some prefixes use, and which addresses are the machine's."""
 
 from __future__ import annotations
 
@@ -8,31 +8,35 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from nsgd.kernel.error import KernelError
-from nsgd.model.address import Prefix
+from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, Address, IPVersion, Prefix
 from nsgd.wire import netlink
 
 _RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
 _TABLE_LOCAL = 255
+_KIND_LOCAL = 2
 _RTA_DST, _RTA_OIF, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 9, 15
 _ROUTE_MESSAGE = struct.Struct("=BBBBBBBBI")
 _NEXT_HOP = struct.Struct("=HBBi")
 _RECEIVE_BYTES = 1 << 18
 _TIMEOUT_S = 10.0
 # 10.0.0.0/8 may lead to 10.1.0.0/16, and fd00::/8 to a /48 of it.
-_WIDER_BITS = {socket.AF_INET: 8, socket.AF_INET6: 40}
+_WIDER_BITS: dict[int, int] = {socket.AF_INET: 8, socket.AF_INET6: 40}
+_FAMILY: dict[IPVersion, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def links_towards(prefixes: Iterable[Prefix]) -> frozenset[str]:
+def links_towards(prefixes: Iterable[Prefix], *, or_own: bool = False) -> frozenset[str]:
     """Names of links that a route to some address of *prefixes* uses, default routes apart.
+
+    With *or_own* also those that have an address of *prefixes* themselves.
 
     Raises:
         KernelError: The routes cannot be read.
     """
     wanted = list(prefixes)
     links: set[int] = set()
-    for family, version in ((socket.AF_INET, 4), (socket.AF_INET6, 6)):
+    for version, family in _FAMILY.items():
         ranges = [(prefix.first, prefix.last) for prefix in wanted if prefix.version == version]
-        for first, last, link_indexes in _routes(family):
+        for first, last, link_indexes in _routes(version, with_own=or_own):
             # A route much wider than the network, such as half of everything, is a default route
             # by another name.
             widest = _WIDER_BITS[family]
@@ -44,6 +48,24 @@ def links_towards(prefixes: Iterable[Prefix]) -> frozenset[str]:
     return frozenset(name for index in links if (name := _name(index)))
 
 
+def own_addresses() -> frozenset[Address]:
+    """All addresses of this machine. Raises KernelError."""
+    found = set()
+    for version in IP_VERSIONS:
+        for header, attributes in _dump(_FAMILY[version]):
+            address = attributes.get(_RTA_DST, b"")
+            is_own = _table(header, attributes) == _TABLE_LOCAL and header[7] == _KIND_LOCAL
+            if is_own and header[1] == len(address) * 8:
+                found.add(Address(version, int.from_bytes(address, "big")))
+    return frozenset(found)
+
+
+def _table(header: tuple[int, ...], attributes: dict[int, bytes]) -> int:
+    if _RTA_TABLE in attributes:
+        return int(struct.unpack("=I", attributes[_RTA_TABLE])[0])
+    return header[4]
+
+
 def _name(index: int) -> str | None:
     try:
         return socket.if_indextoname(index)
@@ -51,14 +73,18 @@ def _name(index: int) -> str | None:
         return None  # gone since
 
 
-def _routes(family: int) -> Iterator[tuple[int, int, set[int]]]:
-    """First and last address and the links of every route that is not a default route."""
-    bits = 32 if family == socket.AF_INET else 128
-    for header, attributes in _dump(family):
-        _, length, _, _, table, *_ = header
-        if _RTA_TABLE in attributes:
-            table = int(struct.unpack("=I", attributes[_RTA_TABLE])[0])
-        if length == 0 or table == _TABLE_LOCAL or length > bits:
+def _routes(version: IPVersion, *, with_own: bool) -> Iterator[tuple[int, int, set[int]]]:
+    """First and last address and the links of every route that is not a default route.
+
+    Routes to the machine's own addresses are left out, or are the only ones of their table.
+    """
+    bits = ADDRESS_BITS[version]
+    for header, attributes in _dump(_FAMILY[version]):
+        length = header[1]
+        if length == 0 or length > bits:
+            continue
+        is_own = with_own and header[7] == _KIND_LOCAL
+        if _table(header, attributes) == _TABLE_LOCAL and not is_own:
             continue
         first = int.from_bytes(attributes.get(_RTA_DST, bytes(bits // 8)), "big")
         links: set[int] = set()

@@ -9,6 +9,13 @@ from nsgd.model.address import PortRange, Prefix
 from nsgd.model.rule import Protocol
 
 
+class DaemonRole(Enum):
+    """Whose traffic is guarded: what is forwarded, or what is this machine's own."""
+
+    GATEWAY = "gateway"
+    HOST = "host"
+
+
 class UnmanagedTraffic(Enum):
     """What happens to forwarded traffic that touches nothing declared."""
 
@@ -82,6 +89,22 @@ class DaemonSettings:
     queue_number: int = 9480
     queue_length: int = 4096
     mark_mask: int = DEFAULT_MARK_MASK
+    roles: frozenset[DaemonRole] = frozenset({DaemonRole.GATEWAY})
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether forwarded traffic is guarded; a link then leads to a NIC of another machine."""
+        return DaemonRole.GATEWAY in self.roles
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the machine's own traffic is guarded."""
+        return DaemonRole.HOST in self.roles
+
+    @property
+    def is_host_only(self) -> bool:
+        """Whether only this machine's NICs are guarded; a link that binds one is then its own."""
+        return not self.is_gateway
 
     @property
     def lets_undecided_pass(self) -> bool:

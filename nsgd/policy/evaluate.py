@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nsgd.model.decision import Decision, Reason, TableDecision
 from nsgd.model.packet import PacketHeader
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED
 
+Consulted = Callable[
+    [CompiledPolicy, PacketHeader, str | None, str | None], tuple[int, ...] | Decision
+]
 UNMANAGED = Decision(None, Reason.UNMANAGED)
 DENIED_AS_AMBIGUOUS = Decision(Access.DENY, Reason.AMBIGUOUS_NETWORK)
 ALLOWED_WITHOUT_GROUP = Decision(Access.ALLOW, Reason.NO_NSG)
@@ -39,8 +44,37 @@ def consulted_tables(
     return tables or ALLOWED_WITHOUT_GROUP
 
 
-def decide(
+def consulted_tables_of_host(
     policy: CompiledPolicy, packet: PacketHeader, in_link: str | None, out_link: str | None
+) -> tuple[int, ...] | Decision:
+    """The same on a machine that guards its own interfaces only.
+
+    One end of a packet is the machine's: the receiver of what comes in, the sender of what goes
+    out. It alone is asked, and a link that binds an interface is the machine's own. Where the
+    links do not tell which end that is, both are asked.
+    """
+    if (in_link is None) == (out_link is None):
+        return consulted_tables(policy, packet, None, None)
+    endpoint_map = policy.endpoint_map
+    is_inbound = out_link is None
+    own = endpoint_map.by_link.get(in_link or out_link or "", NOT_DECLARED)
+    if own == NOT_DECLARED:
+        address = packet.destination if is_inbound else packet.source
+        own = endpoint_map.by_address(packet.version, address)
+    if own == NOT_DECLARED:
+        return UNMANAGED
+    if own <= AMBIGUOUS:
+        return DENIED_AS_AMBIGUOUS
+    endpoint = endpoint_map.endpoints[own]
+    return (endpoint.inbound if is_inbound else endpoint.outbound) or ALLOWED_WITHOUT_GROUP
+
+
+def decide(
+    policy: CompiledPolicy,
+    packet: PacketHeader,
+    in_link: str | None,
+    out_link: str | None,
+    consulted_tables: Consulted = consulted_tables,
 ) -> Decision:
     """Decide the first packet of a flow. Never raises on a parsed packet.
 
@@ -49,6 +83,7 @@ def decide(
         packet: The flow's original direction, after destination and before source translation.
         in_link: Name of the link by which the packet comes in, where known.
         out_link: Name of the link by which it will leave, where known.
+        consulted_tables: consulted_tables, or consulted_tables_of_host.
     """
     tables = consulted_tables(policy, packet, in_link, out_link)
     if isinstance(tables, Decision):

@@ -8,11 +8,11 @@ from nsgd.model.network import NetworkModel
 from nsgd.policy.service_tags import mutual_peers
 
 
-def what_cannot_run(model: NetworkModel) -> list[str]:
+def what_cannot_run(model: NetworkModel, *, is_gateway: bool = True) -> list[str]:
     """Say, with the way out, what keeps a gateway from running a policy; empty where nothing does.
 
     Unpeered virtual networks may use the same addresses. Their flows would share conntrack
-    entries, and so decisions, on a gateway that knows a flow by its addresses and ports.
+    entries, and so decisions, on a machine that knows a flow by its addresses and ports.
     """
     problems = []
     for first, second in combinations(model.virtual_networks, 2):
@@ -27,6 +27,6 @@ def what_cannot_run(model: NetworkModel) -> list[str]:
         f"network interface {interface.name} forwards and has no link: what it forwards has"
         " addresses of others; add the link that leads to it"
         for interface in model.network_interfaces
-        if interface.enable_ip_forwarding and interface.link is None
+        if interface.enable_ip_forwarding and interface.link is None and is_gateway
     ]
     return problems

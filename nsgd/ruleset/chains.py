@@ -1,14 +1,15 @@
-"""The chains of the gateway role, rule by rule."""
+"""The chains of the gateway role, and what the host role has in common with it, rule by rule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nsgd.model.address import IP_VERSIONS, IPVersion
+from nsgd.model.address import IP_VERSIONS
 from nsgd.model.packet import AH, ICMP, ICMPV6, TCP
 from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
 from nsgd.ruleset.failsafe import failsafe_rules
+from nsgd.ruleset.host_chains import host_chains, own_ends
 from nsgd.ruleset.marks import ADOPTED, ALL_BITS, MarkLayout
 from nsgd.ruleset.matches import (
     CtState,
@@ -19,7 +20,6 @@ from nsgd.ruleset.matches import (
     MatchLink,
     MatchLinkAddress,
     MatchMark,
-    MatchNoReversePath,
     MatchProtocol,
     MatchTcpFlags,
     MatchTransportByte,
@@ -27,6 +27,7 @@ from nsgd.ruleset.matches import (
 )
 from nsgd.ruleset.objects import Chain, NftRule, nft_rule
 from nsgd.ruleset.save import save_chains
+from nsgd.ruleset.sources import Sources
 from nsgd.ruleset.statements import (
     Accept,
     Count,
@@ -81,6 +82,7 @@ class Gateway:
     knows_inward: bool
     is_adopting: bool
     first_rules: tuple[NftRule, ...] = ()  # of the kernel engine, for first packets
+    sent_rules: tuple[NftRule, ...] = ()  # the same of the machine's own, where they are others
 
     @property
     def _layout(self) -> MarkLayout:
@@ -106,14 +108,37 @@ class Gateway:
         """Audit mode counts what it would drop, and lets it pass without a decision."""
         return Accept() if self.settings.mode is Mode.AUDIT else Drop()
 
+    @property
+    def _sources(self) -> Sources:
+        return Sources(
+            is_gateway=self.settings.is_gateway,
+            has_links=self.has_links,
+            has_forwarders=self.has_forwarders,
+            knows_inward=self.knows_inward,
+            deny=self._deny,
+        )
+
     def chains(self) -> Iterator[Chain]:
-        """All of them, the entry first."""
+        """All of them, the entries first; of the host role's hooks too, where they are guarded."""
+        settings, sources = self.settings, self._sources
+        by_link = self.has_links and settings.is_host_only
+        if settings.is_host:
+            received = *sources.rules(), nft_rule(Goto("managed"))
+            sent = (nft_rule(Goto("managed_sent" if self.sent_rules else "managed")),)
+            yield from host_chains(settings.failsafe, received, sent, by_link=by_link)
         for name, rules in (
-            ("hook_forward", self._gateway()),
-            ("bound", self._bound()),
-            *((f"inside{version}", self._inside(version)) for version in IP_VERSIONS),
-            ("managed", self._managed()),
-            ("new_flow", self._new_flow()),
+            *((("hook_forward", self._gateway()),) if settings.is_gateway else ()),
+            *sources.chains(),
+            ("managed", self._managed("new_flow")),
+            ("new_flow", self._new_flow(self.first_rules)),
+            *(
+                (
+                    ("managed_sent", self._managed("new_flow_sent")),
+                    ("new_flow_sent", self._new_flow(self.sent_rules)),
+                )
+                if self.sent_rules
+                else ()
+            ),
             ("icmp_error", self._icmp_error()),
             (self._queueing, self._decide()),
             ("decide_each", self._decide_each()),
@@ -121,22 +146,16 @@ class Gateway:
             yield Chain(name, tuple(rules))
         yield from save_chains(
             self._layout,
+            forwards=settings.is_gateway,
             has_links=self.has_links,
-            is_fail_open=self.settings.lets_undecided_pass,
+            own_ends=own_ends(by_link=by_link) if settings.is_host else (),
+            is_fail_open=settings.lets_undecided_pass,
         )
 
     def _gateway(self) -> Iterator[NftRule]:
         """Tell what touches a declared resource from what does not, and where it must come from."""
         yield from failsafe_rules(self.settings.failsafe)
-        if self.has_links:
-            yield nft_rule(MatchLink("source", "links"), Goto("bound"))
-        for version in IP_VERSIONS:
-            source = MatchAddress(version, "source", f"managed{version}")
-            yield nft_rule(source, Goto(f"inside{version}"))
-        for version in IP_VERSIONS:
-            # Ours to check, whatever the destination is.
-            declared = MatchAddress(version, "source", f"declared{version}")
-            yield self._spoofed(declared, "an address of no subnet")
+        yield from self._sources.rules()
         if self.has_links:
             yield nft_rule(MatchLink("destination", "links"), Goto("managed"))
         for version in IP_VERSIONS:
@@ -147,26 +166,7 @@ class Gateway:
         else:
             yield nft_rule(Count("unmanaged_dropped"), self._deny)
 
-    def _bound(self) -> Iterator[NftRule]:
-        """From a link that binds a NIC: only the NIC's own addresses, unless it forwards."""
-        if self.has_forwarders:
-            yield nft_rule(MatchLink("source", "forwarders"), Goto("managed"))
-        for version in IP_VERSIONS:
-            own = MatchLinkAddress(version, "source", f"own{version}")
-            yield nft_rule(own, Goto("managed"))
-        yield nft_rule(Count("spoofed"), self._deny, comment="not an address of the link's NIC")
-
-    def _inside(self, version: IPVersion) -> Iterator[NftRule]:
-        """A source in a declared subnet: it must come from there."""
-        if self.knows_inward:
-            # A default route leads everywhere, so it proves nothing of an address that no host
-            # has: declared networks come by the links that routes of their own use.
-            inward = MatchLink("source", "inward", inverted=True)
-            yield self._spoofed(inward, "no route to the network uses the link")
-        yield self._spoofed(MatchNoReversePath(), "the route to the source uses another link")
-        yield nft_rule(Goto("managed"))
-
-    def _managed(self) -> Iterator[NftRule]:
+    def _managed(self, new_flow: str) -> Iterator[NftRule]:
         """Pass what is decided, drop what can never be, and have the rest decided."""
         layout = self._layout
         # A decision's pattern in the packet mark can only come from another tool that uses our
@@ -192,7 +192,7 @@ class Gateway:
                         Goto(self._queueing),
                         comment="transit of a forwarding NIC",
                     )
-        yield nft_rule(MatchCtState(CtState.NEW), Goto("new_flow"))
+        yield nft_rule(MatchCtState(CtState.NEW), Goto(new_flow))
         # An opening segment is a new connection, whatever conntrack holds under its tuple: after a
         # server's RST, or in an adopted flow, that is an entry with a decision.
         opening = MatchTcpFlags(FIN_SYN_RST_ACK, SYN)
@@ -212,7 +212,7 @@ class Gateway:
             )
         yield nft_rule(Goto(self._queueing))
 
-    def _new_flow(self) -> Iterator[NftRule]:
+    def _new_flow(self, first_rules: tuple[NftRule, ...]) -> Iterator[NftRule]:
         """What conntrack calls new: a first packet, or a further one without an answer so far."""
         layout = self._layout
         # An opening segment is a new connection, as above.
@@ -230,13 +230,10 @@ class Gateway:
                 Accept(),
                 comment="open before the first start",
             )
-        if self.first_rules:
-            yield from self.first_rules
+        if first_rules:
+            yield from first_rules
         else:
             yield nft_rule(Goto(self._queueing))
-
-    def _spoofed(self, match: Statement, comment: str) -> NftRule:
-        return nft_rule(match, Count("spoofed"), self._deny, comment=comment)
 
     def _icmp_error(self) -> Iterator[NftRule]:
         """Pass an ICMP error about a decided flow; conntrack shows that flow's mark."""

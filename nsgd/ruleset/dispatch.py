@@ -25,6 +25,8 @@ from nsgd.ruleset.matches import (
     MatchLink,
     MatchMark,
     MatchTcpFlags,
+    Side,
+    opposite,
 )
 from nsgd.ruleset.names import profile_chain, root_chain
 from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, NftRule, VerdictMap, nft_rule
@@ -39,6 +41,7 @@ ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP = (
     "allowed_outbound",
     "allowed_without_group",
 )
+ALLOWED = {Direction.INBOUND: ALLOWED_INBOUND, Direction.OUTBOUND: ALLOWED_OUTBOUND}
 COUNTERS = (ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP, UNTOLD)
 # So many pairs of a resource's group and its subnet's have chains of their own. Where there are
 # more, a chain for each group of resources looks the subnet's table up.
@@ -54,6 +57,7 @@ class KernelRuleset:
     counters: tuple[str, ...]
     sets: tuple[AnySet, ...]
     first_rules: tuple[NftRule, ...]  # where a flow's first packet begins
+    sent_rules: tuple[NftRule, ...]  # the same of what a machine sends that is a host only
     chains: tuple[Chain, ...]
     groups: tuple[ChainGroup, ...]  # of the policy's tables, under names of the kernel
 
@@ -83,7 +87,10 @@ class Dispatch:
         layout: MarkLayout,
         *,
         is_audit: bool,
+        is_host_only: bool,
     ) -> None:
+        # On such a machine one end alone is asked, and its link is on the other side of a packet.
+        self._is_host_only = is_host_only
         self._asked, self._layout, self._is_audit = asked, layout, is_audit
         self._has_links = bool(endpoint_map.by_link)
         self._names: set[str] = set()
@@ -99,8 +106,14 @@ class Dispatch:
         """The maps, their counters and the chains, without groups."""
         sets = {each.name: each for each in joined(self._maps.sets(), self._finals())}
         counters = (*chains.COUNTERS, *COUNTERS, *self._maps.counters())
-        first = tuple(self._first_rules())
-        return KernelRuleset(counters, tuple(sets.values()), first, tuple(self._chains()), ())
+        if self._is_host_only:
+            first, sent = (
+                tuple(self._first_rules_of_one_end(direction))
+                for direction in (Direction.INBOUND, Direction.OUTBOUND)
+            )
+        else:
+            first, sent = tuple(self._first_rules()), ()
+        return KernelRuleset(counters, tuple(sets.values()), first, sent, tuple(self._chains()), ())
 
     # Ways of endpoints; None where a table on it has no tree.
 
@@ -154,7 +167,11 @@ class Dispatch:
 
     def _chains(self) -> Iterator[Chain]:
         """Few levels: the kernel follows 16, jumps and gotos alike, and a tree takes seven."""
-        yield Chain("first6", tuple(self._first_of(6)))
+        if self._is_host_only:
+            for direction in SIDES:
+                yield Chain(_first6(direction), tuple(self._first_of_one_end(direction, 6)))
+        else:
+            yield Chain("first6", tuple(self._first_of(6)))
         if self._has_links:
             for direction in SIDES:
                 for version in IP_VERSIONS:
@@ -177,33 +194,66 @@ class Dispatch:
         yield nft_rule(MatchFamily(6), Goto("first6"))
         yield from self._first_of(4)
 
+    def _first_rules_of_one_end(self, direction: Direction) -> Iterator[NftRule]:
+        yield nft_rule(MatchTcpFlags(FIN_SYN_RST_ACK, SYN, inverted=True), Goto(ASK))
+        yield nft_rule(SetMark("meta", ~self._layout.mask & ALL_BITS))
+        yield nft_rule(MatchFamily(6), Goto(_first6(direction)))
+        yield from self._first_of_one_end(direction, 4)
+
+    def _first_of_one_end(self, direction: Direction, version: IPVersion) -> Iterator[NftRule]:
+        """Ask the tables of the machine's own interface; nothing is asked at the other end."""
+        if version == 6:
+            yield from self._with_extension_headers()
+        yield from self._ask_endpoint(direction, version)
+        yield nft_rule(self._unasked(direction), Goto(ASK))
+        (other,) = SIDES.keys() - {direction}
+        yield nft_rule(set_number(self._layout, other, NO_TABLE))
+        yield nft_rule(self._by_rule(direction), Count(ALLOWED[direction]), Goto("save_decision"))
+        yield nft_rule(Count(ALLOWED_WITHOUT_GROUP), Goto("save_decision"))
+
+    @staticmethod
+    def _with_extension_headers() -> Iterator[NftRule]:
+        for number in _EXTENSION_HEADERS:
+            yield nft_rule(MatchValue(NEXT_HEADER, number, number), Goto(ASK))
+
+    def _by_rule(self, direction: Direction) -> MatchMark:
+        """A rule has allowed the flow, and left its number."""
+        number = self._layout.capacity - FIRST_RULE_NUMBER
+        inbound = direction is Direction.INBOUND
+        return MatchMark(
+            "meta", self._layout.inbound(number) if inbound else self._layout.outbound(number)
+        )
+
     def _first_of(self, version: IPVersion) -> Iterator[NftRule]:
         """Ask the sender's tables, then the receiver's; what they allow comes back here.
 
         Whoever has asked leaves a number in its half of the packet mark.
         """
         if version == 6:
-            for number in _EXTENSION_HEADERS:
-                yield nft_rule(MatchValue(NEXT_HEADER, number, number), Goto(ASK))
+            yield from self._with_extension_headers()
         if self._maps.has_asked_receivers[version]:
             receivers = MatchAddress(version, "destination", endpoint_maps.asked(version))
             yield nft_rule(receivers, Goto(ASK))
         for direction in SIDES:
             yield from self._ask_endpoint(direction, version)
         layout = self._layout
-        by_inbound = MatchMark("meta", layout.inbound(layout.capacity - FIRST_RULE_NUMBER))
-        by_outbound = MatchMark("meta", layout.outbound(layout.capacity - FIRST_RULE_NUMBER))
         no_outbound, no_inbound = (self._unasked(direction) for direction in SIDES)
         # Neither end is declared: the sets of the first chain should have told.
         yield nft_rule(no_outbound, no_inbound, Goto(ASK))
         for direction, unasked in zip(SIDES, (no_outbound, no_inbound), strict=True):
             yield nft_rule(unasked, set_number(layout, direction, NO_TABLE))
-        for rules, counter in ((by_inbound, ALLOWED_INBOUND), (by_outbound, ALLOWED_OUTBOUND)):
-            yield nft_rule(rules, Count(counter), Goto("save_decision"))
+        for direction in (Direction.INBOUND, Direction.OUTBOUND):
+            counted = Count(ALLOWED[direction])
+            yield nft_rule(self._by_rule(direction), counted, Goto("save_decision"))
         yield nft_rule(Count(ALLOWED_WITHOUT_GROUP), Goto("save_decision"))
 
     def _unasked(self, direction: Direction) -> MatchMark:
         return MatchMark("meta", half_of(self._layout, direction), is_set=False)
+
+    def _link_side(self, direction: Direction) -> Side:
+        """Where the link of what sends or receives is: towards it, or its own."""
+        side = SIDES[direction]
+        return opposite(side) if self._is_host_only else side
 
     def _ask_endpoint(self, direction: Direction, version: IPVersion) -> Iterator[NftRule]:
         """By link, where one binds an interface, or else by address."""
@@ -212,7 +262,8 @@ class Dispatch:
         key = address_key(version, side)
         addresses = BranchBy(key, endpoint_maps.by_address(direction, version))
         if self._has_links:
-            yield nft_rule(BranchBy(link_key(side), endpoint_maps.by_link(direction, version)))
+            link = link_key(self._link_side(direction))
+            yield nft_rule(BranchBy(link, endpoint_maps.by_link(direction, version)))
             yield nft_rule(unasked, addresses)
         else:
             yield nft_rule(addresses)
@@ -234,7 +285,7 @@ class Dispatch:
         side = SIDES[direction]
         if self._has_links:
             counters = endpoint_maps.counted_by_link(direction, access)
-            yield nft_rule(CountBy(link_key(side), counters), after)
+            yield nft_rule(CountBy(link_key(self._link_side(direction)), counters), after)
         for version in versions:
             counters = endpoint_maps.counted_by_address(direction, access, version)
             yield nft_rule(CountBy(address_key(version, side), counters))
@@ -281,6 +332,10 @@ def _place_of_subnet(direction: Direction, tables: tuple[int, ...]) -> int:
 
 def _final_map(index: int, version: IPVersion) -> str:
     return f"final_{index}_{version}"
+
+
+def _first6(direction: Direction) -> str:
+    return f"first6_{endpoint_maps.DIRECTION_NAMES[direction]}"
 
 
 def _counted(direction: Direction, version: IPVersion) -> str:

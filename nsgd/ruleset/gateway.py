@@ -1,11 +1,11 @@
-"""The ruleset of a gateway whose flows are decided by the worker behind a queue.
+"""The whole ruleset of a machine in its roles: forwarded traffic, its own, or both.
 
 docs/packet-path.md follows a packet through these chains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.network import NetworkModel
@@ -47,9 +47,6 @@ BASE_CHAINS: tuple[BaseChain, ...] = (
     BaseChain("hook_output_save", Hook.OUTPUT, SAVE_PRIORITY),
 )
 
-# Empty as long as no role uses their hooks.
-_UNUSED_CHAINS = tuple(base.name for base in BASE_CHAINS if base.hook is not Hook.FORWARD)
-
 
 def gateway_ruleset(
     model: NetworkModel,
@@ -61,7 +58,7 @@ def gateway_ruleset(
     kernel: KernelRuleset | None = None,
     epoch: str = EPOCHS[0],
 ) -> Ruleset:
-    """The desired ruleset for the forward hook.
+    """The desired ruleset for the hooks of the roles.
 
     Args:
         model: The loaded networks.
@@ -100,12 +97,14 @@ def gateway_ruleset(
         settings,
         queue_rule,
         has_links=bool(links.links),
-        has_forwarders=bool(forwarders.links),
+        # A forwarding NIC of this machine itself is at no end of what it forwards.
+        has_forwarders=bool(forwarders.links) and settings.is_gateway,
         knows_inward=inward_links is not None,
         is_adopting=adopting,
         first_rules=() if kernel is None else kernel.first_rules,
+        sent_rules=() if kernel is None else kernel.sent_rules,
     )
-    made = (*(Chain(name) for name in _UNUSED_CHAINS), *gateway.chains())
+    made = _with_unused_chains(gateway.chains())
     if kernel is None:
         return with_physical_sets(Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made), epoch)
     ruleset = Ruleset(
@@ -117,6 +116,13 @@ def gateway_ruleset(
         kernel.groups,
     )
     return with_physical_sets(ruleset, epoch, kernel.chains)
+
+
+def _with_unused_chains(chains: Iterable[Chain]) -> tuple[Chain, ...]:
+    """With those base chains, empty, whose hooks no role guards."""
+    made = tuple(chains)
+    names = {chain.name for chain in made}
+    return (*(Chain(base.name) for base in BASE_CHAINS if base.name not in names), *made)
 
 
 def managed_addresses(model: NetworkModel) -> AddressSet:
@@ -135,7 +141,7 @@ def fail_closed_ruleset() -> Ruleset:
         chains.COUNTERS,
         (),
         BASE_CHAINS,
-        (*(Chain(name) for name in _UNUSED_CHAINS), *chains.drop_everything()),
+        _with_unused_chains(chains.drop_everything()),
     )
 
 

@@ -37,8 +37,12 @@ class KernelEngine:
         circumstances: Circumstances,
         *,
         is_audit: bool,
+        is_host_only: bool,
     ) -> KernelRuleset:
-        """Of a policy, its model and the numbers of its rules; in audit mode denied flows pass."""
+        """Of a policy, its model and the numbers of its rules.
+
+        In audit mode denied flows pass; on a machine that is a host only its own end is asked.
+        """
         tables = self._tables.make(policy, numbers, circumstances)
         groups = [group for table in tables for group in table.groups]
         groups += self._tables.rule_groups(policy, numbers, circumstances)
@@ -57,10 +61,16 @@ class KernelEngine:
             asked,
             circumstances.layout,
             is_audit,
+            is_host_only,
         )
         if self._endpoints is None or self._endpoints[0] != endpoints:
             dispatch = Dispatch(
-                policy.endpoint_map, model, asked, circumstances.layout, is_audit=is_audit
+                policy.endpoint_map,
+                model,
+                asked,
+                circumstances.layout,
+                is_audit=is_audit,
+                is_host_only=is_host_only,
             )
             self._endpoints = endpoints, dispatch.ruleset()
         return replace(self._endpoints[1], groups=tuple(groups))
@@ -75,3 +85,4 @@ class _Endpoints:
     asked: tuple[AskedTable, ...]
     layout: MarkLayout
     is_audit: bool
+    is_host_only: bool

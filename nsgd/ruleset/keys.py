@@ -10,7 +10,8 @@ from nsgd.ruleset import matches
 from nsgd.ruleset.matches import Side
 from nsgd.wire import expressions as x
 
-_TYPE_IPV4, _TYPE_IPV6, _TYPE_PROTOCOL, _TYPE_PORT, _TYPE_MARK, _TYPE_LINK = 7, 8, 12, 13, 19, 41
+_TYPE_INTEGER, _TYPE_IPV4, _TYPE_IPV6, _TYPE_PROTOCOL = 4, 7, 8, 12
+_TYPE_PORT, _TYPE_MARK, _TYPE_LINK = 13, 19, 41
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +100,16 @@ NEXT_HEADER = Key(
     False,
     None,
     (*matches.load_family(6), x.network_payload(6, 1)),
+)
+HOP_LIMIT = Key(
+    "ip6 hoplimit",
+    "integer",
+    _TYPE_INTEGER,
+    1,
+    True,
+    None,
+    (*matches.load_family(6), x.network_payload(7, 1)),
+)
+TRANSPORT_BYTE = Key(
+    "@th,0,8", "integer", _TYPE_INTEGER, 1, True, None, (x.transport_payload(0, 1),)
 )

@@ -22,6 +22,11 @@ _ADDRESS_OFFSET: dict[tuple[IPVersion, Side], int] = {
 _ADDRESS_BYTES: dict[IPVersion, int] = {4: 4, 6: 16}
 
 
+def opposite(side: Side) -> Side:
+    """The other end of a packet."""
+    return "source" if side == "destination" else "destination"
+
+
 class CtState(IntFlag):
     """Conntrack states, as the kernel's bits."""
 

@@ -43,6 +43,7 @@ class PolicyRulesets:
                 numbers,
                 Circumstances(MarkLayout(settings.mark_mask), settings.queue_number, epoch),
                 is_audit=settings.mode is Mode.AUDIT,
+                is_host_only=settings.is_host_only,
             )
         return gateway_ruleset(
             model,

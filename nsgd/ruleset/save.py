@@ -5,9 +5,10 @@ They run in a base chain of their own: an accept verdict from the queue continue
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nsgd.model.address import IP_VERSIONS
+from nsgd.ruleset.host_chains import OwnEnd
 from nsgd.ruleset.marks import ALL_BITS, NO_TABLE, MarkLayout
 from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchMark, Side
 from nsgd.ruleset.objects import Chain, NftRule, nft_rule
@@ -19,19 +20,42 @@ from nsgd.ruleset.statements import (
     Return,
     SaveMark,
     SetMark,
+    Statement,
 )
 
 _SIDES: tuple[Side, Side] = ("source", "destination")
 
 
-def save_chains(layout: MarkLayout, *, has_links: bool, is_fail_open: bool) -> Iterator[Chain]:
-    """All of them, the entry first."""
-    yield Chain("hook_forward_save", tuple(_save(layout, has_links, is_fail_open)))
+def save_chains(
+    layout: MarkLayout,
+    *,
+    forwards: bool,
+    has_links: bool,
+    own_ends: Iterable[tuple[str, OwnEnd]] = (),
+    is_fail_open: bool,
+) -> Iterator[Chain]:
+    """All of them, the entries first: of the forward hook, and of others with the machine's end."""
+    if forwards:
+        ours = tuple(_touches_declared(has_links))
+        yield Chain("hook_forward_save", tuple(_save(layout, ours, is_fail_open)))
+    for hook, end in own_ends:
+        itself = nft_rule(end.loopback(), Return())
+        own = tuple(end.is_own())
+        yield Chain(f"{hook}_save", (itself, *_save(layout, own, is_fail_open)))
     yield Chain("save_decision", tuple(_save_decision(layout)))
     yield Chain("save_bits", tuple(_save_bits(layout)))
 
 
-def _save(layout: MarkLayout, has_links: bool, is_fail_open: bool) -> Iterator[NftRule]:
+def _touches_declared(has_links: bool) -> Iterator[Statement]:
+    for side in _SIDES:
+        if has_links:
+            yield MatchLink(side, "links")
+    for version in IP_VERSIONS:
+        for side in _SIDES:
+            yield MatchAddress(version, side, f"managed{version}")
+
+
+def _save(layout: MarkLayout, ours: Iterable[Statement], is_fail_open: bool) -> Iterator[NftRule]:
     """Tell a decision from other marks."""
     if is_fail_open:
         # Nobody answered: the flow stays undecided, and its next packet is queued again.
@@ -45,13 +69,8 @@ def _save(layout: MarkLayout, has_links: bool, is_fail_open: bool) -> Iterator[N
     yield nft_rule(MatchMark("meta", layout.outbound_decided, is_set=False), Return())
     yield nft_rule(MatchMark("meta", layout.inbound_decided, is_set=False), Return())
     # Unmanaged traffic comes by here too, with whatever marks others gave it.
-    for side in _SIDES:
-        if has_links:
-            yield nft_rule(MatchLink(side, "links"), Goto("save_decision"))
-    for version in IP_VERSIONS:
-        for side in _SIDES:
-            managed = MatchAddress(version, side, f"managed{version}")
-            yield nft_rule(managed, Goto("save_decision"))
+    for match in ours:
+        yield nft_rule(match, Goto("save_decision"))
 
 
 def _save_decision(layout: MarkLayout) -> Iterator[NftRule]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nsgd.ruleset.branches import Branch, BranchBy, CountBy, MatchValue, MatchValues
+from nsgd.ruleset.local_matches import MatchLoopback, MatchTranslatedToLocal
 from nsgd.ruleset.matches import (
     MatchAddress,
     MatchCtReply,
@@ -189,6 +190,7 @@ Statement = (
     | MatchLink
     | MatchAddress
     | MatchLinkAddress
+    | MatchLoopback
     | MatchNoReversePath
     | MatchCtState
     | MatchCtReply
@@ -198,6 +200,7 @@ Statement = (
     | MatchPorts
     | MatchTcpFlags
     | MatchTransportByte
+    | MatchTranslatedToLocal
     | SetMark
     | SaveMark
     | Count

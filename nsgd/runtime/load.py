@@ -80,6 +80,7 @@ class _Kept:
 
     compiled: Compiled | None = None
     numbers: DecisionNumbers | None = None
+    is_gateway: bool = True
     digests: dict[bytes, bytes] = field(default_factory=dict)  # by content of a document
 
 
@@ -143,7 +144,7 @@ def _load(
     names = ", ".join(document.name for document in documents)
     problems = [
         _problem(names, "", *sentence.split("; ", 1))
-        for sentence in _what_cannot_run(loaded.model, before)
+        for sentence in _what_cannot_run(loaded.model, loaded.settings, before)
     ]
     if running is not None:
         changed = dict.fromkeys(
@@ -180,7 +181,7 @@ def _load(
         [digests[document.content] for document in documents], loaded.model.service_tags
     )
     if isinstance(read_before, LoadedBefore):
-        read_before.loaded = _Kept(compiled, numbered, digests)
+        read_before.loaded = _Kept(compiled, numbered, loaded.settings.is_gateway, digests)
     for line in loaded.warnings:
         log.warning("%s", line)
     for line in note_lines([note for note in loaded.notes if note not in loaded.warnings]):
@@ -196,15 +197,16 @@ def _load(
     )
 
 
-def _what_cannot_run(model: NetworkModel, before: _Kept) -> list[str]:
+def _what_cannot_run(model: NetworkModel, settings: DaemonSettings, before: _Kept) -> list[str]:
     known = None if before.compiled is None else before.compiled.model
     if (
         known is not None
         and model.virtual_networks is known.virtual_networks
         and model.network_interfaces is known.network_interfaces
+        and settings.is_gateway is before.is_gateway
     ):
         return []  # as it was of what was loaded
-    return what_cannot_run(model)
+    return what_cannot_run(model, is_gateway=settings.is_gateway)
 
 
 def _content_hash(digests: Sequence[bytes], tags: Sequence[ServiceTagPrefixes]) -> str:

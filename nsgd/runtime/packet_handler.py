@@ -83,9 +83,9 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
     recall = remembered.get
     names: dict[int, str | None] = {0: None}
     # Both links of a packet as one number; no number where no link binds a NIC.
-    tells_links = bool(path.link_classes)
+    tells_links = path.tells_links
     pairs: dict[tuple[int, int], int] = {}
-    pair_numbers: dict[tuple[int | None, int | None], int] = {}
+    pair_numbers: dict[tuple[int | None, ...], int] = {}
 
     def name(index: int) -> str | None:
         if index not in names:
@@ -96,11 +96,7 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
         return names[index]
 
     def pair_number(links: tuple[int, int]) -> int:
-        in_link, out_link = name(links[0]), name(links[1])
-        classes = (
-            path.link_classes.get(in_link) if in_link else None,
-            path.link_classes.get(out_link) if out_link else None,
-        )
+        classes = path.links_class(name(links[0]), name(links[1]))
         pairs[links] = pair_numbers.setdefault(classes, len(pair_numbers))
         return pairs[links]
 

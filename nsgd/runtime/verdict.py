@@ -13,7 +13,11 @@ from typing import NamedTuple
 from nsgd.model.decision import Decision, Reason
 from nsgd.model.packet import PacketHeader, Unparsable
 from nsgd.model.rule import Access, Direction
-from nsgd.policy.evaluate import ALLOWED_WITHOUT_GROUP, consulted_tables
+from nsgd.policy.evaluate import (
+    ALLOWED_WITHOUT_GROUP,
+    consulted_tables,
+    consulted_tables_of_host,
+)
 from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
@@ -23,6 +27,7 @@ from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields, parse_fields
 
 _MOST_REMEMBERED = 16384  # about 6 MB
+_UNBOUND = -1  # the class of links that bind nothing
 
 
 class Outcome(NamedTuple):
@@ -64,7 +69,11 @@ class VerdictPath:
         self.counters = counters
         self.classes_v4 = PagedClasses(*worker_policy.address_classes[4])
         self._starts_v6, self._classes_v6 = worker_policy.address_classes[6]
-        self.link_classes = worker_policy.link_classes
+        self._link_classes = worker_policy.link_classes
+        # On such a machine a link tells by its side which end is the machine's, whatever it binds.
+        self._is_host_only = worker_policy.is_host_only
+        self._consulted = consulted_tables_of_host if self._is_host_only else consulted_tables
+        self.tells_links = self._is_host_only or bool(self._link_classes)
         self.source_ports = worker_policy.source_port_classes
         self.destination_ports = worker_policy.destination_port_classes
         self._remembered: dict[tuple[object, ...], Outcome] = {}
@@ -119,8 +128,7 @@ class VerdictPath:
             ports,
             protocol,
             version,
-            self.link_classes.get(in_link) if in_link else None,
-            self.link_classes.get(out_link) if out_link else None,
+            self.links_class(in_link, out_link),
             request,
             midstream,
         )
@@ -131,6 +139,14 @@ class VerdictPath:
                 self._remembered.clear()
             self._remembered[key] = outcome
         return outcome
+
+    def links_class(self, in_link: str | None, out_link: str | None) -> tuple[int | None, ...]:
+        """Links that decisions do not tell apart have equal ones."""
+        other = _UNBOUND if self._is_host_only else None
+        return (
+            self._link_classes.get(in_link, other) if in_link else None,
+            self._link_classes.get(out_link, other) if out_link else None,
+        )
 
     def decide(self, packet: Fields, in_link: str | None, out_link: str | None) -> Outcome:
         """What follows from a first packet without request bits, decided anew."""
@@ -150,7 +166,7 @@ class VerdictPath:
         # In transit of a forwarding NIC every packet is judged; a flow counts once a crossing,
         # and as long as it is denied.
         is_counted = request & self._known != self._known
-        tables = consulted_tables(self._policy, packet, in_link, out_link)
+        tables = self._consulted(self._policy, packet, in_link, out_link)
         if isinstance(tables, Decision):
             return self._without_table(tables, request, is_counted)
         counted: list[int] = []

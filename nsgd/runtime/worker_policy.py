@@ -28,6 +28,7 @@ class WorkerPolicy:
     accept_unmanaged: bool
     is_audit: bool
     is_fail_open: bool
+    is_host_only: bool
     rule_numbers: Sequence[Sequence[int]]  # by table and rule
     rule_marks: Sequence[Sequence[int]]  # mark bits of these numbers, on their table's side
     # Classes of addresses that no rule and no endpoint tells apart, on either side: starts, class.
@@ -63,6 +64,7 @@ class WorkerPolicy:
             settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT,
             settings.mode is Mode.AUDIT,
             settings.lets_undecided_pass,
+            settings.is_host_only,
             rule_numbers,
             rule_marks,
             {version: _address_classes(policy, version) for version in IP_VERSIONS},
@@ -82,6 +84,7 @@ class WorkerPolicy:
             self.accept_unmanaged,
             self.is_audit,
             self.is_fail_open,
+            self.is_host_only,
             self.rule_numbers,
             self.rule_marks,
             self.address_classes,

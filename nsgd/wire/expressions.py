@@ -20,6 +20,7 @@ META_NFPROTO = 15
 META_L4PROTO = 16
 CT_STATE = 0
 CT_DIRECTION = 1
+CT_STATUS = 2
 CT_MARK = 3
 
 CMP_EQUAL = 0
@@ -33,8 +34,8 @@ NFT_JUMP = -3
 NFT_GOTO = -4
 NFT_RETURN = -5
 
-_FIB_RESULT_OIF = 1
-_FIB_SOURCE_ADDRESS = 1
+_FIB_RESULT_OIF, _FIB_RESULT_ADDRESS_TYPE = 1, 3
+_FIB_SOURCE_ADDRESS, _FIB_DESTINATION_ADDRESS = 1, 2
 _FIB_INCOMING_LINK = 8
 OBJECT_COUNTER = 1
 OBJECT_LIMIT = 4
@@ -158,6 +159,16 @@ def reverse_path_link(register: int = REGISTER) -> bytes:
         be32(1, register),
         be32(2, _FIB_RESULT_OIF),
         be32(3, _FIB_SOURCE_ADDRESS | _FIB_INCOMING_LINK),
+    )
+
+
+def destination_type(register: int = REGISTER) -> bytes:
+    """Load what routing says of the destination: unicast, local and others."""
+    return _expression(
+        "fib",
+        be32(1, register),
+        be32(2, _FIB_RESULT_ADDRESS_TYPE),
+        be32(3, _FIB_DESTINATION_ADDRESS),
     )
 
 

@@ -17,6 +17,7 @@ from nsgd.model.network import NetworkModel
 from nsgd.model.platform import PlatformAddresses, Subscription, SubscriptionKind
 from nsgd.model.rule import Protocol
 from nsgd.model.settings import (
+    DaemonRole,
     DaemonSettings,
     Engine,
     ExistingFlows,
@@ -110,6 +111,7 @@ def test_the_rest() -> None:
             7,
             512,
             0x00FFFFFF,
+            frozenset(DaemonRole),
         ),
     ],
 )

@@ -125,6 +125,13 @@ class Network:
         self.hosts[name] = made
         return made
 
+    def own(self, link: str, *addresses: str, name: str = "own") -> Host:
+        """Give the gateway itself addresses, on a link that it has; it is then a host as well."""
+        for text in addresses:
+            self.gateway.add_address(link, f"{text}/{ipaddress.ip_address(text).max_prefixlen}")
+        self.hosts[name] = Host(name, self.gateway, addresses)
+        return self.hosts[name]
+
     def __getitem__(self, name: str) -> Host:
         return self.hosts[name]
 

@@ -20,6 +20,7 @@ def test_forwarding_needs_a_link() -> None:
     unbound = replace(SMALL, network_interfaces=(replace(router, link=None),))
     (problem,) = what_cannot_run(unbound)
     assert "network interface router forwards and has no link" in problem
+    assert what_cannot_run(unbound, is_gateway=False) == []
 
 
 def test_overlapping_networks() -> None:

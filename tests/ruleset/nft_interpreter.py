@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nsgd.model.packet import TCP, UDP, PacketHeader
+from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP, PacketHeader
 from nsgd.ruleset.branches import Branch, BranchBy, BranchEntry, CountBy, MatchValue, MatchValues
 from nsgd.ruleset.keys import Key
+from nsgd.ruleset.local_matches import MatchLoopback, MatchTranslatedToLocal
 from nsgd.ruleset.matches import (
     CtState,
     MatchAddress,
@@ -57,6 +58,8 @@ class Walk:
     in_link: str = ""
     out_link: str = ""
     next_header: int | None = None  # the first one of IPv6, where it is not the transport's
+    hop_limit: int = 64
+    icmp_type: int = 128
     mark: int = 0
     ct_mark: int = 0
     counted: Counter[str] = field(default_factory=Counter)
@@ -191,8 +194,10 @@ class Interpreter:
                 assert packet.protocol in (TCP, UDP), "ports of a packet without"
                 port = packet.source_port if side == "source" else packet.destination_port
                 return first <= port <= last
-            case MatchNoReversePath():
+            case MatchNoReversePath() | MatchTranslatedToLocal():
                 return False
+            case MatchLoopback(side):
+                return (walk.in_link if side == "source" else walk.out_link) == "lo"
             case MatchMark(where, mask, is_set):
                 mark = walk.mark if where == "meta" else walk.ct_mark
                 return bool(mark & mask) is is_set
@@ -242,6 +247,13 @@ def _value(walk: Walk, key: Key) -> int | str:
             if packet.version != 6:
                 raise _Unmatched
             return packet.protocol if walk.next_header is None else walk.next_header
+        case "ip6 hoplimit":
+            if packet.version != 6:
+                raise _Unmatched
+            return walk.hop_limit
+        case "@th,0,8":
+            assert packet.protocol in (ICMP, ICMPV6), "the type of a packet that is no ICMP"
+            return walk.icmp_type
         case "iifname":
             return walk.in_link
         case "oifname":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nsgd.config.load import Document, ReadDocuments, load_documents
@@ -180,7 +180,9 @@ def changed(policy: Policy, seed: int) -> Policy:
     return other
 
 
-def worst_policy(mode: str = "audit", rules: int = 500) -> Policy:
+def worst_policy(
+    mode: str = "audit", rules: int = 500, roles: Sequence[str] = ("gateway",)
+) -> Policy:
     """The longest way that a packet can be sent: trees of five fields on both sides.
 
     Behind rules for one address, which come first, and AlwaysAllow of security admin rules, with
@@ -235,7 +237,7 @@ def worst_policy(mode: str = "audit", rules: int = 500) -> Policy:
         "securityAdminConfigurations": [_configuration(admin, ["lab"])],
         "subscription": {"kind": "PayAsYouGo", "created": "2018-01-31"},
         "limits": {"securityRulesPerNetworkSecurityGroup": 2000},
-        "daemon": {"engine": "kernel", "mode": mode},
+        "daemon": {"engine": "kernel", "mode": mode, "roles": list(roles)},
     }
     return policy
 

@@ -33,10 +33,11 @@ def test_the_worst_policy_is_the_worst() -> None:
         assert most_splits(table.tree(version).root) == len(Field)
 
 
+@pytest.mark.parametrize("roles", [("gateway",), ("host",), ("gateway", "host")])
 @pytest.mark.parametrize("mode", ["enforce", "audit"])
-def test_the_longest_way_is_short_enough(mode: str) -> None:
+def test_the_longest_way_is_short_enough(mode: str, roles: tuple[str, ...]) -> None:
     """Links that bind, transit, AlwaysAllow, five fields a table, and audit mode's last chain."""
-    assert levels(worst_policy(mode)) <= MOST_LEVELS
+    assert levels(worst_policy(mode, roles=roles)) <= MOST_LEVELS
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -131,7 +131,7 @@ def packets(made: Case, seed: int, number: int) -> Iterator[Walk]:
             out_link,
             generator.choice((None, None, None, 0, 43, 44, 60)) if version == 6 else None,
             # Bits that somebody else has left in our part of the mark.
-            generator.choice((0, 0, 0x3, 0x20)),
+            mark=generator.choice((0, 0, 0x3, 0x20)),
         )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from nsgd.model.network import NetworkModel
-from nsgd.model.settings import DaemonSettings, UnmanagedTraffic
+from nsgd.model.settings import DaemonRole, DaemonSettings, UnmanagedTraffic
 from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.commands import (
     DELCHAIN,
@@ -25,15 +27,26 @@ from nsgd.ruleset.written import Present
 from nsgd.wire.netlink import split_attributes
 from tests.models import SMALL
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "small-gateway.nft"
+GOLDEN = Path(__file__).parent.parent / "golden"
 
 
-def test_golden_text() -> None:
+@pytest.mark.parametrize(
+    ("name", "roles"),
+    [
+        ("gateway", {DaemonRole.GATEWAY}),
+        ("host", {DaemonRole.HOST}),
+        ("gateway-and-host", {*DaemonRole}),
+    ],
+)
+def test_golden_text(name: str, roles: set[DaemonRole]) -> None:
     """The ruleset as text is what the golden file holds."""
     made = gateway_ruleset(
-        SMALL, DaemonSettings(), QueueRule(9480, False), inward_links=("veth-stray",)
+        SMALL,
+        DaemonSettings(roles=frozenset(roles)),
+        QueueRule(9480, False),
+        inward_links=("veth-stray",),
     )
-    assert made.text() == (GOLDEN.read_text())
+    assert made.text() == (GOLDEN / f"small-{name}.nft").read_text()
 
 
 def test_unmanaged_traffic_can_be_dropped() -> None:
@@ -45,10 +58,12 @@ def test_unmanaged_traffic_can_be_dropped() -> None:
 
 
 def test_an_empty_model_has_the_same_base_chains() -> None:
-    """Base chains are made once and never depend on the policy."""
-    empty = gateway_ruleset(NetworkModel(), DaemonSettings(), QueueRule(1, True))
-    assert empty.base_chains == BASE_CHAINS
-    assert {base.name for base in BASE_CHAINS} <= {chain.name for chain in empty.chains}
+    """Base chains are made once and never depend on the policy, nor on the roles."""
+    for roles in ({DaemonRole.GATEWAY}, {DaemonRole.HOST}, {*DaemonRole}):
+        settings = DaemonSettings(roles=frozenset(roles))
+        empty = gateway_ruleset(NetworkModel(), settings, QueueRule(1, True))
+        assert empty.base_chains == BASE_CHAINS
+        assert {base.name for base in BASE_CHAINS} <= {chain.name for chain in empty.chains}
 
 
 def test_a_batch_never_deletes_a_base_chain_or_a_counter() -> None:

@@ -16,7 +16,7 @@ import pytest
 from nsgd.config.load import Document, load_documents
 from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP, PacketHeader
 from nsgd.model.rule import Access, Direction
-from nsgd.model.settings import DaemonSettings, Mode
+from nsgd.model.settings import DaemonRole, DaemonSettings, Mode
 from nsgd.policy.compile import compile_policy
 from nsgd.policy.evaluate import decide
 from nsgd.policy.numbers import DecisionNumbers
@@ -226,9 +226,12 @@ def linked_document(draw: random.Random) -> dict[str, Any]:
     }
 
 
-def test_the_handler_tells_links_and_source_ports_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("role", DaemonRole)
+def test_the_handler_tells_links_and_source_ports_apart(
+    monkeypatch: pytest.MonkeyPatch, role: DaemonRole
+) -> None:
     """Both at once, from few addresses, so that packets differ in nothing else."""
-    comparison = Comparison(monkeypatch, SETTINGS)
+    comparison = Comparison(monkeypatch, replace(SETTINGS, roles=frozenset({role})))
     for seed in range(20):
         draw = random.Random(seed)
         document = linked_document(draw)
