@@ -23,14 +23,16 @@ from nsgd.observe.metrics import start_metrics_server
 from nsgd.observe.snapshot import QueueState, snapshot_as_json
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.gateway import fail_closed_ruleset
+from nsgd.ruleset.guarded import Guarded
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
+from nsgd.runtime.guarded_file import load_guarded
 from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.observer import Observer
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_in_force import PolicyTeller
-from nsgd.runtime.says import rules_that_stay
+from nsgd.runtime.says import closed_until_then, rules_that_stay
 from nsgd.runtime.state import StateError, load_numbers, save_numbers
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.tag_store import InstalledTags
@@ -211,15 +213,25 @@ def boot(
             for problem in error.problems if isinstance(error, ConfigRefused) else (error,):
                 log.error("%s", problem)
             try:
-                nft.apply(fail_closed_ruleset())
+                guarded = _guarded_last(state_dir)
+                nft.apply(fail_closed_ruleset(guarded, nft.epoch()))
             except KernelError as refusal:
                 log.error("nor is anything closed: %s", refusal)
                 return EXIT_FAILED
-            log.error("the policy is not loaded: nothing is forwarded until nsgd runs")
+            log.error("the policy is not loaded: %s until nsgd runs", closed_until_then(guarded))
             status = EXIT_CONFIG if isinstance(error, ConfigRefused) else EXIT_FAILED
         else:
             log.info("rules loaded, no daemon yet: %s", loaded.summary)
     return status
+
+
+def _guarded_last(state_dir: Path) -> Guarded:
+    try:
+        return load_guarded(state_dir)
+    except StateError as error:
+        # Whether this machine is a host, nobody can tell; closed as a gateway it can be repaired.
+        log.error("%s", error)
+        return Guarded()
 
 
 def _load_for_boot(

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from nsgd.kernel.conntrack import FlowTable
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.nflog import DenialReceiver
-from nsgd.kernel.routes import links_towards
+from nsgd.kernel.routes import links_towards, own_addresses
 from nsgd.kernel.ruleset_monitor import RulesetMonitor
 from nsgd.kernel.table import NftTable
+from nsgd.model.address import Address
 from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
 from nsgd.runtime.collection import collecting_rarely
@@ -108,6 +109,13 @@ class KernelFlows:
             return self._table.set_marks(entries, mark, mask)
         except KernelError as error:
             raise RefusedByKernel(f"flows cannot be marked: {error}") from error
+
+    def own_addresses(self) -> frozenset[Address]:
+        """All addresses of this machine."""
+        try:
+            return own_addresses()
+        except KernelError as error:
+            raise RefusedByKernel(f"the machine's addresses cannot be read: {error}") from error
 
 
 def open_log_group(group: int) -> LogReader | None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from nsgd.model.address import IP_VERSIONS
 from nsgd.model.packet import AH, ICMP, ICMPV6, TCP
-from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
+from nsgd.model.settings import DaemonRole, DaemonSettings, Mode, UnmanagedTraffic
 from nsgd.ruleset.failsafe import failsafe_rules
+from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.host_chains import host_chains, own_ends
 from nsgd.ruleset.marks import ADOPTED, ALL_BITS, MarkLayout
 from nsgd.ruleset.matches import (
@@ -65,10 +66,14 @@ class QueueRule:
     native: bool
 
 
-def drop_everything() -> Iterator[Chain]:
-    """The gateway's entry and its save chain, when nothing may pass."""
-    yield Chain("hook_forward", (NftRule((Count("unmanaged_dropped"), Drop()), "no policy"),))
-    yield Chain("hook_forward_save")
+def drop_everything(guarded: Guarded) -> Iterator[Chain]:
+    """The entries when nothing may pass that is guarded; *unmanaged_dropped* counts it."""
+    drop = (NftRule((Count("unmanaged_dropped"), Drop()), "no policy"),)
+    if DaemonRole.GATEWAY in guarded.roles:
+        yield Chain("hook_forward", (*failsafe_rules(guarded.failsafe), *drop))
+    if DaemonRole.HOST in guarded.roles:
+        by_link = DaemonRole.GATEWAY not in guarded.roles and bool(guarded.links)
+        yield from host_chains(guarded.failsafe, drop, drop, by_link=by_link)
 
 
 @dataclass(frozen=True, slots=True)

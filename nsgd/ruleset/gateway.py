@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterable, Iterator
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.network import NetworkModel
-from nsgd.model.settings import DaemonSettings
+from nsgd.model.settings import DaemonSettings, Failsafe
 from nsgd.policy.address_set import AddressSet
 from nsgd.ruleset import chains
 from nsgd.ruleset.chains import Gateway, QueueRule
 from nsgd.ruleset.dispatch import KernelRuleset
 from nsgd.ruleset.failsafe import failsafe_set
+from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
@@ -86,13 +87,7 @@ def gateway_ruleset(
             AddressRangeSet(f"declared{version}", version, declared.ranges(version)),
             LinkAddressSet(f"own{version}", version, tuple(_own_addresses(model, version))),
         ]
-    for index, failsafe in enumerate(settings.failsafe):
-        sources = AddressSet.of_prefixes(failsafe.sources)
-        sets += [
-            AddressRangeSet(failsafe_set(index, version), version, sources.ranges(version))
-            for version in IP_VERSIONS
-            if sources.ranges(version)
-        ]
+    sets += _failsafe_sets(settings.failsafe)
     gateway = Gateway(
         settings,
         queue_rule,
@@ -135,14 +130,30 @@ def managed_addresses(model: NetworkModel) -> AddressSet:
     )
 
 
-def fail_closed_ruleset() -> Ruleset:
-    """What is loaded at boot where the documents are refused: nothing is forwarded."""
-    return Ruleset(
-        chains.COUNTERS,
-        (),
-        BASE_CHAINS,
-        _with_unused_chains(chains.drop_everything()),
-    )
+def fail_closed_ruleset(guarded: Guarded | None = None, epoch: str = EPOCHS[0]) -> Ruleset:
+    """What is loaded at boot where the documents are refused: what was guarded last is dropped.
+
+    Of a host that is what its declared interfaces receive and send, but for loopback, neighbour
+    discovery and DHCP; of a gateway all that is forwarded. Failsafe traffic passes.
+    """
+    guarded = guarded or Guarded()
+    sets: list[AnySet] = [LinkSet("links", guarded.links), *_failsafe_sets(guarded.failsafe)]
+    managed = AddressSet.of_prefixes(guarded.prefixes)
+    sets += [
+        AddressRangeSet(f"managed{version}", version, managed.ranges(version))
+        for version in IP_VERSIONS
+    ]
+    made = _with_unused_chains(chains.drop_everything(guarded))
+    return with_physical_sets(Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made), epoch)
+
+
+def _failsafe_sets(entries: Iterable[Failsafe]) -> Iterator[AddressRangeSet]:
+    for index, failsafe in enumerate(entries):
+        sources = AddressSet.of_prefixes(failsafe.sources)
+        for version in IP_VERSIONS:
+            if sources.ranges(version):
+                name = failsafe_set(index, version)
+                yield AddressRangeSet(name, version, sources.ranges(version))
 
 
 def _own_addresses(model: NetworkModel, version: IPVersion) -> Iterator[tuple[str, int]]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Protocol
 
-from nsgd.model.address import IPVersion
+from nsgd.model.address import Address, IPVersion
 from nsgd.model.network import NetworkModel
 from nsgd.model.rule import Access, Direction
+from nsgd.model.settings import DaemonRole
 from nsgd.policy.address_set import AddressSet
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.endpoints import AMBIGUOUS
@@ -27,6 +28,9 @@ class Flows(Protocol):
     def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
         """Change bits of marks; returns how many entries were still there."""
 
+    def own_addresses(self) -> frozenset[Address]:
+        """All addresses of this machine."""
+
 
 def adoptable(
     entries: Iterable[ConntrackEntry], managed: AddressSet, layout: MarkLayout
@@ -38,6 +42,18 @@ def adoptable(
             managed.contains(header.version, header.source)
             or managed.contains(header.version, header.destination)
         ):
+            yield entry
+
+
+def of_roles(
+    entries: Iterable[ConntrackEntry], own: frozenset[Address], roles: frozenset[DaemonRole]
+) -> Iterator[ConntrackEntry]:
+    """Flows that one of *roles* guards: of the machine's *own* addresses, or else forwarded."""
+    for entry in entries:
+        header = entry.header
+        ends = (Address(header.version, end) for end in (header.source, header.destination))
+        role = DaemonRole.HOST if any(end in own for end in ends) else DaemonRole.GATEWAY
+        if role in roles:
             yield entry
 
 

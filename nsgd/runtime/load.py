@@ -16,6 +16,7 @@ from nsgd.model.settings import DaemonSettings
 from nsgd.policy.compile import Compiled, CompiledPolicy, compile_after
 from nsgd.policy.numbers import DecisionNumbers, NumbersExhaustedError
 from nsgd.policy.runnable import what_cannot_run
+from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
 from nsgd.runtime.collection import collecting_rarely, set_aside
 from nsgd.runtime.documents import read_documents, read_linked
@@ -57,6 +58,11 @@ class LoadedPolicy:
     content_hash: str
     tag_file: TagFileInUse | None = None  # None where rules name no published tag
     documents: tuple[Document, ...] = ()  # as they were read
+
+    @property
+    def guarded(self) -> Guarded:
+        """Whose traffic it is about."""
+        return Guarded.of(self.model, self.settings)
 
     @property
     def summary(self) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
-from nsgd.model.settings import ExistingFlows, Mode
+from nsgd.model.settings import DaemonRole, ExistingFlows, Mode
 from nsgd.ruleset.gateway import managed_addresses
 from nsgd.ruleset.marks import ADOPTED, MarkLayout
 from nsgd.runtime.flows import (
@@ -16,8 +17,10 @@ from nsgd.runtime.flows import (
     denied_by_audit,
     groups_to_flush,
     of_other_machines,
+    of_roles,
     under_groups,
 )
+from nsgd.runtime.guarded_file import load_guarded, save_guarded
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.wire.conntrack import ConntrackEntry
 
@@ -34,8 +37,9 @@ class RefusedByKernel(Exception):
 class OpenFlows:
     """Counts what it did: *adopted* and *judged_again* flows since the start."""
 
-    def __init__(self, flows: Flows) -> None:
+    def __init__(self, flows: Flows, state_directory: Path) -> None:
         self._flows = flows
+        self._state_directory = state_directory
         self.adopted = 0
         self.judged_again = 0
         self._unfinished: tuple[LoadedPolicy, LoadedPolicy, bool] | None = None
@@ -49,21 +53,21 @@ class OpenFlows:
 
         Raises:
             RefusedByKernel: The connection table cannot be read or changed.
+            StateError: What was guarded before cannot be read, or what is now be written.
         """
+        before = load_guarded(self._state_directory)
+        save_guarded(self._state_directory, loaded.guarded)
         settings = loaded.settings
         layout = MarkLayout(settings.mark_mask)
         entries = self._flows.entries()
         if not is_first:
             if settings.mode is Mode.ENFORCE:
                 self._judge_again(denied_by_audit(entries, loaded.numbers, layout), layout)
+            self._adopt_new_roles(settings.roles - before.roles, loaded)
             return 0.0
         if settings.existing_flows is ExistingFlows.JUDGE:
             return 0.0
-        mark = layout.outbound(ADOPTED) | layout.inbound(ADOPTED)
-        found = list(adoptable(entries, managed_addresses(loaded.model), layout))
-        self.adopted = self._flows.set_marks(found, mark, layout.mask) if found else 0
-        if self.adopted:
-            log.info("%d open flows adopted", self.adopted)
+        self._adopt(entries, loaded)
         if entries or time.clock_gettime(time.CLOCK_BOOTTIME) < _BOOT_S:
             return 0.0
         if settings.adopt_seconds:
@@ -72,6 +76,26 @@ class OpenFlows:
                 settings.adopt_seconds,
             )
         return float(settings.adopt_seconds)
+
+    def before_reload(self, old: LoadedPolicy, new: LoadedPolicy) -> None:
+        """Adopt open flows that nobody guarded so far. Raises RefusedByKernel, StateError."""
+        save_guarded(self._state_directory, new.guarded)
+        self._adopt_new_roles(new.settings.roles - old.settings.roles, new)
+
+    def _adopt_new_roles(self, roles: frozenset[DaemonRole], loaded: LoadedPolicy) -> None:
+        """For what a role newly guards this is the first start."""
+        if roles and loaded.settings.existing_flows is ExistingFlows.ADOPT:
+            own = self._flows.own_addresses()
+            self._adopt(of_roles(self._flows.entries(), own, roles), loaded)
+
+    def _adopt(self, entries: Iterable[ConntrackEntry], loaded: LoadedPolicy) -> None:
+        layout = MarkLayout(loaded.settings.mark_mask)
+        mark = layout.outbound(ADOPTED) | layout.inbound(ADOPTED)
+        found = list(adoptable(entries, managed_addresses(loaded.model), layout))
+        adopted = self._flows.set_marks(found, mark, layout.mask) if found else 0
+        self.adopted += adopted
+        if adopted:
+            log.info("%d open flows adopted", adopted)
 
     def after_reload(self, old: LoadedPolicy, new: LoadedPolicy, *, everything: bool) -> None:
         """Have flows judged again where the change or the user asks for it.

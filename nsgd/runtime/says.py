@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nsgd.config.problem import ConfigRefused
-from nsgd.model.settings import DaemonSettings, Engine, FailureMode, Mode
+from nsgd.model.settings import DaemonRole, DaemonSettings, Engine, FailureMode, Mode
+from nsgd.ruleset.guarded import Guarded
 
 _MOST_NOTES = 20
 
@@ -20,6 +21,15 @@ def rules_that_stay(settings: DaemonSettings) -> str:
         f"rules stay in place: decided flows go on, new ones {undecided};"
         " 'nsgd stop --remove-rules' removes them"
     )
+
+
+def closed_until_then(guarded: Guarded) -> str:
+    """What a boot without a policy has closed."""
+    closed = {
+        DaemonRole.GATEWAY: "nothing is forwarded",
+        DaemonRole.HOST: "declared addresses of this machine are closed but for failsafe",
+    }
+    return " and ".join(text for role, text in closed.items() if role in guarded.roles)
 
 
 def state_line(settings: DaemonSettings, generation: int, last_reload_succeeded: bool) -> str:

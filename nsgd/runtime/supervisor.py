@@ -59,7 +59,7 @@ class Supervisor:
     ) -> None:
         self._notifier = notifier
         self._tags = TagWatch(tags, state_directory)
-        self.open_flows = OpenFlows(flows)
+        self.open_flows = OpenFlows(flows, state_directory)
         self._adoption = AdoptionWindow(self._install_again)
         self._audit_log: AuditLog | None = None
         self._paths, self._parameters = paths, parameters
@@ -174,6 +174,7 @@ class Supervisor:
         loaded = self._load(previous.numbers, previous.settings)
         if loaded.numbers != previous.numbers:
             save_numbers(self._state_directory, loaded.numbers)
+        self.open_flows.before_reload(previous, loaded)
         install = partial(self._table.install, adopting=self._adoption.is_open)
         self._beside(partial(install, loaded))
         with self.lock:

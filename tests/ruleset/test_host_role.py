@@ -16,9 +16,10 @@ from nsgd.model.rule import Access, Protocol
 from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe, Mode
 from nsgd.policy.evaluate import consulted_tables, consulted_tables_of_host, decide
 from nsgd.ruleset.chains import QueueRule
-from nsgd.ruleset.gateway import gateway_ruleset
+from nsgd.ruleset.gateway import fail_closed_ruleset, gateway_ruleset
+from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.names import rule_name
-from tests.models import SMALL
+from tests.models import SMALL, prefixes
 from tests.ruleset.nft_interpreter import Interpreter, Walk
 from tests.ruleset.policies import Policy, random_policy, worst_policy
 from tests.ruleset.test_dispatch import Case, case, is_for_the_worker, packets
@@ -184,3 +185,34 @@ def test_failsafe_comes_first(roles: list[str]) -> None:
         assert interpreter.run(walk, hook) == "accept"
         is_guarded = hook != "hook_forward" or "gateway" in roles
         assert walk.counted == Counter({"failsafe": 1} if is_guarded else {})
+
+
+@pytest.mark.parametrize("roles", [set(), *({role} for role in DaemonRole), {*DaemonRole}])
+def test_closed_without_a_policy(roles: set[DaemonRole]) -> None:
+    """What was guarded last is dropped, but for failsafe, loopback and discovery; no more is."""
+    failsafe = (Failsafe(Protocol.TCP, (PortRange(22, 22),), prefixes("198.51.100.0/24")),)
+    settings = DaemonSettings(roles=frozenset(roles), failsafe=failsafe)
+    interpreter = Interpreter(fail_closed_ruleset(Guarded.of(SMALL, settings)))
+
+    def verdict(hook: str, source: str, destination: str, port: int = 80, **links: str) -> str:
+        walk = Walk(header(TCP, source, destination, (1, port)), **links)  # type: ignore[arg-type]
+        return interpreter.run(walk, hook)
+
+    def dropped(role: DaemonRole) -> str:
+        return "drop" if role in roles else "accept"
+
+    host, outside = dropped(DaemonRole.HOST), "198.51.100.1"
+    assert verdict("hook_input", outside, OWN) == host
+    assert verdict("hook_output", OWN, outside) == host
+    assert verdict("hook_input", outside, OWN, 22) == "accept"
+    assert verdict("hook_input", "203.0.113.1", OWN, 22) == host
+    assert verdict("hook_input", outside, "192.0.2.1") == "accept"
+    assert verdict("hook_output", "192.0.2.1", OWN) == "accept"
+    assert verdict("hook_input", OWN, OWN, in_link="lo") == "accept"
+    by_link = host if DaemonRole.GATEWAY not in roles else "accept"
+    assert verdict("hook_input", outside, "192.0.2.1", in_link="veth-web1") == by_link
+    advertisement = Walk(header(ICMPV6, OWN6, OWN6), icmp_type=136, hop_limit=255)
+    assert interpreter.run(advertisement, "hook_input") == "accept"
+    forwarded = dropped(DaemonRole.GATEWAY)
+    assert verdict("hook_forward", outside, "192.0.2.1") == forwarded
+    assert verdict("hook_forward", outside, "192.0.2.1", 22) == "accept"

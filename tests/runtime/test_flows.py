@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from nsgd.model.address import Address
 from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet, VirtualNetwork
-from nsgd.runtime.flows import of_other_machines
+from nsgd.model.settings import DaemonRole
+from nsgd.runtime.flows import of_other_machines, of_roles
 from nsgd.wire.conntrack import ConntrackEntry
 from tests.policy.builders import nic, packet, prefixes, scale_set, subnet
 
@@ -86,3 +88,26 @@ def test_of_other_machines(
 ) -> None:
     """A flow does not outlive the machine at its end; rules that change leave it alone."""
     assert ended(before, after, address) is is_ended
+
+
+def test_flows_of_a_role() -> None:
+    """Those of an address of the machine are the host's, all others the gateway's."""
+    own = frozenset({Address.parse("10.0.0.4"), Address.parse("fd00:1::4")})
+    local = [
+        packet(CLIENT, "10.0.0.4", 80),
+        packet("10.0.0.4", CLIENT, 80),
+        packet("2600:1::7", "fd00:1::4", 80),
+    ]
+    forwarded = [packet(CLIENT, "10.0.0.5", 80), packet("2600:1::7", "fd00:1::5", 80)]
+    entries = [
+        ConntrackEntry(header, 0, bytes([index]))
+        for index, header in enumerate((*local, *forwarded))
+    ]
+    for roles, expected in (
+        ({DaemonRole.HOST}, local),
+        ({DaemonRole.GATEWAY}, forwarded),
+        ({*DaemonRole}, [*local, *forwarded]),
+        (set(), []),
+    ):
+        found = of_roles(entries, own, frozenset(roles))
+        assert [entry.header for entry in found] == expected

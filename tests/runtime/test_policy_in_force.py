@@ -15,6 +15,7 @@ import nsgd
 from nsgd.cli import main
 from nsgd.config.load import load_documents
 from nsgd.config.problem import ConfigRefused
+from nsgd.model.address import Address
 from nsgd.runtime.control_client import request
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.notify import Notifier
@@ -102,6 +103,9 @@ class NoFlows:
 
     def set_marks(self, *arguments: Any) -> int:
         return 0
+
+    def own_addresses(self) -> frozenset[Address]:
+        return frozenset()
 
 
 class Daemon:
