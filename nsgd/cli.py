@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from nsgd import __version__
 from nsgd.commands import (
+    analysis,
     convert,
     daemon,
     documents,
@@ -50,6 +51,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     documents.add_verbs(verb)
     convert.add_verbs(verb)
     questions.add_verbs(verb)
+    analysis.add_verbs(verb)
     tags.add_verbs(verb)
     flow_log.add_verbs(verb)
     lab.add_verbs(verb)

@@ -112,6 +112,7 @@ def test_help_names_verbs_and_exit_codes() -> None:
         "3  documents refused",
         "4  no daemon can be reached",
         "5  permission denied",
+        "6  undetermined in part (diff, lint)",
     ):
         assert f"\n  {line}\n" in answer.stdout
 

@@ -27,6 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"model", "azure", "arm"},
     "policy": {"model"},
     "answers": {"model", "config", "policy"},
+    "spaces": {"model", "policy"},
+    "analysis": {"model", "config", "policy", "answers", "spaces"},
     "ruleset": {"model", "wire", "policy"},
     "kernel": {"model", "wire", "ruleset"},
     "observe": {"model"},
@@ -39,7 +41,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": BELOW_RUNTIME | {"kernel", "runtime"},
     "daemon": BELOW_RUNTIME | {"kernel", "runtime", "lab"},
     "commands": BELOW_RUNTIME
-    | {"answers", "azure", "flowlog", "kernel", "runtime", "lab", "bench", "doctor", "daemon"},
+    | {
+        "analysis",
+        "answers",
+        "azure",
+        "flowlog",
+        "kernel",
+        "runtime",
+        "lab",
+        "bench",
+        "doctor",
+        "daemon",
+        "spaces",
+    },
     "cli": {"commands"},
     "manual": {"config", "commands", "cli"},
     "__main__": {"cli"},
@@ -49,7 +63,19 @@ ALSO_MAY_IMPORT = {"nsgd.runtime.worker": ("nsgd.kernel.queue", "nsgd.kernel.pro
 # The fetcher speaks with the internet: of the runtime it gets what installs a file, no more.
 OF_RUNTIME_ONLY = {"tag_fetch": "nsgd.runtime.tag"}
 
-PURE_LAYERS = {"arm", "model", "azure", "config", "policy", "answers", "ruleset", "wire", "flowlog"}
+PURE_LAYERS = {
+    "analysis",
+    "answers",
+    "arm",
+    "azure",
+    "config",
+    "flowlog",
+    "model",
+    "policy",
+    "ruleset",
+    "spaces",
+    "wire",
+}
 EFFECTS = {
     "asyncio",
     "logging",
@@ -177,6 +203,8 @@ def test_every_module_is_seen() -> None:
         ("nsgd.policy.table", "from nsgd.config.native import load"),
         ("nsgd.policy.table", "if TYPE_CHECKING:\n    from nsgd.kernel.queue import Queue"),
         ("nsgd.config.native", "import os.path"),
+        ("nsgd.spaces.explore", "from nsgd.answers.policy import QuestionedPolicy"),
+        ("nsgd.spaces.explore", "import time"),
         ("nsgd.wire.netlink", "from time import monotonic"),
         ("nsgd.ruleset.text", "import subprocess as run"),
         ("nsgd.ruleset.text", "from nsgd.kernel.nft import Table"),
@@ -214,6 +242,7 @@ def test_a_bad_import_is_caught(module: str, source: str) -> None:
         ("nsgd.lab.traffic", "from scapy.layers.inet import IP"),
         ("nsgd.daemon", "import nsgd.kernel.nft\nimport nsgd.runtime.worker"),
         ("nsgd.tag_fetch.fetch", "from nsgd.runtime.tag_install import install"),
+        ("nsgd.analysis.lint", "from nsgd.spaces.explore import find"),
         ("nsgd.cli", "from nsgd import __version__\nfrom nsgd.commands import daemon"),
     ],
 )

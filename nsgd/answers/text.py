@@ -42,7 +42,7 @@ def effective_rules_as_text(answer: Mapping[str, Any], width: int) -> str:
     )
     if admin_rules:
         parts.append("security admin rules, ahead of every group")
-        parts.append(_table(heads, admin_rules_as_rows(admin_rules), narrow={5, 6, 7, 8}))
+        parts.append(aligned(heads, admin_rules_as_rows(admin_rules), narrow={5, 6, 7, 8}))
         parts.append("")
         for rule in admin_rules:
             tags |= rule.get("tagMap", {})
@@ -53,7 +53,7 @@ def effective_rules_as_text(answer: Mapping[str, Any], width: int) -> str:
         words = {"networkInterface": "network interface", "scaleSet": "scale set"}
         group = element["networkSecurityGroup"]["id"]
         parts.append(f"{group} ({words.get(kind, kind)} {owner['id']})")
-        parts.append(_table(heads, as_rows(element), narrow={5, 6, 7, 8}))
+        parts.append(aligned(heads, as_rows(element), narrow={5, 6, 7, 8}))
         parts.append("")
         # One network interface sees the same prefixes in all its groups.
         tags |= element["tagMap"]
@@ -76,14 +76,14 @@ def flow_answer_as_text(answer: FlowAnswer) -> str:
         for decision in answer.consulted
     ]
     heads = ("Direction", "Network security group", "Access", "Rule")
-    return "\n".join([describe(answer), *([_table(heads, rows)] if rows else [])])
+    return "\n".join([describe(answer), *([aligned(heads, rows)] if rows else [])])
 
 
 def path_as_text(answer: PathAnswer) -> str:
     """The verdict in one line, and every group on the way."""
     heads = ("Direction", "At", "Network security group", "Access", "Rule", "")
     rows = path_answer_as_rows(answer)
-    return "\n".join([path_summary(answer), *([_table(heads, rows)] if rows else [])])
+    return "\n".join([path_summary(answer), *([aligned(heads, rows)] if rows else [])])
 
 
 def explanation_as_text(explanation: Explanation) -> str:
@@ -100,7 +100,7 @@ def explanation_as_text(explanation: Explanation) -> str:
             )
             for rule in table.rules
         ]
-        parts.append(textwrap.indent(_table(("Rule", "Access", ""), rows), _GAP))
+        parts.append(textwrap.indent(aligned(("Rule", "Access", ""), rows), _GAP))
     if not explanation.tables:
         parts.append("no network security group is asked")
     return "\n".join(parts)
@@ -112,12 +112,15 @@ def _wrapped(head: str, text: str, width: int) -> str:
     )
 
 
-def _table(
+def aligned(
     heads: Sequence[str],
     rows: Sequence[Sequence[str]],
     narrow: frozenset[int] | set[int] = frozenset(),
 ) -> str:
-    """Aligned columns; those of *narrow* hold lists, which go on in further lines."""
+    """Rows of text in aligned columns below their heads.
+
+    Columns of *narrow* hold lists, which go on in further lines.
+    """
     cells = [
         [
             textwrap.wrap(cell, _LIST_WIDTH, break_long_words=False, break_on_hyphens=False) or [""]

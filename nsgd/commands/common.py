@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nsgd.config.load import LoadedConfig
     from nsgd.config.problem import ConfigRefused
+    from nsgd.config.tag_catalogue import TagSource
     from nsgd.runtime.control_client import ControlError
     from nsgd.runtime.tag_store import TagFile, TagStore
 
@@ -25,6 +26,7 @@ EXIT_USAGE = 2
 EXIT_CONFIG = 3
 EXIT_UNREACHABLE = 4
 EXIT_PERMISSION = 5
+EXIT_UNDETERMINED = 6
 
 EXIT_CODES = """\
 exit codes:
@@ -34,6 +36,7 @@ exit codes:
   3  documents refused
   4  no daemon can be reached
   5  permission denied
+  6  undetermined in part (diff, lint)
 """
 
 REQUEST_TIMEOUT_S = 10.0
@@ -90,11 +93,18 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
 
 def load_config(args: argparse.Namespace, paths: Sequence[Path]) -> LoadedConfig:
     """Load documents as the options say, and tell what must not go unsaid. Raises ConfigRefused."""
+    return load_paths(paths, args.parameters, tag_source(args))
+
+
+def load_paths(
+    paths: Sequence[Path], parameters: Sequence[Path], tags: TagSource | None
+) -> LoadedConfig:
+    """As load_config(), with what its options would say."""
     from nsgd.config.load import load_documents
     from nsgd.runtime.documents import read_documents, read_linked
 
-    documents = read_documents(paths, args.parameters)
-    loaded = load_documents(documents, tags=tag_source(args), read_linked=read_linked)
+    documents = read_documents(paths, parameters)
+    loaded = load_documents(documents, tags=tags, read_linked=read_linked)
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return loaded

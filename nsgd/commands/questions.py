@@ -23,7 +23,7 @@ from nsgd.commands.common import (
     show_error,
     show_problems,
 )
-from nsgd.runtime.control_wire import SOCKET_NAME
+from nsgd.commands.running import load_running
 
 if TYPE_CHECKING:
     from nsgd.answers.batch import BatchVerifier
@@ -47,7 +47,6 @@ _OPTIONS = {
     "batch": "--batch",
 }
 _LINES_AT_ONCE = 1024
-_POLICY_TIMEOUT_S = 60.0  # its documents may be many megabytes
 
 
 def add_verbs(verb: AddVerb) -> None:
@@ -208,7 +207,7 @@ def _ask(args: argparse.Namespace, answer: Callable[[QuestionedPolicy], int]) ->
     if args.running and args.parameters:
         return fail("--parameters goes with --config: a daemon has its own", EXIT_USAGE)
     try:
-        model = _running_model(args) if args.running else _model_of_documents(args)
+        model = load_running(args).model if args.running else _model_of_documents(args)
         return answer(QuestionedPolicy(model))
     except ConfigRefused as refused:
         return show_problems(refused)
@@ -220,25 +219,3 @@ def _ask(args: argparse.Namespace, answer: Callable[[QuestionedPolicy], int]) ->
 
 def _model_of_documents(args: argparse.Namespace) -> NetworkModel:
     return load_config(args, args.config).model
-
-
-def _running_model(args: argparse.Namespace) -> NetworkModel:
-    """The model of the documents that the running daemon has accepted last."""
-    from nsgd import __version__
-    from nsgd.config.load import load_documents
-    from nsgd.runtime.control_client import ControlError, ControlErrorKind, request
-    from nsgd.runtime.policy_in_force import PolicyAnswerError, read_told_policy
-
-    try:
-        told = read_told_policy(
-            request(args.runtime_dir / SOCKET_NAME, "policy", _POLICY_TIMEOUT_S)
-        )
-    except PolicyAnswerError as error:
-        raise ControlError(ControlErrorKind.NO_ANSWER, str(error)) from error
-    if told.version != __version__:
-        print(
-            f"warning: the daemon is nsgd {told.version}, and this is {__version__}: it may judge"
-            " otherwise",
-            file=sys.stderr,
-        )
-    return load_documents(told.documents, tags=told).model

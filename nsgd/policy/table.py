@@ -76,17 +76,16 @@ class CompiledTable:
 
     def tree(self, version: IPVersion) -> Tree:
         """The decision tree of one IP version; it is not kept."""
-        protocols = [_protocol_ranges(rule, version) for rule in self.rules]
-        return build_tree(
-            (
-                protocols,
-                [rule.destination_ports for rule in self.rules],
-                [rule.source.ranges(version) for rule in self.rules],
-                [rule.destination.ranges(version) for rule in self.rules],
-                [rule.source_ports for rule in self.rules],
-            ),
-            self.portless,
-            version,
+        return build_tree(self.field_ranges(version), self.portless, version)
+
+    def field_ranges(self, version: IPVersion) -> tuple[list[tuple[Range, ...]], ...]:
+        """What the rules match: by field (nsgd.policy.tree_nodes.Field), the ranges of each."""
+        return (
+            [protocol_ranges(rule, version) for rule in self.rules],
+            [rule.destination_ports for rule in self.rules],
+            [rule.source.ranges(version) for rule in self.rules],
+            [rule.destination.ranges(version) for rule in self.rules],
+            [rule.source_ports for rule in self.rules],
         )
 
     @cached_property
@@ -219,7 +218,8 @@ def _bits(flags: Iterable[bool]) -> int:
     return sum(1 << index for index, flag in enumerate(flags) if flag)
 
 
-def _protocol_ranges(rule: EffectiveSecurityRule, version: IPVersion) -> tuple[Range, ...]:
+def protocol_ranges(rule: EffectiveSecurityRule, version: IPVersion) -> tuple[Range, ...]:
+    """The protocol numbers that a rule matches, whether or not they have ports."""
     if Protocol.ANY in rule.protocols:
         return _ALL_PROTOCOLS
     return _numbers(rule.protocols, version)

@@ -165,6 +165,24 @@ def test_the_documents_as_they_were_read(daemon: Daemon) -> None:
     assert load_documents(told.documents, tags=told).model == loaded.model
 
 
+def test_what_new_documents_would_change(
+    daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """diff --against-running compares with what is in force, not with what the files hold."""
+    path = tmp_path / "nsgd.sock"
+    handlers = {"policy": lambda arguments: daemon.teller.answer()}
+    daemon.write(document("Deny"))
+    words = ["diff", "--against-running", "--runtime-dir", str(tmp_path), str(daemon.config)]
+    with server_at(path, handlers) as server, driven(server):
+        assert main(words) == 1
+        shown = capsys.readouterr().out
+        assert "Allow by securityRules/AllowHttp of web -> Deny by securityRules/DenyHttp" in shown
+        daemon.write(document("Allow"))
+        assert main(words) == 0
+        assert capsys.readouterr().out == ""
+    assert main(words) == 4
+
+
 def test_only_accepted_documents(
     daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,1 @@
+"""Exact answers about whole policies, each with a packet that shows it."""

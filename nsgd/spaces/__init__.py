@@ -1,0 +1,1 @@
+"""Exact sets of packets: what rules decide over the whole packet space, in bounded steps."""

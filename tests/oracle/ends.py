@@ -1,0 +1,95 @@
+"""What the oracle says of one end of a packet, or of one group: of one direction alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .oracle import TCP, UDP, Answer, End, Oracle, Packet, _address, _answer, _Rule
+from .reading import key
+
+
+class Named(NamedTuple):
+    """A rule as a document names it, and what it says."""
+
+    rule: str
+    access: str
+
+
+class EndOracle(Oracle):
+    """Answers about the local end of a packet alone, whatever its other end is."""
+
+    @property
+    def networks(self) -> frozenset[str]:
+        """The virtual networks, in lower case."""
+        return frozenset(self._networks)
+
+    def judge_end(
+        self, direction: str, network: str, packet: Packet, link: str | None = None
+    ) -> Answer:
+        """What the resource of *network* with the packet's local address, or *link*, is asked.
+
+        An address that nothing declares is asked nothing, and its packets pass.
+        """
+        source, destination = _ends(packet)
+        local = destination if direction == "Inbound" else source
+        ends = [
+            end
+            for end in self._candidates(link, local.address)
+            if end.subnet.network == key(network)
+        ]
+        if not ends:
+            return _answer([])
+        (end,) = ends
+        if direction == "Outbound" and self._smtp_is_denied(end, packet, destination):
+            return _answer([("", direction, "platformRules/DenySmtpOutBound", "Deny")])
+        return _answer(self._cross(direction, end, packet, source, destination))
+
+    def decided_in_group(
+        self, group: str, direction: str, subnet: str, packet: Packet, without: str | None = None
+    ) -> Named | None:
+        """The rule of a group that decides, seen from a subnet; *without* one of its rules.
+
+        None where the packet's protocol is none that the dialect's rules can name.
+        """
+        network = self._see(subnet)
+        _, rules = self._security_groups[key(group)]
+        left = [rule for rule in rules if without is None or key(rule.name) != key(without)]
+        source, destination = _ends(packet)
+        rule = self._first_match(left, direction, network, packet, source, destination)
+        return None if rule is None else Named(rule.name, rule.access)
+
+    def matches(self, group: str, rule: str, subnet: str, packet: Packet) -> bool:
+        """Whether a rule of a group matches, whatever stands before it."""
+        network = self._see(subnet)
+        (found,) = self._named(group, rule)
+        source, destination = _ends(packet)
+        alone = [found]
+        try:
+            decided = self._first_match(
+                alone, found.direction, network, packet, source, destination
+            )
+        except AssertionError:
+            return False  # nothing else is there that could match
+        return decided is found
+
+    def _named(self, group: str, rule: str) -> list[_Rule]:
+        _, rules = self._security_groups[key(group)]
+        return [each for each in rules if key(each.name) == key(rule)]
+
+    def _see(self, subnet: str) -> str:
+        """Set routes as a subnet sees them; its network."""
+        found = self._subnet(subnet)
+        self._routes = {
+            **self._network_routes,
+            found.network: (*self._network_routes[found.network], *found.routes),
+        }
+        self._exempt = {**self._network_exempt, found.network: self._exemptions(found.network)}
+        return found.network
+
+
+def _ends(packet: Packet) -> tuple[End, End]:
+    has_ports = packet.protocol in (TCP, UDP)
+    return (
+        End(_address(packet.source), packet.source_port if has_ports else None),
+        End(_address(packet.destination), packet.destination_port if has_ports else None),
+    )
