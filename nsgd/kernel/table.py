@@ -19,6 +19,7 @@ from nsgd.kernel.netfilter import NETLINK_NETFILTER, SO_RCVBUFFORCE, SO_SNDBUFFO
 from nsgd.ruleset import batch, commands, diff, physical
 from nsgd.ruleset.describe import describe_message
 from nsgd.ruleset.objects import TABLE, NftRule, Ruleset
+from nsgd.ruleset.replace import replace_ruleset
 from nsgd.ruleset.statements import Queue
 from nsgd.ruleset.written import Present, Written
 from nsgd.wire import netlink
@@ -135,7 +136,7 @@ class NftTable:
                 raise
 
     def _replace(self, desired: Ruleset, flags: int) -> None:
-        self._make(diff.replace_ruleset(desired, self.present(), flags))
+        self._make(replace_ruleset(desired, self.present(), flags))
         self._flags = flags
 
     def _make(self, change: diff.Change) -> bool:

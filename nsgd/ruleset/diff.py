@@ -16,7 +16,6 @@ from itertools import count
 from typing import TypeVar
 
 from nsgd.ruleset import commands, encode, encode_sets
-from nsgd.ruleset.batch import table_message
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.objects import (
     AnySet,
@@ -29,7 +28,7 @@ from nsgd.ruleset.objects import (
     Ruleset,
     VerdictMap,
 )
-from nsgd.ruleset.written import GroupNames, Present, Rules, Written, are_kept
+from nsgd.ruleset.written import GroupNames, Present, Written, are_kept
 
 _T = TypeVar("_T")
 
@@ -42,42 +41,6 @@ class Change:
     switch: Iterable[Message]
     clean: Iterable[Message]
     written: Written
-
-
-def replace_ruleset(desired: Ruleset, present: Present, table_flags: int) -> Change:
-    """Turn whatever the table holds into *desired*, keeping base chains and counters.
-
-    No set of *desired* may have the name of one that is there; see nsgd.ruleset.physical.
-    """
-    difference = _Difference(Written(), desired)
-    after = difference.after
-    bases = [base.name for base in desired.base_chains]
-    live = present.chains | frozenset(bases)
-    wanted = after.chains.keys() | after.group_chains.keys()
-
-    def prepare() -> Iterator[Message]:
-        yield table_message(table_flags)
-        for name in sorted(wanted - frozenset(bases)):
-            yield encode.new_chain(name)
-        yield from difference.new_objects()
-        yield from difference.new_sets_and_chains(live)
-
-    def switch() -> Iterator[Message]:
-        for base in desired.base_chains:
-            yield encode.new_base_chain(base)
-        yield from difference.refilled_chains(live)
-
-    def clean() -> Iterator[Message]:
-        counters = frozenset(difference.counters())
-        yield from _clean(
-            # A base chain that is not ours goes too, though that drops what waits in queues.
-            sorted((present.chains | present.base_chains) - wanted),
-            present.sets,
-            present.limits - difference.limits().keys(),
-            (name for name in present.counters - counters if not are_kept(name)),
-        )
-
-    return Change(prepare(), switch(), clean(), after)
 
 
 def change_ruleset(written: Written, desired: Ruleset) -> Change:
@@ -102,7 +65,7 @@ def remove_others(written: Written, present: Present) -> list[Message]:
     limits.update(name for names in written.groups.values() for name in names.limits)
     wanted = written.chains.keys() | written.group_chains.keys()
     sets = written.sets.keys() | written.group_sets.keys()
-    return list(_clean(present.chains - wanted, present.sets - sets, present.limits - limits, ()))
+    return list(clean(present.chains - wanted, present.sets - sets, present.limits - limits, ()))
 
 
 class _Difference:
@@ -134,8 +97,9 @@ class _Difference:
     def _take(self, chain: Chain) -> None:
         if chain.name in self.after.chains:
             raise ValueError(f"two chains are named {chain.name}")
-        self.after.chains[chain.name] = chain.rules
-        if self._before.chains.get(chain.name) != chain.rules:
+        self.after.chains[chain.name] = chain.content
+        before = self._before.chains
+        if chain.name not in before or before[chain.name] != chain.content:
             self.chains.append(chain)
 
     def _take_groups(self) -> None:
@@ -144,15 +108,14 @@ class _Difference:
             after.group_chains, after.group_sets = before.group_chains, before.group_sets
             self._gone_chains: list[str] = []
             return
-        new: dict[str, Rules] = {}
+        new: dict[str, object] = {}
         for parts in self._made.values():
             for chain in parts.chains:
                 if chain.name in new:
                     raise ValueError(f"two chains are named {chain.name}")
-                rules = None if chain.is_named_by_content else chain.rules
-                new[chain.name] = rules
+                content = new[chain.name] = chain.content
                 if chain.name not in before.group_chains or (
-                    before.group_chains[chain.name] != rules
+                    before.group_chains[chain.name] != content
                 ):
                     self.chains.append(chain)
         self._gone_chains = [
@@ -228,7 +191,7 @@ class _Difference:
         if before.counters is not after.counters:
             wanted = frozenset(after.counters)
             counters = (c for c in before.counters if c not in wanted and not are_kept(c))
-        return _clean(
+        return clean(
             [*(name for name in before.chains if name not in after.chains), *self._gone_chains],
             joined(
                 before.sets.keys() - after.sets.keys(),
@@ -239,7 +202,7 @@ class _Difference:
         )
 
 
-def _clean(
+def clean(
     chains: Iterable[str], sets: Iterable[str], limits: Iterable[str], counters: Iterable[str]
 ) -> Iterator[Message]:
     """Delete objects, everything after what refers to it."""

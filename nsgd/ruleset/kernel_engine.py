@@ -44,8 +44,9 @@ class KernelEngine:
         In audit mode denied flows pass; on a machine that is a host only its own end is asked.
         """
         tables = self._tables.make(policy, numbers, circumstances)
-        groups = [group for table in tables for group in table.groups]
-        groups += self._tables.rule_groups(policy, numbers, circumstances)
+        # Trees lead to rules.
+        groups = [*self._tables.rule_groups(policy, numbers, circumstances)]
+        groups += (group for table in tables for group in table.groups)
         asked = tuple(
             AskedTable(
                 made.label,

@@ -68,7 +68,14 @@ class Chain:
 
     name: str
     rules: tuple[NftRule, ...] = ()
-    is_named_by_content: bool = False  # chains of one name have the same rules, always
+    # What tells the rules from others that a chain of this name can have, where that is less than
+    # the rules are: 0 where it has the same ones always.
+    told_by: int | None = None
+
+    @property
+    def content(self) -> object:
+        """What is the same as that of a chain of this name only where its rules are the same."""
+        return self.rules if self.told_by is None else self.told_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,9 @@ class ChainGroup:
 
     key: Hashable
     make: Callable[[], GroupParts] = field(compare=False)
+    # Its rules refer to chains of all groups, and theirs to its chains; those of any other group
+    # refer to chains of groups before it.
+    is_entrance: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,8 @@ def with_physical_sets(ruleset: Ruleset, epoch: str, more: tuple[Chain, ...] = (
         def make() -> GroupParts:
             return GroupParts(tuple(_renamed(chain, names) for chain in more))
 
-        groups = (ChainGroup((Same(more), tuple(names.values())), make), *groups)
+        key = Same(more), tuple(names.values())
+        groups = (ChainGroup(key, make, is_entrance=True), *groups)
     return replace(ruleset, sets=tuple(sets), chains=chains, groups=groups)
 
 

@@ -46,9 +46,10 @@ def rule_chain(
     has the chain's name.
     """
     name, direction = rule_name(decision), decision.direction
+    told_by = layout.mask << 32 | log_group << 64 | number
     noted = set_number(layout, direction, number)
     if decision.access is Access.ALLOW:
-        return Chain(name, (NftRule((Count(name), noted, _RETURN)),)), None
+        return Chain(name, (NftRule((Count(name), noted, _RETURN)),), told_by), None
     if direction is Direction.OUTBOUND:
         # In audit mode the flow goes on from here, asked nothing more.
         inbound = half_of(layout, Direction.INBOUND)
@@ -66,4 +67,4 @@ def rule_chain(
         ),
         nft_rule(Count(UNTOLD), denied),
     )
-    return Chain(name, rules), limit
+    return Chain(name, rules, told_by), limit

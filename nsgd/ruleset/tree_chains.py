@@ -91,7 +91,7 @@ class TreeChains:
             if name not in known:
                 known.add(name)
                 rules = tuple(self._rules(node))
-                self._chains.append(Chain(name, rules, is_named_by_content=True))
+                self._chains.append(Chain(name, rules, told_by=0))
         else:
             rules = (NftRule((_go(self._target(root)),)),)
         # Only this one ever changes its rules: it has no look-ups that could be empty for a moment.

@@ -6,10 +6,7 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from nsgd.ruleset.objects import OF_INTERFACES, AnySet, GroupParts, NftRule, RateLimit
-
-# None for a chain whose name tells its rules.
-Rules = tuple[NftRule, ...] | None
+from nsgd.ruleset.objects import OF_INTERFACES, AnySet, GroupParts, RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +45,10 @@ class Written:
     counters: tuple[str, ...] = ()
     limits: tuple[RateLimit, ...] = ()
     sets: dict[str, AnySet] = field(default_factory=dict)
-    chains: dict[str, Rules] = field(default_factory=dict)
+    # Chain.content by name.
+    chains: dict[str, object] = field(default_factory=dict)
     groups: dict[Hashable, GroupNames] = field(default_factory=dict)
-    group_chains: dict[str, Rules] = field(default_factory=dict)
+    group_chains: dict[str, object] = field(default_factory=dict)
     group_sets: Counter[str] = field(default_factory=Counter)  # groups that use each
 
 

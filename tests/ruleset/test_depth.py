@@ -8,7 +8,7 @@ import pytest
 
 from nsgd.model.address import IP_VERSIONS
 from nsgd.policy.tree_nodes import Field
-from nsgd.ruleset.diff import replace_ruleset
+from nsgd.ruleset.replace import replace_ruleset
 from nsgd.ruleset.written import Present
 from tests.policy.test_tree import most_splits
 from tests.ruleset.nft_simulator import MOST_LEVELS, Table

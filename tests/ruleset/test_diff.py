@@ -8,10 +8,11 @@ import pytest
 
 from nsgd.ruleset import commands, encode, encode_sets
 from nsgd.ruleset.commands import Message
-from nsgd.ruleset.diff import Change, change_ruleset, replace_ruleset
+from nsgd.ruleset.diff import Change, change_ruleset
 from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.ruleset.objects import Ruleset
 from nsgd.ruleset.physical import next_epoch
+from nsgd.ruleset.replace import replace_ruleset
 from nsgd.ruleset.written import Present, Written, are_kept
 from tests.ruleset.nft_simulator import (
     INTERVAL,

@@ -21,8 +21,8 @@ from nsgd.ruleset.commands import (
     NEWSETELEM,
     NEWTABLE,
 )
-from nsgd.ruleset.diff import replace_ruleset
 from nsgd.ruleset.gateway import BASE_CHAINS, gateway_ruleset
+from nsgd.ruleset.replace import replace_ruleset
 from nsgd.ruleset.written import Present
 from nsgd.wire.netlink import split_attributes
 from tests.models import SMALL
