@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nsgd.config.compound import ListOf
@@ -19,7 +19,7 @@ _RESOURCES = tuple(key for key, field in DOCUMENT.fields.items() if isinstance(f
 def nothing_declared(
     documents: Sequence[Document],
     fields: Sequence[Mapping[str, Any]],
-    native: Sequence[Mapping[str, object] | None],
+    native: Iterable[Mapping[str, object] | None],
 ) -> tuple[Problem, ...]:
     """The problem that no document declares anything, or nothing where one does.
 
@@ -33,8 +33,9 @@ def nothing_declared(
     """
     if any(of_document.get(section) for of_document in fields for section in _RESOURCES):
         return ()
-    if None not in native and any(
-        tree[key] not in _ABSENT for tree in native if tree for key in tree
+    trees = tuple(native)
+    if None not in trees and any(
+        tree[key] not in _ABSENT for tree in trees if tree for key in tree
     ):
         return ()
     names = ", ".join(document.name for document in documents if document.role is Role.POLICY)

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from nsgd.azure.notes import notes_of
+from nsgd.azure.recognise import is_azure
 from nsgd.azure.translate import NativeDocument, translate_documents
 from nsgd.config.assemble import LoadedConfig, assemble_after
 from nsgd.config.dialect import read_dialect, reword
 from nsgd.config.document import Document, ReadLinked, Role
 from nsgd.config.emptiness import nothing_declared
-from nsgd.config.parse import ParsedDocument, parse_document
+from nsgd.config.parse import ParsedDocument, ReadAgain, parse_document
 from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.config.read_before import ReadDocuments
 from nsgd.config.report import Place, Report, Source
@@ -62,10 +63,10 @@ def load_documents(
     ]
     read_already = {index for index, document in enumerate(known) if document is not None}
     templates = read_templates(documents, read_already, read_linked)
-    parsed: list[ParsedDocument | Unreadable] = []
-    for index, (document, known_document) in enumerate(zip(documents, known, strict=True)):
-        if known_document is not None:
-            parsed.append(known_document[0])
+    parsed: list[ParsedDocument | ReadAgain | Unreadable] = []
+    for index, document in enumerate(documents):
+        if index in read_already:
+            parsed.append(ReadAgain(document.content))
             continue
         if index in templates.taken:
             parsed.append(ParsedDocument("", templates.tree(index), []))
@@ -77,8 +78,17 @@ def load_documents(
     is_complete = templates.is_complete and not any(
         isinstance(result, Unreadable) for result in parsed
     )
-    trees = [None if isinstance(result, Unreadable) else result.tree for result in parsed]
-    # What Azure's JSON becomes depends on the other documents, so it is never kept.
+    # What Azure's JSON becomes depends on the other documents, so it is never kept; where there is
+    # none, nobody asks for the trees of what is known.
+    has_azure = bool(templates.evaluated) or any(
+        is_azure(result.tree) for result in parsed if isinstance(result, ParsedDocument)
+    )
+    trees = [
+        result.tree
+        if isinstance(result, ParsedDocument) or (isinstance(result, ReadAgain) and has_azure)
+        else None
+        for result in parsed
+    ]
     translation = translate_documents(
         trees, is_complete, templates.resources(), templates.ways_out()
     )
@@ -88,7 +98,7 @@ def load_documents(
         if isinstance(result, Unreadable)
         else templates.source(index, document.name, native)
         if index in templates.taken
-        else Source(document.name, result.text, result.tree, native.origins if native else None)
+        else Source(document.name, result, native.origins if native else None)
         for index, (document, result, native) in enumerate(
             zip(documents, parsed, natives, strict=True)
         )
@@ -101,7 +111,7 @@ def load_documents(
         report.add_as_written(Place(*at), f"{message} {places}" if places else message, way_out)
     mistakes: list[tuple[Place, Mistake]] = []
     fields = [
-        known_document[1]
+        known_document
         if known_document is not None and native is None
         else {}
         if index in templates.taken and native is None
@@ -114,14 +124,12 @@ def load_documents(
     for place, mistake in mistakes:
         report.add(place, mistake.message, reword(mistake, in_force).way_out)
     loaded, to_keep = assemble_after(before.kept, fields, in_force, tags, report, sources)
-    problems = report.problems() or nothing_declared(documents, fields, [*_native(trees, natives)])
+    problems = report.problems() or nothing_declared(documents, fields, _native(parsed, natives))
     if problems:
         raise ConfigRefused(problems)
     read = (
-        (documents[index].content, result, of_document)
-        for index, (result, of_document, native) in enumerate(
-            zip(parsed, fields, natives, strict=True)
-        )
+        (documents[index].content, of_document)
+        for index, (of_document, native) in enumerate(zip(fields, natives, strict=True))
         if native is None and index not in templates.taken
     )
     before.keep(read, to_keep())
@@ -135,16 +143,18 @@ def load_documents(
 
 
 def _native(
-    trees: Sequence[object], natives: Sequence[NativeDocument | None]
+    parsed: Sequence[ParsedDocument | ReadAgain | Unreadable],
+    natives: Sequence[NativeDocument | None],
 ) -> Iterator[Mapping[str, object] | None]:
     """The documents that were native as they were written; None for others."""
-    for tree, native in zip(trees, natives, strict=True):
-        yield tree if native is None and isinstance(tree, dict) else None
+    for result, native in zip(parsed, natives, strict=True):
+        tree = None if isinstance(result, Unreadable) or native is not None else result.tree
+        yield tree if isinstance(tree, dict) else None
 
 
 def _read(
     place: Place,
-    parsed: ParsedDocument | Unreadable,
+    parsed: ParsedDocument | ReadAgain | Unreadable,
     native: NativeDocument | None,
     report: Report,
     mistakes: list[tuple[Place, Mistake]],

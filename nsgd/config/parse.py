@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple, NoReturn
 
 from nsgd.config.tree import Tree, TreeMistake, Unreadable
@@ -25,6 +27,32 @@ class ParsedDocument(NamedTuple):
     text: str
     tree: Tree
     mistakes: list[TreeMistake]
+
+
+class ReadAgain:
+    """A document that was parsed before without a mistake: parsed anew where somebody asks.
+
+    Nobody does as long as all is well, and text and tree are several times the bytes.
+    """
+
+    mistakes: Sequence[TreeMistake] = ()
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    @cached_property
+    def _parsed(self) -> ParsedDocument:
+        return parse_document(self._content)
+
+    @property
+    def text(self) -> str:
+        """As ParsedDocument."""
+        return self._parsed.text
+
+    @property
+    def tree(self) -> Tree:
+        """As ParsedDocument."""
+        return self._parsed.tree
 
 
 def parse_document(content: bytes) -> ParsedDocument:

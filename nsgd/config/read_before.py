@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nsgd.config.kept import NOTHING_KEPT, Kept
-from nsgd.config.parse import ParsedDocument
-from nsgd.config.tree import Unreadable
 
 
 class ReadDocuments:
@@ -17,22 +15,18 @@ class ReadDocuments:
     """
 
     def __init__(self) -> None:
-        self._by_content: dict[bytes, tuple[ParsedDocument, Mapping[str, Any]]] = {}
+        self._by_content: dict[bytes, Mapping[str, Any]] = {}
         self.kept: Kept = NOTHING_KEPT
 
-    def get(self, content: bytes) -> tuple[ParsedDocument, Mapping[str, Any]] | None:
-        """What a document was read as, if it was without a mistake."""
+    def get(self, content: bytes) -> Mapping[str, Any] | None:
+        """The fields that a document was read to, if it was without a mistake."""
         return self._by_content.get(content)
 
     def keep(
         self,
-        read: Iterable[tuple[bytes, ParsedDocument | Unreadable, Mapping[str, Any]]],
+        read: Iterable[tuple[bytes, Mapping[str, Any]]],
         kept: Kept,
     ) -> None:
         """Remember these documents, which had no mistake, and what was made of them; no others."""
-        self._by_content = {
-            content: (parsed, fields)
-            for content, parsed, fields in read
-            if not isinstance(parsed, Unreadable)
-        }
+        self._by_content = dict(read)
         self.kept = kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from nsgd.azure.origins import Origins
 from nsgd.config.problem import Key, Problem, format_path
@@ -40,9 +40,21 @@ class Located(NamedTuple):
     expression: str | None = None
 
 
+class Parsed(Protocol):
+    """What was read of a document; the tree alone of what has no text of its own."""
+
+    @property
+    def text(self) -> str | None:
+        """As it was written."""
+
+    @property
+    def tree(self) -> object:
+        """Plain values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One document as far as it could be read; *text* and *tree* are None where it could not.
+    """One document as far as it could be read; *parsed* is None where it could not.
 
     *origins* lead from the places that checking knows to the text, where that is not native. Of a
     template the tree is what came out of it: *locate* leads from there to its text.
@@ -50,8 +62,7 @@ class Source:
     """
 
     name: str
-    text: str | None = None
-    tree: object = None
+    parsed: Parsed | None = None
     origins: Origins | None = None
     locate: Callable[[tuple[Key, ...]], Located] | None = None
     missing_way_out: str | None = None
@@ -148,11 +159,12 @@ class Report:
             source = self._sources[place.document]
             located = self._located(place)
             line = located.line if known_line is None else known_line
-            if line is None and source.text is not None:
+            parsed = source.parsed
+            if line is None and parsed is not None and parsed.text is not None:
                 if place.document not in lines:
-                    lines[place.document] = _read_lines(source.text)
+                    lines[place.document] = _read_lines(parsed.text)
                 line = _line_of(lines[place.document], place.path)
-            names = _names(source.tree, place.path)
+            names = "" if parsed is None else _names(parsed.tree, place.path)
             problem = Problem(
                 located.document,
                 format_path(located.path),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import dirname, join, normpath
+from typing import NamedTuple
 
 from nsgd.arm.text import ParsedTemplate
 from nsgd.azure.recognise import Resource
@@ -22,6 +23,13 @@ from nsgd.config.template_parameters import (
 )
 from nsgd.config.template_text import TemplateKind, TemplateText, read_template_text
 from nsgd.config.tree import Unreadable
+
+
+class WithoutText(NamedTuple):
+    """What came out of a template."""
+
+    tree: object
+    text: None = None
 
 
 @dataclass(slots=True)
@@ -60,8 +68,7 @@ class Templates:
             return Source(name)
         return Source(
             name,
-            None,
-            template.values,
+            WithoutText(template.values),
             native.origins if native else None,
             template.locate,
             template.missing_way_out,

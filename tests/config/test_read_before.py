@@ -29,7 +29,8 @@ def test_only_what_changed_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
         parsed.append(content)
         return parse_document(content)
 
-    monkeypatch.setattr("nsgd.config.load.parse_document", noting)
+    for module in ("load", "parse"):
+        monkeypatch.setattr(f"nsgd.config.{module}.parse_document", noting)
     before = ReadDocuments()
     first = documents(NETWORK, GROUP)
     assert load_documents(first, before) == load_documents(first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nsgd.config.load import Document, load_documents
+from nsgd.config.parse import ParsedDocument
 from nsgd.config.problem import ConfigRefused, Key
 from nsgd.config.report import MOST_PROBLEMS, Place, Report, Source
 
@@ -18,6 +19,7 @@ a:
          2]}
 """
 TREE = {"a": [{"name": "one", "b": 1}, {"name": "two", "c": [1, 2]}]}
+PARSED = ParsedDocument(TEXT, TREE, [])
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ TREE = {"a": [{"name": "one", "b": 1}, {"name": "two", "c": [1, 2]}]}
 )
 def test_line_and_names(path: tuple[Key, ...], line: int, names: str) -> None:
     """Of the deepest part of the path that the document has."""
-    report = Report([Source("f", TEXT, TREE)])
+    report = Report([Source("f", PARSED)])
     report.add(Place(0, path), "is bad", "mend it")
     (problem,) = report.problems()
     assert (problem.line, problem.message) == (line, f"{names}is bad")
@@ -48,7 +50,7 @@ def test_line_and_names(path: tuple[Key, ...], line: int, names: str) -> None:
 
 def test_a_known_line_is_kept() -> None:
     """A parser knows better than the path."""
-    report = Report([Source("f", TEXT, TREE), Source("g")])
+    report = Report([Source("f", PARSED), Source("g")])
     report.add(Place(1), "is bad", "mend it")
     report.add(Place(1), "is bad", "mend it", 9)
     report.add(Place(0, ("a", 1)), "is bad", "mend it", 2)
@@ -62,14 +64,14 @@ def test_a_known_line_is_kept() -> None:
 def test_json_that_is_not_yaml_has_no_lines() -> None:
     """The escape of a character beyond 16 bits; the path must do."""
     text = '{"a":\n "\\ud83d\\ude00"}'
-    report = Report([Source("f", text, {"a": "\U0001f600"})])
+    report = Report([Source("f", ParsedDocument(text, {"a": "\U0001f600"}, []))])
     report.add(Place(0, ("a",)), "is bad", "mend it")
     assert [(problem.path, problem.line) for problem in report.problems()] == [("a", None)]
 
 
 def test_problems_are_in_the_order_of_the_documents() -> None:
     """By line where one is found later than another."""
-    report = Report([Source("f", TEXT, TREE), Source("g", TEXT, TREE)])
+    report = Report([Source("f", PARSED), Source("g", PARSED)])
     for document, path in ((1, ("a", 0)), (0, ("a", 1)), (0, ("a", 0)), (0, ("a", 0, "b"))):
         report.add(Place(document, path), "is bad", "mend it")
     found = [(problem.document, problem.line) for problem in report.problems()]
