@@ -12,11 +12,11 @@ from itertools import chain as joined
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.network import NetworkModel
 from nsgd.model.rule import Access, Direction
-from nsgd.policy.endpoints import Endpoint, EndpointMap
+from nsgd.policy.endpoints import EndpointMap
 from nsgd.ruleset import chains, endpoint_maps
 from nsgd.ruleset.branches import RETURN, BranchBy, CountBy, MatchValue
 from nsgd.ruleset.chains import ASK
-from nsgd.ruleset.endpoint_maps import SIDES, EndpointMaps, Ways
+from nsgd.ruleset.endpoint_maps import SIDES, EndpointMaps
 from nsgd.ruleset.keys import NEXT_HEADER, address_key, link_key, mark_key
 from nsgd.ruleset.marks import ALL_BITS, FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
 from nsgd.ruleset.matches import (
@@ -28,8 +28,9 @@ from nsgd.ruleset.matches import (
     Side,
     opposite,
 )
-from nsgd.ruleset.names import profile_chain, root_chain
+from nsgd.ruleset.names import root_chain
 from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, NftRule, VerdictMap, nft_rule
+from nsgd.ruleset.profiles import AskedTable, Profiles, Tables
 from nsgd.ruleset.rule_chains import DENIED, UNTOLD, half_of, set_number
 from nsgd.ruleset.save import pass_denied
 from nsgd.ruleset.statements import Count, Drop, Goto, Jump, Return, SetMark
@@ -43,9 +44,6 @@ ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP = (
 )
 ALLOWED = {Direction.INBOUND: ALLOWED_INBOUND, Direction.OUTBOUND: ALLOWED_OUTBOUND}
 COUNTERS = (ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP, UNTOLD)
-# So many pairs of a resource's group and its subnet's have chains of their own. Where there are
-# more, a chain for each group of resources looks the subnet's table up.
-MOST_PAIRS = 256
 # Headers that stand before the transport header; the worker walks them.
 _EXTENSION_HEADERS = (0, 43, 44, 60)
 
@@ -60,20 +58,6 @@ class KernelRuleset:
     sent_rules: tuple[NftRule, ...]  # the same of what a machine sends that is a host only
     chains: tuple[Chain, ...]
     groups: tuple[ChainGroup, ...]  # of the policy's tables, under names of the kernel
-
-
-# Indexes of tables in the order in which they are asked; None is the subnet's, by the address.
-_Tables = tuple[int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AskedTable:
-    """What the chains that ask a table need of it."""
-
-    label: str
-    is_of_group: bool
-    final_marks: tuple[int, ...]
-    tree_versions: tuple[IPVersion, ...]
 
 
 class Dispatch:
@@ -93,13 +77,8 @@ class Dispatch:
         self._is_host_only = is_host_only
         self._asked, self._layout, self._is_audit = asked, layout, is_audit
         self._has_links = bool(endpoint_map.by_link)
-        self._names: set[str] = set()
-        self._profiles: dict[tuple[Direction, _Tables, IPVersion], str] = {}
-        pairs = {each.outbound for each in endpoint_map.endpoints if self._is_pair(each.outbound)}
-        has_subnets = len(pairs) > MOST_PAIRS
-        ways = Ways(
-            self._pair, self._half if has_subnets else self._pair, self._subnet, has_subnets, ASK
-        )
+        self._profiles = Profiles(asked)
+        ways = self._profiles.ways(endpoint_map.endpoints)
         self._maps = EndpointMaps(endpoint_map, model.network_interfaces, ways)
 
     def ruleset(self) -> KernelRuleset:
@@ -115,54 +94,6 @@ class Dispatch:
             first, sent = tuple(self._first_rules()), ()
         return KernelRuleset(counters, tuple(sets.values()), first, sent, tuple(self._chains()), ())
 
-    # Ways of endpoints; None where a table on it has no tree.
-
-    def _pair(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
-        """The chain that asks all tables of an endpoint."""
-        tables = _tables_of(endpoint, direction)
-        return (
-            self._profile(direction, tables, version) if self._has_trees(tables, version) else None
-        )
-
-    def _half(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
-        """The chain that asks those of the endpoint itself, and looks the subnet's up."""
-        tables = _tables_of(endpoint, direction)
-        if not self._has_trees(tables, version):
-            return None
-        if not self._is_pair(tables):
-            return self._profile(direction, tables, version)
-        place = _place_of_subnet(direction, tables)
-        return self._profile(direction, (*tables[:place], None, *tables[place + 1 :]), version)
-
-    def _subnet(self, endpoint: Endpoint, direction: Direction, version: IPVersion) -> str | None:
-        """The chain of the table that _half() leaves out."""
-        tables = _tables_of(endpoint, direction)
-        if not self._is_pair(tables) or not self._has_trees(tables, version):
-            return None
-        table = self._asked[tables[_place_of_subnet(direction, tables)]]
-        return root_chain(table.label, version)
-
-    def _is_pair(self, tables: tuple[int, ...]) -> bool:
-        """Tell whether the last two are of groups, the resource's own and its subnet's."""
-        return sum(self._asked[index].is_of_group for index in tables) == 2
-
-    def _has_trees(self, tables: tuple[int, ...], version: IPVersion) -> bool:
-        return all(version in self._asked[index].tree_versions for index in tables)
-
-    def _profile(self, direction: Direction, tables: _Tables, version: IPVersion) -> str:
-        """The chain that asks these tables."""
-        key = direction, tables, version
-        name = self._profiles.get(key)
-        if name is None:
-            labels = [None if index is None else self._asked[index].label for index in tables]
-            name = profile_chain(direction, version, labels)
-            # Tables of one group in two virtual networks.
-            while name in self._names:
-                name += "_"
-            self._names.add(name)
-            self._profiles[key] = name
-        return name
-
     # Chains
 
     def _chains(self) -> Iterator[Chain]:
@@ -177,7 +108,7 @@ class Dispatch:
                 for version in IP_VERSIONS:
                     rules = self._count(direction, Access.ALLOW, (version,), Return())
                     yield Chain(_counted(direction, version), tuple(rules))
-        for (direction, tables, version), name in self._profiles.items():
+        for (direction, tables, version), name in self._profiles.chains():
             yield Chain(name, tuple(self._ask_tables(direction, tables, version)))
         for direction, name in DENIED.items():
             after = Goto(DENIED_PASSES) if self._is_audit else Drop()
@@ -292,7 +223,7 @@ class Dispatch:
         yield nft_rule(after)
 
     def _ask_tables(
-        self, direction: Direction, tables: _Tables, version: IPVersion
+        self, direction: Direction, tables: Tables, version: IPVersion
     ) -> Iterator[NftRule]:
         asked = [self._asked[index] for index in tables if index is not None]
         # A number in the mark tells what a final rule has allowed; no table may leave none.
@@ -313,21 +244,12 @@ class Dispatch:
 
     def _finals(self) -> Iterator[VerdictMap]:
         """For each table with final rules, by their numbers: what else is there is not asked."""
-        for direction, tables, version in self._profiles:
+        for (direction, tables, version), _ in self._profiles.chains():
             for index in tables:
                 if index is not None and (marks := self._asked[index].final_marks):
                     key = mark_key(half_of(self._layout, direction))
                     entries = tuple((mark, mark, RETURN) for mark in marks)
                     yield VerdictMap(_final_map(index, version), key, entries)
-
-
-def _tables_of(endpoint: Endpoint, direction: Direction) -> tuple[int, ...]:
-    return endpoint.outbound if direction is Direction.OUTBOUND else endpoint.inbound
-
-
-def _place_of_subnet(direction: Direction, tables: tuple[int, ...]) -> int:
-    """Where in a pair the subnet's table is: the one further from the resource."""
-    return len(tables) - (1 if direction is Direction.OUTBOUND else 2)
 
 
 def _final_map(index: int, version: IPVersion) -> str:

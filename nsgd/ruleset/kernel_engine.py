@@ -13,8 +13,9 @@ from nsgd.model.address import IP_VERSIONS
 from nsgd.model.network import NetworkModel
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.ruleset.dispatch import AskedTable, Dispatch, KernelRuleset
+from nsgd.ruleset.dispatch import Dispatch, KernelRuleset
 from nsgd.ruleset.marks import MarkLayout
+from nsgd.ruleset.profiles import AskedTable
 from nsgd.ruleset.same import Same
 from nsgd.ruleset.table_chains import Circumstances, TableChainsMaker
 

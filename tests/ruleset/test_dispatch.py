@@ -20,7 +20,7 @@ from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.endpoints import NOT_DECLARED
 from nsgd.policy.evaluate import decide
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.ruleset import dispatch, table_chains
+from nsgd.ruleset import profiles, table_chains
 from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.dispatch import ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
@@ -271,7 +271,7 @@ def test_the_longest_ways(mode: str) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_more_pairs_than_have_chains(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """The table of the subnet is looked up, for whoever is known by address."""
-    monkeypatch.setattr(dispatch, "MOST_PAIRS", -1)
+    monkeypatch.setattr(profiles, "MOST_PAIRS", -1)
     made = case(random_policy(seed))
     assert "accept" in check(made, seed, 250)
     ruleset = made.ruleset.whole()
@@ -294,7 +294,7 @@ def test_more_pairs_than_have_chains(monkeypatch: pytest.MonkeyPatch, seed: int)
 
 def test_longest_ways_of_more_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind rules that end the questions of a side, too."""
-    monkeypatch.setattr(dispatch, "MOST_PAIRS", 0)
+    monkeypatch.setattr(profiles, "MOST_PAIRS", 0)
     outcomes = check(case(worst_policy("enforce", rules=30)), 1, 400)
     assert outcomes["denied"]
     assert outcomes["accept"]
@@ -303,7 +303,7 @@ def test_longest_ways_of_more_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_pair_of_ten_thousand_needs_no_chain() -> None:
     """As many NICs as pairs: a chain for each group of NICs, in the versions they have."""
     policy: Policy = {"daemon": {}}
-    groups = 2 * (dispatch.MOST_PAIRS // 16)
+    groups = 2 * (profiles.MOST_PAIRS // 16)
     policy["networkSecurityGroups"] = [
         {"name": f"group{index}", "securityRules": []} for index in range(groups)
     ]
