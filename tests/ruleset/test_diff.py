@@ -206,7 +206,7 @@ def test_engines_take_turns() -> None:
 def test_after_a_boot_without_policy() -> None:
     """What dropped everything gives way to a policy."""
     kernel = Kernel()
-    kernel.change(fail_closed_ruleset())
+    kernel.change(fail_closed_ruleset(epoch="b"))
     kernel.forget()
     kernel.change(Daemon().load(random_policy(1)))
 
