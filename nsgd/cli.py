@@ -14,6 +14,7 @@ from nsgd.commands import (
     daemon,
     documents,
     flow_log,
+    flows,
     host,
     lab,
     questions,
@@ -48,6 +49,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     verb = verb_adder(verbs)
     daemon.add_verbs(verb)
+    flows.add_verbs(verb)
     documents.add_verbs(verb)
     convert.add_verbs(verb)
     questions.add_verbs(verb)

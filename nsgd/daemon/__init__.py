@@ -26,6 +26,7 @@ from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.ruleset.guarded import Guarded
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
+from nsgd.runtime.flow_list import FlowLister
 from nsgd.runtime.guarded_file import load_guarded
 from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.notify import Notifier
@@ -82,12 +83,12 @@ def _run(
     tags: InstalledTags,
     parameters: Sequence[Path],
 ) -> int:
-    table = GatewayTable(nft)
+    table, flows = GatewayTable(nft), KernelFlows()
     supervisor = Supervisor(
         config_files,
         state_dir,
         table,
-        KernelFlows(),
+        flows,
         Notifier.from_environment(),
         tags,
         parameters,
@@ -95,6 +96,7 @@ def _run(
     )
     # Reading needs no ownership, and a scrape must not wait for a transaction's answer.
     reader = NftTable()
+    lister = FlowLister(flows, supervisor.open_flows, supervisor.in_force)
     observer = Observer(
         supervisor, partial(_read_counters, reader), _queue_state, lambda: table.is_owned
     )
@@ -117,8 +119,10 @@ def _run(
                     "generation": supervisor.reload(reevaluate=request.get("reevaluate") is True)
                 },
                 "stop": lambda request: _stop(supervisor, request),
+                "flows": lister.list_flows,
+                "cutFlows": lister.cut_flows,
             },
-            write_verbs=frozenset({"reload", "stop"}),
+            write_verbs=frozenset({"reload", "stop", "cutFlows"}),
         )
         # What can fail without touching traffic comes before what touches it.
         settings = supervisor.prepare()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from nsgd.kernel.conntrack import FlowTable
 from nsgd.kernel.error import KernelError
@@ -100,6 +100,13 @@ class KernelFlows:
         """Every flow."""
         try:
             return self._table.entries()
+        except KernelError as error:
+            raise RefusedByKernel(f"the connection table cannot be read: {error}") from error
+
+    def pages(self) -> Iterator[Sequence[tuple[ConntrackEntry, bytes]]]:
+        """Every flow with its attributes, page by page."""
+        try:
+            yield from self._table.pages()
         except KernelError as error:
             raise RefusedByKernel(f"the connection table cannot be read: {error}") from error
 

@@ -16,6 +16,7 @@ def conntrack_checks(facts: Facts) -> Iterator[Check]:
     yield _presence(facts)
     yield _room(facts)
     yield _accounting(facts)
+    yield _timestamps(facts)
     yield _events(facts)
     yield _loose(facts)
 
@@ -56,6 +57,20 @@ def _accounting(facts: Facts) -> Check:
         name,
         "off: flows that begin now never show their bytes and packets",
         f"sysctl -w {_PREFIX}acct=1, and at boot by nsgd.sysctl",
+    )
+
+
+def _timestamps(facts: Facts) -> Check:
+    name = "conntrack timestamps"
+    value = _number(facts, "timestamp")
+    if value is None:
+        return unknown(name, "cannot be seen")
+    if value:
+        return ok(name, "the age of new flows is known")
+    return warning(
+        name,
+        "off: flows that begin now never show their age",
+        f"sysctl -w {_PREFIX}timestamp=1, and at boot by nsgd.sysctl",
     )
 
 

@@ -34,6 +34,7 @@ _SYSCTLS = (
     "net.netfilter.nf_conntrack_count",
     "net.netfilter.nf_conntrack_acct",
     "net.netfilter.nf_conntrack_events",
+    "net.netfilter.nf_conntrack_timestamp",
     "net.netfilter.nf_conntrack_tcp_loose",
     "net.bridge.bridge-nf-call-iptables",
     "net.bridge.bridge-nf-call-ip6tables",

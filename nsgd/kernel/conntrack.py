@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from nsgd.kernel.error import KernelError
@@ -27,7 +27,13 @@ class FlowTable:
 
     def entries(self) -> list[ConntrackEntry]:
         """Every flow, of both families."""
-        found: list[ConntrackEntry] = []
+        return [entry for page in self.pages() for entry, _ in page]
+
+    def pages(self) -> Iterator[list[tuple[ConntrackEntry, bytes]]]:
+        """Every flow, with its attributes, in pages of what the kernel tells at once.
+
+        It tells no more, and keeps nothing ready, until the next page is taken.
+        """
         with _open() as channel:
             for version in IP_VERSIONS:
                 request = netlink.message(
@@ -36,13 +42,15 @@ class FlowTable:
                     version,
                     conntrack.family_number(version),
                 )
-                for kind, payload in _exchange(channel, request, version):
-                    if kind == conntrack.CT_NEW:
-                        body = netlink.generic_payload(payload)
-                        entry = conntrack.parse_entry(version, body)
-                        if entry is not None:
-                            found.append(entry)
-        return found
+                for messages in _dump(channel, request, version):
+                    page = []
+                    for kind, payload in messages:
+                        if kind == conntrack.CT_NEW:
+                            body = netlink.generic_payload(payload)
+                            entry = conntrack.parse_entry(version, body)
+                            if entry is not None:
+                                page.append((entry, body))
+                    yield page
 
     def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
         """Set the bits of *mask* in the mark of each entry to those of *mark*.
@@ -86,20 +94,25 @@ def _open() -> socket.socket:
     return channel
 
 
-def _exchange(channel: socket.socket, request: bytes, sequence: int) -> Iterable[tuple[int, bytes]]:
-    """Send a dump request and yield its messages to the end."""
+def _dump(
+    channel: socket.socket, request: bytes, sequence: int
+) -> Iterator[list[tuple[int, bytes]]]:
+    """Send a dump request and yield the messages of each datagram, to the end."""
     try:
         channel.send(request)
         while True:
+            page: list[tuple[int, bytes]] = []
             for kind, answered, payload in netlink.split_messages(channel.recv(_RECEIVE_BYTES)):
                 if answered != sequence:
                     continue
                 if kind == netlink.NLMSG_DONE:
+                    yield page
                     return
                 if kind == netlink.NLMSG_ERROR:
                     number = netlink.error_number(payload)
                     raise KernelError("read", "conntrack", number or errno.EIO)
-                yield kind, payload
+                page.append((kind, payload))
+            yield page
     except OSError as error:
         raise KernelError("read", "conntrack", error.errno or errno.ETIMEDOUT) from error
 

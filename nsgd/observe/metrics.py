@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from nsgd.observe.families import by, counter, gauge
 from nsgd.observe.metrics_server import MetricsServer
+from nsgd.observe.open_flow_metrics import open_flow_metrics
 from nsgd.observe.service_tag_metrics import service_tag_metrics
 from nsgd.observe.snapshot import QueueState, Snapshot
 
@@ -166,19 +167,7 @@ def _flows(snapshot: Snapshot) -> Iterator[Metric]:
         (),
         [((), snapshot.midstream_packets)],
     )
-
-    yield counter(
-        "nsgd_adopted_flows",
-        "Flows that were open before the first start and go on without a rule's decision.",
-        (),
-        [((), snapshot.adopted_flows)],
-    )
-    yield counter(
-        "nsgd_reevaluated_flows",
-        "Open flows whose decision was taken back, to be judged again with their next packet.",
-        (),
-        [((), snapshot.reevaluated_flows)],
-    )
+    yield from open_flow_metrics(snapshot)
 
 
 def _packets(snapshot: Snapshot) -> Iterator[Metric]:

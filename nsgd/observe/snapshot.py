@@ -104,6 +104,7 @@ class Snapshot:
     verdicts: Mapping[str, int]  # given by the worker
     adopted_flows: int
     reevaluated_flows: int
+    cut_flows: int
     queue: QueueState | None  # None where nobody reads it or its state cannot be read
     worker_up: bool
     worker_restarts: int
@@ -167,6 +168,7 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         "openFlows": {
             "adopted": snapshot.adopted_flows,
             "judgedAgain": snapshot.reevaluated_flows,
+            "cut": snapshot.cut_flows,
         },
         "queue": None
         if queue is None

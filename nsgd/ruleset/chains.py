@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nsgd.model.address import IP_VERSIONS
 from nsgd.model.packet import AH, ICMP, ICMPV6, TCP
 from nsgd.model.settings import DaemonRole, DaemonSettings, Mode, UnmanagedTraffic
+from nsgd.ruleset import cut
 from nsgd.ruleset.failsafe import failsafe_rules
 from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.host_chains import host_chains, own_ends
@@ -51,6 +52,7 @@ COUNTERS: tuple[str, ...] = (
     "failsafe",
     "adopted",
     "undecided_passed",
+    cut.COUNTER,
 )
 
 ASK = "ask"
@@ -144,7 +146,9 @@ class Gateway:
                 if self.sent_rules
                 else ()
             ),
+            ("opening", cut.opening(self._layout, self._queueing)),
             ("icmp_error", self._icmp_error()),
+            (cut.CUT_FLOW, cut.cut_flow(self._deny)),
             (self._queueing, self._decide()),
             ("decide_each", self._decide_each()),
         ):
@@ -186,6 +190,8 @@ class Gateway:
         # one, whose decision says nothing of this packet, nor this one's of that flow.
         yield nft_rule(MatchFamily(6), MatchProtocol(AH), Goto("decide_each"), comment="AH")
         if self.has_forwarders:
+            # Each packet in transit is judged below, whatever the mark says.
+            yield cut.to_cut_flow(layout)
             # A flow through a forwarding NIC crosses the gateway twice with the same conntrack
             # entry; a decision made on one crossing says nothing of the other's tables.
             for version in IP_VERSIONS:
@@ -202,7 +208,7 @@ class Gateway:
         # server's RST, or in an adopted flow, that is an entry with a decision.
         opening = MatchTcpFlags(FIN_SYN_RST_ACK, SYN)
         established = MatchCtState(CtState.ESTABLISHED)
-        yield nft_rule(opening, established, Goto(self._queueing), comment="SYN")
+        yield nft_rule(opening, established, Goto("opening"), comment="SYN")
         # A related packet carries its master's mark, so the state is part of the question.
         yield nft_rule(
             established,
@@ -210,6 +216,7 @@ class Gateway:
             Accept(),
             comment="decided flow",
         )
+        yield cut.to_cut_flow(layout)
         yield nft_rule(MatchCtState(CtState.INVALID), Count("invalid"), self._deny)
         for protocol in (ICMP, ICMPV6):
             yield nft_rule(
@@ -227,6 +234,7 @@ class Gateway:
         )
         for match in not_opening:
             yield nft_rule(match, *self._has_decision, Accept(), comment="decided flow")
+        yield cut.to_cut_flow(layout)
         if self.is_adopting:
             yield nft_rule(
                 MatchTcpFlags(SYN, 0),

@@ -76,6 +76,12 @@ def mark_key(mask: int) -> Key:
     return Key(f"meta mark & {mask:#010x}", "mark", _TYPE_MARK, 4, False, None, loading)
 
 
+def ct_mark_key(mask: int) -> Key:
+    """Some bits of the conntrack mark; unmatched where the packet has no entry."""
+    loading = (x.ct_load(x.CT_MARK), x.bitwise32(mask))
+    return Key(f"ct mark & {mask:#010x}", "mark", _TYPE_MARK, 4, False, None, loading)
+
+
 def link_key(side: Side) -> Key:
     """The name of the incoming (source) or outgoing (destination) link."""
     return Key(

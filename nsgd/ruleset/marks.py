@@ -16,6 +16,7 @@ REQUEST_BITS = 4
 NO_TABLE = 16  # no network security group was consulted on this side
 ADOPTED = 17  # open before nsgd first started
 AUDIT_DENIED = 18  # let through by audit mode, denied by no rule of a group (ambiguous, unparsable)
+CUT = 19  # ended by the operator; alone, without an outbound number, so it is no decision
 FIRST_RULE_NUMBER = 32
 MIN_MASK_BITS = 24
 ALL_BITS = 0xFFFFFFFF  # of a mark
@@ -76,6 +77,15 @@ class MarkLayout:
     def inbound_decided(self) -> int:
         """Bits of which at least one is set in every inbound number."""
         return _spread((1 << len(self.inbound_positions)) - 16, self.inbound_positions)
+
+    @property
+    def cut(self) -> int:
+        """All our bits of a flow that the operator cut."""
+        return self.inbound(CUT)
+
+    def is_decision(self, mark: int) -> bool:
+        """Tell whether a conntrack mark holds a decision, as the rules in the kernel do."""
+        return bool(mark & self.outbound_decided and mark & self.inbound_decided)
 
     def outbound(self, number: int) -> int:
         """The mark bits of an outbound number."""

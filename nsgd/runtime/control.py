@@ -6,18 +6,22 @@ user. What arrives is untrusted bytes.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import selectors
 import socket
-import stat
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from nsgd.config.problem import ConfigRefused
+from nsgd.runtime.control_listen import (
+    MAXIMUM_CONNECTIONS,
+    ControlSocketError,
+    listen,
+    lock_directory,
+)
 from nsgd.runtime.control_wire import (
     LENGTH,
     MAXIMUM_REQUEST_BYTES,
@@ -25,7 +29,6 @@ from nsgd.runtime.control_wire import (
     Peer,
     UsageRefused,
     check_request,
-    listener_of,
     parse_object,
     to_frame,
 )
@@ -35,19 +38,16 @@ from nsgd.runtime.worker_process import WorkerError
 
 log = logging.getLogger("nsgd")
 
-Handler = Callable[[dict[str, Any]], dict[str, Any]]
+# A long answer comes in parts, each made when the one before has been sent: the loop goes on in
+# between, and no more than one is held.
+Parts = Generator[dict[str, Any], None, dict[str, Any]]
+Handler = Callable[[dict[str, Any]], dict[str, Any] | Parts]
 
 # What a handler may raise to refuse; anything else is a bug and stops the daemon.
 REFUSALS = (ConfigRefused, StateError, RefusedByKernel, WorkerError)
-SOCKET_MODE = 0o660
-MAXIMUM_CONNECTIONS = 32
 # Kept for those who may write: others cannot keep them from stopping the daemon.
 _RESERVED_CONNECTIONS = 8
 TIMEOUT_S = 5.0
-
-
-class ControlSocketError(OSError):
-    """The socket cannot be had; the text says why and what to do."""
 
 
 class _Connection:
@@ -59,6 +59,8 @@ class _Connection:
         self.deadline_s = deadline_s  # for the whole request, then for each part of the answer
         self.received = bytearray()
         self.unsent: memoryview | None = None  # None until there is an answer
+        self.verb = ""
+        self.parts: Parts | None = None  # of the answer, those that are still to be made
 
 
 class ControlServer:
@@ -91,9 +93,9 @@ class ControlServer:
         self._writers = {0, os.geteuid()}
         self._connections: set[_Connection] = set()
         try:
-            self._lock = _lock_directory(path)
+            self._lock = lock_directory(path)
             try:
-                self._listener = _listen(path)
+                self._listener = listen(path)
             except BaseException:
                 os.close(self._lock)
                 raise
@@ -182,19 +184,38 @@ class ControlServer:
         elif len(received) > LENGTH.size + length:
             self._answer(connection, _refusal("usage", "there are bytes after the request"))
         elif len(received) == LENGTH.size + length:
-            self._answer(connection, self._result(connection.peer, received[LENGTH.size :]))
+            self._answer(connection, self._result(connection, received[LENGTH.size :]))
 
-    def _result(self, peer: Peer, body: bytearray) -> dict[str, Any]:
+    def _result(self, connection: _Connection, body: bytearray) -> dict[str, Any]:
+        peer = connection.peer
         try:
             verb, arguments = check_request(parse_object(body), self._verbs)
         except UsageRefused as refused:
             return _refusal("usage", str(refused))
+        connection.verb = verb
         if verb in self._write_verbs and peer.uid not in self._writers:
             log.warning("%s refused: asked by user %d, process %d", verb, peer.uid, peer.pid)
             text = f"{verb} is for root and the daemon's own user, not for user {peer.uid}"
             return _refusal("permission", text)
+        return self._frame_of(connection, lambda: self._handlers[verb](arguments))
+
+    def _frame_of(
+        self, connection: _Connection, make: Callable[[], dict[str, Any] | Parts]
+    ) -> dict[str, Any]:
+        """The frame of a result, of the next part of one, or of a refusal."""
+        verb, connection.parts = connection.verb, None
         try:
-            return {"ok": True, "result": self._handlers[verb](arguments)}
+            result = make()
+            if isinstance(result, dict):
+                return {"ok": True, "result": result}
+            try:
+                part = next(result)
+            except StopIteration as end:
+                return {"ok": True, "result": end.value}
+            connection.parts = result
+            return {"ok": True, "result": part, "more": True}
+        except UsageRefused as usage:
+            return _refusal("usage", f"{verb}: {usage}")
         except ConfigRefused as refused:
             problems = [str(problem) for problem in refused.problems]
             return _refusal("refused", f"{verb} refused") | {"problems": problems}
@@ -212,60 +233,21 @@ class ControlServer:
         connection.deadline_s = self._clock() + TIMEOUT_S
         while connection.unsent:
             connection.unsent = connection.unsent[connection.socket.send(connection.unsent) :]
-        self._drop(connection)
+        parts = connection.parts
+        if parts is None:
+            self._drop(connection)
+        else:
+            # One at a time: it goes out when the loop comes by again.
+            connection.unsent = memoryview(to_frame(self._frame_of(connection, lambda: parts)))
 
     def _drop(self, connection: _Connection) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
+            if connection.parts is not None:
+                connection.parts.close()
             self._selector.unregister(connection.socket)
             connection.socket.close()
 
 
 def _refusal(code: str, text: str) -> dict[str, Any]:
     return {"ok": False, "code": code, "error": text}
-
-
-def _lock_directory(path: Path) -> int:
-    """A lock that the kernel gives up when the daemon dies, so two cannot start at once."""
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise _already_running(path, listener_of(path)) from error
-    return descriptor
-
-
-def _listen(path: Path) -> socket.socket:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        pass
-    else:
-        if not stat.S_ISSOCK(found.st_mode):
-            raise ControlSocketError(
-                f"control socket {path}: there is something that is no socket;"
-                " remove it or choose another runtime directory"
-            )
-        listener = listener_of(path)
-        if listener is not None:
-            raise _already_running(path, listener)
-        path.unlink()
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        made.setblocking(False)
-        made.bind(os.fspath(path))
-        # Before it listens, so nobody gets in by a looser mode.
-        path.chmod(SOCKET_MODE)
-        made.listen(MAXIMUM_CONNECTIONS)
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
-def _already_running(path: Path, listener: Peer | None) -> ControlSocketError:
-    who = "another daemon" if listener is None else f"a daemon with process id {listener.pid}"
-    return ControlSocketError(
-        f"{who} uses {path.parent}; stop it or choose another runtime directory"
-    )

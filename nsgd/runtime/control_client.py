@@ -6,6 +6,8 @@ import os
 import select
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -51,7 +53,7 @@ def request(path: Path, verb: str, timeout_s: float = 10.0, **args: Any) -> dict
 
     Args:
         path: Its control socket.
-        verb: status, reload or stop.
+        verb: One of VERB_ARGUMENTS.
         timeout_s: For all of it, connecting included.
         args: Arguments of the verb.
 
@@ -59,16 +61,45 @@ def request(path: Path, verb: str, timeout_s: float = 10.0, **args: Any) -> dict
         ControlError: There is no result.
     """
     deadline_s = time.monotonic() + timeout_s
+    with _asking(path, verb, timeout_s, args) as connection:
+        answer = _receive_frame(connection, path, deadline_s)
+    return _result(answer)
+
+
+def request_parts(
+    path: Path, verb: str, timeout_s: float = 10.0, **args: Any
+) -> Iterator[dict[str, Any]]:
+    """Ask for an answer that comes in parts, and yield each; the last one sums up.
+
+    *timeout_s* is for each part. Raises ControlError, also in the middle.
+    """
+    with _asking(path, verb, timeout_s, args) as connection:
+        while True:
+            answer = _receive_frame(connection, path, time.monotonic() + timeout_s)
+            yield _result(answer)
+            if answer.get("more") is not True:
+                return
+
+
+def _receive_frame(connection: socket.socket, path: Path, deadline_s: float) -> dict[str, Any]:
+    (length,) = LENGTH.unpack(_receive(connection, LENGTH.size, deadline_s))
+    if length > MAXIMUM_ANSWER_BYTES:
+        raise _no_answer(f"what listens at {path} is no nsgd daemon")
+    return parse_object(_receive(connection, length, deadline_s))
+
+
+@contextmanager
+def _asking(
+    path: Path, verb: str, timeout_s: float, args: dict[str, Any]
+) -> Iterator[socket.socket]:
+    """A connection with the request sent; what goes wrong on it becomes a ControlError."""
+    deadline_s = time.monotonic() + timeout_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
             _connect(connection, path, deadline_s)
             connection.settimeout(timeout_s)
             _send(connection, to_frame({"verb": verb, **args}))
-            head = _receive(connection, LENGTH.size, deadline_s)
-            (length,) = LENGTH.unpack(head)
-            if length > MAXIMUM_ANSWER_BYTES:
-                raise _no_answer(f"what listens at {path} is no nsgd daemon")
-            answer = parse_object(_receive(connection, length, deadline_s))
+            yield connection
         except PermissionError as error:
             raise ControlError(
                 ControlErrorKind.PERMISSION,
@@ -92,7 +123,6 @@ def request(path: Path, verb: str, timeout_s: float = 10.0, **args: Any) -> dict
             raise _no_answer(f"no daemon can be reached at {path}: {reason}") from error
         except UsageRefused as error:
             raise _no_answer(f"what listens at {path} is no nsgd daemon: {error}") from error
-    return _result(answer)
 
 
 class DaemonProcess:

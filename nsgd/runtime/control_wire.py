@@ -1,7 +1,7 @@
 """What client and server of the control socket agree on: frames, verbs and their arguments.
 
 A frame is a length of four bytes and one JSON object. A connection carries one request and its
-answer.
+answer, or the parts of an answer: each but the last says that there is more.
 """
 
 from __future__ import annotations
@@ -20,12 +20,24 @@ MAXIMUM_REQUEST_BYTES = 64 << 10
 MAXIMUM_ANSWER_BYTES = 256 << 20
 _CREDENTIALS = struct.Struct("=iII")
 
+_FLOW_FILTER: Mapping[str, type] = {
+    "nsg": str,
+    "rule": str,
+    "direction": str,
+    "nic": str,
+    "source": str,
+    "destination": str,
+    "port": int,
+    "protocol": str,
+}
 # Each verb with the type of each argument that it may have.
 VERB_ARGUMENTS: Mapping[str, Mapping[str, type]] = {
     "status": {},
     "policy": {},
     "reload": {"reevaluate": bool},
     "stop": {"removeRules": bool},
+    "flows": {**_FLOW_FILTER, "limit": int},
+    "cutFlows": {**_FLOW_FILTER, "all": bool},
 }
 
 

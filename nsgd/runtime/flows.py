@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Protocol
 
@@ -24,6 +24,9 @@ class Flows(Protocol):
 
     def entries(self) -> list[ConntrackEntry]:
         """Every flow."""
+
+    def pages(self) -> Iterator[Sequence[tuple[ConntrackEntry, bytes]]]:
+        """Every flow with its attributes, in pages of bounded length."""
 
     def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
         """Change bits of marks; returns how many entries were still there."""
@@ -58,8 +61,12 @@ def of_roles(
 
 
 def decided(entries: Iterable[ConntrackEntry], layout: MarkLayout) -> Iterator[ConntrackEntry]:
-    """Flows that carry a decision, whatever it is."""
-    return (entry for entry in entries if entry.mark & layout.mask)
+    """Flows that carry a decision, whatever it is; one that was cut has none to take back."""
+    return (
+        entry
+        for entry in entries
+        if entry.mark & layout.mask and entry.mark & layout.mask != layout.cut
+    )
 
 
 def denied_by_audit(

@@ -77,6 +77,7 @@ class Observer:
             denied |= {
                 "spoofed": kernel.get("spoofed", 0),
                 "invalid": kernel.get("invalid", 0),
+                "cut": kernel.get("cut", 0),
                 "relatedUndecided": kernel.get("related_undecided", 0),
                 "unmanaged": unmanaged_dropped,
                 "internalError": cells[cell.INTERNAL_ERRORS],
@@ -123,6 +124,7 @@ class Observer:
                 verdicts={"accept": cells[cell.ACCEPTED], "drop": cells[cell.DROPPED]},
                 adopted_flows=supervisor.open_flows.adopted + kernel.get("adopted", 0),
                 reevaluated_flows=supervisor.open_flows.judged_again,
+                cut_flows=supervisor.open_flows.cut,
                 queue=self._queue_state(settings.queue_number, settings.queue_length),
                 worker_up=worker_pid is not None,
                 worker_restarts=supervisor.worker_restarts,

@@ -35,13 +35,14 @@ class RefusedByKernel(Exception):
 
 
 class OpenFlows:
-    """Counts what it did: *adopted* and *judged_again* flows since the start."""
+    """Counts what was done: flows *adopted*, *judged_again* and *cut* since the start."""
 
     def __init__(self, flows: Flows, state_directory: Path) -> None:
         self._flows = flows
         self._state_directory = state_directory
         self.adopted = 0
         self.judged_again = 0
+        self.cut = 0
         self._unfinished: tuple[LoadedPolicy, LoadedPolicy, bool] | None = None
         self._next_attempt_s = 0.0
 

@@ -84,9 +84,13 @@ class Supervisor:
     @property
     def settings(self) -> DaemonSettings:
         """Settings in force. Raises RuntimeError before the first start."""
+        return self.in_force().settings
+
+    def in_force(self) -> LoadedPolicy:
+        """The policy in force. Raises RuntimeError before the first start."""
         if self.loaded is None:
             raise RuntimeError("no policy is in force yet")
-        return self.loaded.settings
+        return self.loaded
 
     @property
     def worker_pid(self) -> int | None:
@@ -168,9 +172,7 @@ class Supervisor:
         return state_line(self.settings, self.generation, self.last_reload_succeeded)
 
     def _reload(self, *, reevaluate: bool) -> int:
-        previous = self.loaded
-        if previous is None:
-            raise RuntimeError("no policy is in force yet")
+        previous = self.in_force()
         loaded = self._load(previous.numbers, previous.settings)
         if loaded.numbers != previous.numbers:
             save_numbers(self._state_directory, loaded.numbers)

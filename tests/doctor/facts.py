@@ -49,6 +49,7 @@ HEALTHY = Facts(
         "net.netfilter.nf_conntrack_count": "100",
         "net.netfilter.nf_conntrack_acct": "1",
         "net.netfilter.nf_conntrack_events": "1",
+        "net.netfilter.nf_conntrack_timestamp": "1",
         "net.netfilter.nf_conntrack_tcp_loose": "1",
         "net.bridge.bridge-nf-call-iptables": "1",
         "net.bridge.bridge-nf-call-ip6tables": "1",

@@ -78,6 +78,7 @@ def chains(*changed: tuple[str, str, int, bool]) -> dict[str, Any]:
         ("conntrack table", {"sysctls": sysctls(count="209716")}, WARNING, "209716 of at most"),
         ("conntrack table", {"sysctls": {}}, UNKNOWN, ""),
         ("conntrack accounting", {"sysctls": sysctls(acct="0")}, WARNING, "off"),
+        ("conntrack timestamps", {"sysctls": sysctls(timestamp="0")}, WARNING, "off"),
         ("conntrack events", {"sysctls": sysctls(events="0")}, WARNING, "off"),
         ("conntrack events", {"sysctls": sysctls(events="2")}, WARNING, "on demand"),
         ("mid-stream TCP", {"sysctls": sysctls(tcp_loose="0")}, OK, "dropped"),

@@ -46,6 +46,7 @@ SNAPSHOT = Snapshot(
     failsafe_packets=5,
     adopted_flows=6,
     reevaluated_flows=9,
+    cut_flows=2,
     verdicts={"accept": 12, "drop": 132},
     queue=QUEUE,
     worker_up=True,

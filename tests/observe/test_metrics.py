@@ -49,6 +49,7 @@ nsgd_flows_total{access="Deny",direction="Inbound",reason="rule"} 130
 nsgd_midstream_packets_total 1
 nsgd_adopted_flows_total 6
 nsgd_reevaluated_flows_total 9
+nsgd_cut_flows_total 2
 nsgd_denied_packets_total{reason="rule"} 130
 nsgd_denied_packets_total{reason="spoofed"} 8
 nsgd_denied_packets_total{reason="invalid"} 0

@@ -51,7 +51,7 @@ def test_json() -> None:
             "foreignMarks": 0,
         },
         "kernelDenials": {"told": 7, "untold": 93, "lost": 1},
-        "openFlows": {"adopted": 6, "judgedAgain": 9},
+        "openFlows": {"adopted": 6, "judgedAgain": 9, "cut": 2},
         "queue": {
             "number": 9480,
             "length": 3,

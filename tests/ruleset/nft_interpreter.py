@@ -260,5 +260,7 @@ def _value(walk: Walk, key: Key) -> int | str:
             return walk.out_link
         case text if text.startswith("meta mark & "):
             return walk.mark & int(text.removeprefix("meta mark & "), 16)
+        case text if text.startswith("ct mark & "):
+            return walk.ct_mark & int(text.removeprefix("ct mark & "), 16)
         case text:
             raise AssertionError(f"not expected here: {text}")

@@ -57,3 +57,17 @@ def test_a_number_beyond_the_capacity_is_refused() -> None:
     assert layout.outbound(4095) == 0xFFF
     with pytest.raises(ValueError, match="4096"):
         layout.outbound(4096)
+
+
+@given(masks, st.data())
+def test_a_cut_flow_has_no_decision(mask: int, data: st.DataObject) -> None:
+    """Nor is any decision, or any other tool's bit, taken for a cut."""
+    layout = MarkLayout(mask)
+    others = data.draw(st.integers(0, 0xFFFFFFFF)) & ~mask
+    assert layout.cut & ~mask == 0
+    assert not layout.is_decision(layout.cut | others)
+    numbers = st.integers(NO_TABLE, layout.capacity - 1)
+    mark = layout.outbound(data.draw(numbers)) | layout.inbound(data.draw(numbers))
+    assert layout.is_decision(mark | others)
+    assert mark != layout.cut
+    assert layout.cut.bit_count() > 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import select
@@ -11,7 +12,7 @@ import stat
 import struct
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsgd.config.problem import ConfigRefused, Problem
-from nsgd.runtime import control
-from nsgd.runtime.control import ControlServer, ControlSocketError, Handler
+from nsgd.runtime.control import ControlServer, Handler, Parts
 from nsgd.runtime.control_client import (
     ControlError,
     ControlErrorKind,
     DaemonProcess,
     request,
+    request_parts,
 )
+from nsgd.runtime.control_listen import MAXIMUM_CONNECTIONS, ControlSocketError
 from nsgd.runtime.control_wire import Peer, listener_of
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.state import StateError
@@ -65,7 +67,7 @@ class Clock:
 
 @contextlib.contextmanager
 def server_at(
-    path: Path, handlers: dict[str, Handler] = HANDLERS, clock: Clock | None = None
+    path: Path, handlers: Mapping[str, Handler] = HANDLERS, clock: Clock | None = None
 ) -> Iterator[ControlServer]:
     """A server that nobody drives yet."""
     made = ControlServer(path, handlers, {"reload", "stop"}, clock=clock or Clock())
@@ -162,6 +164,91 @@ def test_an_answer_of_megabytes(path: Path) -> None:
             slow.sendall(frame({"verb": "status"}))
             assert slow.recv(4)
             assert request(path, "status") == LARGE
+
+
+def parts_of(made: list[int], count: int) -> Handler:
+    """A handler whose answer comes in parts; *made* has those that were made."""
+
+    def handler(arguments: dict[str, Any]) -> Parts:
+        def parts() -> Parts:
+            try:
+                for number in range(count):
+                    made.append(number)
+                    yield {"part": number, "filling": "x" * 4000}
+            finally:
+                made.append(-1)
+            return {"parts": count}
+
+        return parts()
+
+    return handler
+
+
+def test_an_answer_in_parts(path: Path) -> None:
+    """Each comes by itself, and the last one sums up; also where there is nothing but that."""
+    made: list[int] = []
+    handlers = {"status": parts_of(made, 3), "flows": parts_of([], 0)}
+    with server_at(path, handlers) as server, driven(server):
+        parts = list(request_parts(path, "status"))
+        assert [part.get("part") for part in parts] == [0, 1, 2, None]
+        assert parts[-1] == {"parts": 3}
+        assert list(request_parts(path, "flows")) == [{"parts": 0}]
+    assert made == [0, 1, 2, -1]
+
+
+def test_no_part_is_made_before_the_client_has_room_for_it(path: Path) -> None:
+    """A client that does not read costs one part of memory, and nobody else a wait."""
+    made: list[int] = []
+    handlers = {"status": parts_of(made, 100_000), "flows": parts_of([], 1)}
+    with server_at(path, handlers) as server:
+        with connect(path) as client:
+            client.sendall(frame({"verb": "status"}))
+            # As often as the loop likes: it comes to a stop, since the socket is full.
+            pump(server)
+            assert 1 < len(made) < 200
+            at_rest = len(made)
+            with connect(path) as other:
+                other.sendall(frame({"verb": "flows"}))
+                pump(server)
+                assert other.recv(4)
+            assert len(made) == at_rest
+            client.recv(1 << 20)
+            pump(server)
+            assert at_rest < len(made) < 400
+        pump(server)
+        # Whoever has gone is worked for no more.
+        assert made[-1] == -1
+        assert len(made) < 400
+
+
+def test_the_loop_goes_on_between_parts(path: Path) -> None:
+    """One part for each time that the loop comes by, though there is room for all."""
+    made: list[int] = []
+    with server_at(path, {"status": parts_of(made, 10)}) as server, connect(path) as client:
+        client.sendall(frame({"verb": "status"}))
+        counts = []
+        while select.select([server], [], [], 0)[0]:
+            server.handle()
+            counts.append(sum(number >= 0 for number in made))
+        # The request brings the first one and, when that is out, the second.
+        assert max(after - before for before, after in itertools.pairwise(counts)) <= 2
+        assert counts[-1] == 10
+
+
+def test_a_refusal_in_the_middle_of_an_answer(path: Path) -> None:
+    """It ends the answer, as it would have been one."""
+
+    def handler(arguments: dict[str, Any]) -> Parts:
+        yield {"part": 0}
+        raise RefusedByKernel("the kernel has had enough")
+
+    with server_at(path, {"status": handler}) as server, driven(server):
+        parts = request_parts(path, "status")
+        assert next(parts) == {"part": 0}
+        with pytest.raises(ControlError, match="status refused") as caught:
+            next(parts)
+    assert caught.value.kind is ControlErrorKind.REFUSED
+    assert caught.value.problems == ("the kernel has had enough",)
 
 
 def test_a_refused_reload(path: Path) -> None:
@@ -358,7 +445,7 @@ def test_a_client_is_not_late_where_the_daemon_was_busy(path: Path) -> None:
 def test_too_many_clients(path: Path) -> None:
     """Those over the limit are told so; a place that is free again is used."""
     with server_at(path) as server, contextlib.ExitStack() as held:
-        for _ in range(control.MAXIMUM_CONNECTIONS - 1):
+        for _ in range(MAXIMUM_CONNECTIONS - 1):
             held.enter_context(connect(path))
             pump(server)
         with connect(path):
@@ -376,7 +463,7 @@ def test_readers_leave_room_for_who_may_stop(path: Path, monkeypatch: pytest.Mon
     """Some connections are kept for root and the daemon's user."""
     with server_at(path) as server, contextlib.ExitStack() as held:
         monkeypatch.setattr(server, "_writers", set())
-        for _ in range(control.MAXIMUM_CONNECTIONS):
+        for _ in range(MAXIMUM_CONNECTIONS):
             held.enter_context(connect(path))
             pump(server)
         assert exchange(server, path, frame({"verb": "status"}))["code"] == "busy"

@@ -101,6 +101,9 @@ class NoFlows:
     def entries(self) -> list[ConntrackEntry]:
         return []
 
+    def pages(self) -> Iterator[list[tuple[ConntrackEntry, bytes]]]:
+        yield []
+
     def set_marks(self, *arguments: Any) -> int:
         return 0
 
