@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from nsgd import __version__
 from nsgd.commands import (
     analysis,
+    apply,
     convert,
     daemon,
     documents,
@@ -49,6 +50,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     verb = verb_adder(verbs)
     daemon.add_verbs(verb)
+    apply.add_verbs(verb)
     flows.add_verbs(verb)
     documents.add_verbs(verb)
     convert.add_verbs(verb)

@@ -28,12 +28,14 @@ from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
 from nsgd.runtime.flow_list import FlowLister
 from nsgd.runtime.guarded_file import load_guarded
-from nsgd.runtime.load import LoadedPolicy, load_policy
+from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.observer import Observer
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_in_force import PolicyTeller
+from nsgd.runtime.policy_loader import PolicyLoader
 from nsgd.runtime.says import closed_until_then, rules_that_stay
+from nsgd.runtime.standing_documents import StandingDocuments
 from nsgd.runtime.state import StateError, load_numbers, save_numbers
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.tag_store import InstalledTags
@@ -119,10 +121,12 @@ def _run(
                     "generation": supervisor.reload(reevaluate=request.get("reevaluate") is True)
                 },
                 "stop": lambda request: _stop(supervisor, request),
+                "apply": supervisor.trial.apply,
+                "confirm": supervisor.trial.confirm,
                 "flows": lister.list_flows,
                 "cutFlows": lister.cut_flows,
             },
-            write_verbs=frozenset({"reload", "stop", "cutFlows"}),
+            write_verbs=frozenset({"reload", "stop", "apply", "confirm", "cutFlows"}),
         )
         # What can fail without touching traffic comes before what touches it.
         settings = supervisor.prepare()
@@ -213,7 +217,7 @@ def boot(
         try:
             loaded = _load_for_boot(config_files, state_dir, tags, parameters)
             table.install(loaded, is_served=False)
-        except (ConfigRefused, RefusedByKernel) as error:
+        except (ConfigRefused, StateError, RefusedByKernel) as error:
             for problem in error.problems if isinstance(error, ConfigRefused) else (error,):
                 log.error("%s", problem)
             try:
@@ -247,7 +251,8 @@ def _load_for_boot(
         numbers = load_numbers(state_dir)
     except StateError as error:
         refusal = error
-    loaded = load_policy(config_files, numbers, None, tags=tags, parameters=parameters)
+    standing = StandingDocuments(config_files, parameters, state_dir)
+    loaded = PolicyLoader(config_files, parameters, standing, tags).load(numbers, None)
     try:
         is_numbering = loaded.settings.engine is Engine.KERNEL and loaded.numbers != numbers
         if is_numbering and refusal is None:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from nsgd.observe.applied_metrics import applied_metrics
 from nsgd.observe.families import by, counter, gauge
 from nsgd.observe.metrics_server import MetricsServer
 from nsgd.observe.open_flow_metrics import open_flow_metrics
@@ -34,6 +35,7 @@ class SnapshotCollector(Collector):
         yield from _packets(snapshot)
         yield from _queue(snapshot.queue)
         yield from service_tag_metrics(snapshot.service_tags)
+        yield from applied_metrics(snapshot.applied)
 
 
 def metrics_registry(collect: Callable[[], Snapshot]) -> CollectorRegistry:

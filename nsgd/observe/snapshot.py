@@ -78,6 +78,15 @@ class ForeignActs:
 
 
 @dataclass(frozen=True, slots=True)
+class AppliedState:
+    """Policies that came by 'nsgd apply'."""
+
+    counts: Mapping[str, int]  # by result: applied, confirmed, reverted, refused
+    is_standing: bool = False  # documents stand in place of those of --config
+    seconds_left: float | None = None  # until what is on trial is reverted; None: nothing is
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One reading of the daemon. Keys of the mappings are closed sets."""
 
@@ -115,11 +124,12 @@ class Snapshot:
     service_tags: ServiceTagsState | None = None  # None where rules name none
     kernel_denials: KernelDenials = KernelDenials()
     foreign_acts: ForeignActs = ForeignActs()
+    applied: AppliedState = AppliedState({})
 
 
 def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
     """The snapshot for programs, in the words of ``nsgd status -o json``."""
-    queue = snapshot.queue
+    queue, seconds_left = snapshot.queue, snapshot.applied.seconds_left
     return {
         "state": "running",
         "version": snapshot.version,
@@ -198,6 +208,11 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "foreignBaseChainsDeleted": snapshot.foreign_acts.base_chains_deleted,
         },
         "serviceTags": _service_tags_as_json(snapshot.service_tags),
+        "applied": {
+            **snapshot.applied.counts,
+            "standsInPlaceOfConfig": snapshot.applied.is_standing,
+            "secondsToConfirm": None if seconds_left is None else round(seconds_left),
+        },
     }
 
 

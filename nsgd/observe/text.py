@@ -114,6 +114,17 @@ def _service_tags(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _applied(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The row about the documents, where they are not those of --config."""
+    applied = status.get("applied") or {}
+    if applied.get("secondsToConfirm") is not None:
+        seconds = _plural(applied["secondsToConfirm"], "second")
+        return [("", f"ON TRIAL: reverted in {seconds} unless 'nsgd confirm' comes")]
+    if applied.get("standsInPlaceOfConfig"):
+        return [("", "came by 'nsgd apply', and stands in place of the documents of --config")]
+    return []
+
+
 def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     worker, queue, reloads, table = (status[key] for key in ("worker", "queue", "reloads", "table"))
     last = "" if reloads["lastSucceeded"] else "; the last one was refused, the policy before stays"
@@ -126,6 +137,7 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{status['generation']}, loaded {status['loadedAt']}, documents"
             f" {status['policyHash']}",
         ),
+        *_applied(status),
         ("reloads", f"{reloads['succeeded']} succeeded, {reloads['refused']} refused{last}"),
         (
             "worker",

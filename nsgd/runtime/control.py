@@ -25,6 +25,7 @@ from nsgd.runtime.control_listen import (
 from nsgd.runtime.control_wire import (
     LENGTH,
     MAXIMUM_REQUEST_BYTES,
+    MAXIMUM_WRITE_BYTES,
     VERB_ARGUMENTS,
     Peer,
     UsageRefused,
@@ -48,6 +49,7 @@ REFUSALS = (ConfigRefused, StateError, RefusedByKernel, WorkerError)
 # Kept for those who may write: others cannot keep them from stopping the daemon.
 _RESERVED_CONNECTIONS = 8
 TIMEOUT_S = 5.0
+_CHUNK_BYTES = 1 << 20
 
 
 class _Connection:
@@ -170,7 +172,10 @@ class ControlServer:
 
     def _receive(self, connection: _Connection) -> None:
         received = connection.received
-        data = connection.socket.recv(LENGTH.size + MAXIMUM_REQUEST_BYTES + 1 - len(received))
+        may_write = connection.peer.uid in self._writers
+        limit = MAXIMUM_WRITE_BYTES if may_write else MAXIMUM_REQUEST_BYTES
+        wanted = LENGTH.size + limit + 1 - len(received)
+        data = connection.socket.recv(min(wanted, _CHUNK_BYTES))
         if not data:
             self._drop(connection)
             return
@@ -178,8 +183,8 @@ class ControlServer:
         if len(received) < LENGTH.size:
             return
         (length,) = LENGTH.unpack_from(received)
-        if length > MAXIMUM_REQUEST_BYTES:
-            text = f"a request of {length} bytes is longer than {MAXIMUM_REQUEST_BYTES}"
+        if length > limit:
+            text = f"a request of {length} bytes is longer than {limit}"
             self._answer(connection, _refusal("usage", text))
         elif len(received) > LENGTH.size + length:
             self._answer(connection, _refusal("usage", "there are bytes after the request"))

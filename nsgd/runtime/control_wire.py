@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 SOCKET_NAME = "nsgd.sock"  # in the runtime directory
 LENGTH = struct.Struct("!I")
 MAXIMUM_REQUEST_BYTES = 64 << 10
+# Of those who may write: documents, compressed.
+MAXIMUM_WRITE_BYTES = 96 << 20
 MAXIMUM_ANSWER_BYTES = 256 << 20
 _CREDENTIALS = struct.Struct("=iII")
 
@@ -36,6 +38,8 @@ VERB_ARGUMENTS: Mapping[str, Mapping[str, type]] = {
     "policy": {},
     "reload": {"reevaluate": bool},
     "stop": {"removeRules": bool},
+    "apply": {"documents": list, "confirmSeconds": int, "reevaluate": bool},
+    "confirm": {"revert": bool},
     "flows": {**_FLOW_FILTER, "limit": int},
     "cutFlows": {**_FLOW_FILTER, "all": bool},
 }

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nsgd.config.document import ReadLinked
 from nsgd.config.load import Document, ReadDocuments, load_documents
 from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.config.tag_catalogue import TagCatalogue
@@ -109,44 +110,48 @@ def load_policy(
     read_before: ReadDocuments | None = None,
     tags: InstalledTags | None = None,
     parameters: Sequence[Path] = (),
+    given: Sequence[Document] | None = None,
 ) -> LoadedPolicy:
     """Read, validate and compile; the log is told the notes on the documents.
 
     Args:
-        paths: The documents.
+        paths: The documents, unless they are *given*.
         numbers: Decision numbers given so far.
         running: Settings in force; those fixed while running must not differ.
         read_before: Documents that need not be read again where they are the same; of a
             LoadedBefore nor need what was made of them be made again.
         tags: Where service tags files are installed.
         parameters: Files with values for the parameters of templates.
+        given: All documents, with those that others link to: nothing is read.
 
     Raises:
         ConfigRefused: With every problem found.
     """
     is_first = isinstance(read_before, LoadedBefore) and read_before.loaded.compiled is None
     with collecting_rarely():
-        loaded = _load(paths, numbers, running, read_before, tags, parameters)
+        documents = read_documents(paths, parameters) if given is None else list(given)
+        linked = read_linked if given is None else None
+        loaded = _load(documents, linked, numbers, running, read_before, tags)
     if is_first:
         set_aside()
     return loaded
 
 
 def _load(
-    paths: Sequence[Path],
+    documents: list[Document],
+    linked: ReadLinked | None,
     numbers: DecisionNumbers,
     running: DaemonSettings | None,
     read_before: ReadDocuments | None,
     tags: InstalledTags | None,
-    parameters: Sequence[Path],
 ) -> LoadedPolicy:
     before = _Kept()
     if isinstance(read_before, LoadedBefore):
         before = read_before.loaded
-    documents = read_documents(paths, parameters)
     asked = None if tags is None else _AskedTags(tags)
-    loaded = load_documents(documents, read_before, asked, read_linked)
-    documents += loaded.linked
+    loaded = load_documents(documents, read_before, asked, linked)
+    if linked is not None:
+        documents += loaded.linked
     names = ", ".join(document.name for document in documents)
     problems = [
         _problem(names, "", *sentence.split("; ", 1))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Self
 
 
@@ -40,6 +41,15 @@ class Notifier:
         # systemd 253 and newer compares the time with that of its signal.
         state = f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
         self._send(state, status, is_kept=True)
+
+    @contextmanager
+    def reload(self, state: Callable[[], str]) -> Iterator[None]:
+        """Reloading, and then ready, with what *state* says by then."""
+        self.reloading()
+        try:
+            yield
+        finally:
+            self.ready(state())
 
     def status(self, text: str) -> None:
         """One line for ``systemctl status``."""

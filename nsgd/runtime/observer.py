@@ -9,6 +9,7 @@ import nsgd
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.observe.snapshot import (
+    AppliedState,
     FlowCount,
     ForeignActs,
     KernelDenials,
@@ -24,6 +25,7 @@ from nsgd.runtime.kernel_counts import KernelCounts
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.table_guard import TableGuard
+from nsgd.runtime.trial import Trial
 
 # Reasons that deny nothing.
 _NOT_DENIALS = (Reason.UNMANAGED, Reason.NO_NSG)
@@ -136,6 +138,7 @@ class Observer:
                 kernel_denials=KernelDenials(
                     supervisor.denials.told, kernel.get(UNTOLD, 0), supervisor.denials.lost
                 ),
+                applied=_applied(supervisor.trial),
                 foreign_acts=_foreign_acts(supervisor.guard),
             )
 
@@ -150,6 +153,10 @@ class Observer:
                 for decision in table.decisions()
             )
         return self._rules
+
+
+def _applied(trial: Trial) -> AppliedState:
+    return AppliedState(dict(trial.counts), trial.is_standing, trial.seconds_left)
 
 
 def _foreign_acts(guard: TableGuard | None) -> ForeignActs:

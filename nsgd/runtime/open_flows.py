@@ -22,6 +22,7 @@ from nsgd.runtime.flows import (
 )
 from nsgd.runtime.guarded_file import load_guarded, save_guarded
 from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.state import StateError
 from nsgd.wire.conntrack import ConntrackEntry
 
 log = logging.getLogger("nsgd")
@@ -82,6 +83,13 @@ class OpenFlows:
         """Adopt open flows that nobody guarded so far. Raises RefusedByKernel, StateError."""
         save_guarded(self._state_directory, new.guarded)
         self._adopt_new_roles(new.settings.roles - old.settings.roles, new)
+
+    def before_going_back(self, old: LoadedPolicy, new: LoadedPolicy) -> None:
+        """As before_reload(); a full disk does not keep a policy on trial in force."""
+        try:
+            self.before_reload(old, new)
+        except StateError as error:
+            log.error("%s", error)
 
     def _adopt_new_roles(self, roles: frozenset[DaemonRole], loaded: LoadedPolicy) -> None:
         """For what a role newly guards this is the first start."""

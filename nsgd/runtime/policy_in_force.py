@@ -6,7 +6,6 @@ with them the service tags that they were read with.
 
 from __future__ import annotations
 
-import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import nsgd
-from nsgd.config.document import Document, Role
+from nsgd.config.document import Document
 from nsgd.config.tag_catalogue import TagCatalogue, TagFileRefused, read_tag_file
 from nsgd.model.network import ServiceTagPrefixes
-from nsgd.runtime.documents import MAXIMUM_DOCUMENT_BYTES
 from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.packed_documents import compress, expand, pack_documents, unpack_documents
 from nsgd.runtime.supervisor import Supervisor
 
-_COMPRESSION_LEVEL = 1  # the supervisor does nothing else meanwhile
 _MAXIMUM_TAGS_BYTES = 64 << 20
 
 
@@ -66,15 +64,8 @@ def _pack(loaded: LoadedPolicy) -> dict[str, Any]:
     tags = loaded.model.service_tags
     return {
         "policyHash": loaded.content_hash,
-        "documents": [
-            {
-                "name": document.name,
-                "role": document.role.value,
-                "content": _compress(document.content),
-            }
-            for document in loaded.documents
-        ],
-        "serviceTags": _compress(tag_file_of(tags, loaded)) if tags else None,
+        "documents": pack_documents(loaded.documents),
+        "serviceTags": compress(tag_file_of(tags, loaded)) if tags else None,
     }
 
 
@@ -108,30 +99,10 @@ def read_told_policy(answer: Mapping[str, Any]) -> ToldPolicy:
         return ToldPolicy(
             str(answer["version"]),
             int(answer["generation"]),
-            [
-                Document(
-                    str(document["name"]),
-                    _expand(document["content"], MAXIMUM_DOCUMENT_BYTES),
-                    Role(document.get("role", Role.POLICY.value)),
-                )
-                for document in answer["documents"]
-            ],
-            None if tags is None else read_tag_file(_expand(tags, _MAXIMUM_TAGS_BYTES)),
+            unpack_documents(answer["documents"]),
+            None if tags is None else read_tag_file(expand(tags, _MAXIMUM_TAGS_BYTES)),
         )
     except (KeyError, TypeError, ValueError, zlib.error, TagFileRefused) as error:
         raise PolicyAnswerError(
             f"the daemon's answer cannot be read ({error}); use the nsgd of the daemon's version"
         ) from error
-
-
-def _compress(content: bytes) -> str:
-    return base64.b64encode(zlib.compress(content, _COMPRESSION_LEVEL)).decode("ascii")
-
-
-def _expand(text: str, maximum_bytes: int) -> bytes:
-    # A daemon holds no longer ones: a few bytes must not fill the client's memory.
-    expander = zlib.decompressobj()
-    content = expander.decompress(base64.b64decode(text, validate=True), maximum_bytes)
-    if not expander.eof:
-        raise ValueError("a document is cut short or too long")
-    return content

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
 from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.open_flows import RefusedByKernel
+
+log = logging.getLogger("nsgd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,13 @@ class PolicyTable(Protocol):
 
     def remove(self) -> bool:
         """Delete the table. Returns False where there was none."""
+
+
+def install_again(table: PolicyTable, loaded: LoadedPolicy, adopting: bool) -> bool:
+    """Write a policy that is in force already; False where the kernel refused, which is logged."""
+    try:
+        table.install(loaded, adopting=adopting)
+    except RefusedByKernel as error:
+        log.error("%s; the rules in the kernel stay as they were", error)
+        return False
+    return True

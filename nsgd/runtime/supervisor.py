@@ -11,31 +11,36 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from nsgd.config.document import Document
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
-from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.adoption import AdoptionWindow
 from nsgd.runtime.audit_log import AuditLog
 from nsgd.runtime.beside import do_beside
 from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.ending import leave_rules, remove_rules
 from nsgd.runtime.flows import Flows
 from nsgd.runtime.link_follower import LinkFollower
-from nsgd.runtime.load import LoadedBefore, LoadedPolicy, load_policy
+from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.loop import Loop
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
-from nsgd.runtime.policy_table import PolicyTable, TableWatch
+from nsgd.runtime.policy_loader import PolicyLoader
+from nsgd.runtime.policy_table import PolicyTable, TableWatch, install_again
 from nsgd.runtime.says import refusal_lines, rules_that_stay, state_line
+from nsgd.runtime.standing_documents import StandingDocuments
 from nsgd.runtime.state import StateError, has_started, load_numbers, note_start, save_numbers
 from nsgd.runtime.table_guard import TableGuard
 from nsgd.runtime.tag_store import InstalledTags
 from nsgd.runtime.tag_watch import TagWatch
 from nsgd.runtime.told_denials import LogReader, ToldDenials
+from nsgd.runtime.trial import Trial
 from nsgd.runtime.worker_keeper import WorkerKeeper
 from nsgd.runtime.worker_policy import WorkerPolicy
 
@@ -62,8 +67,9 @@ class Supervisor:
         self.open_flows = OpenFlows(flows, state_directory)
         self._adoption = AdoptionWindow(self._install_again)
         self._audit_log: AuditLog | None = None
-        self._paths, self._parameters = paths, parameters
-        self._read_documents = LoadedBefore()
+        standing = StandingDocuments(paths, parameters, state_directory)
+        self._loader = PolicyLoader(paths, parameters, standing, self._tags)
+        self.trial = Trial(self, standing)
         self._state_directory = state_directory
         self._table = table
         self.loop = Loop()
@@ -108,9 +114,9 @@ class Supervisor:
         Raises:
             ConfigRefused, StateError: The documents or the state directory are at fault.
         """
-        is_first = not has_started(self._state_directory)
-        loaded = self._load(load_numbers(self._state_directory), None)
-        self._prepared = loaded, is_first
+        numbers = load_numbers(self._state_directory)
+        loaded = self._beside(partial(self._loader.load, numbers, None))
+        self._prepared = loaded, not has_started(self._state_directory)
         return loaded.settings
 
     def start(self) -> None:
@@ -138,53 +144,71 @@ class Supervisor:
         note_start(self._state_directory)
         self._tags.in_force(loaded)
         self._adoption.open(window_s)
+        self.trial.started()
         self.has_served = True
         self.loaded_at_s = time.time()
         log.info("policy 1 in force: %s", loaded.summary)
         self._notifier.ready(self._state())
 
     def reload(self, *, reevaluate: bool = False) -> int:
-        """Read all documents again and bring them into force.
+        """Read all documents again and bring them into force; returns the new generation.
 
-        Args:
-            reevaluate: Judge every open flow again, by its original direction.
-
-        Returns:
-            The new generation.
+        *reevaluate*: judge every open flow again, by its original direction.
 
         Raises:
             ConfigRefused, StateError, RefusedByKernel: The old policy stays.
         """
-        self._notifier.reloading()
-        try:
-            return self._reload(reevaluate=reevaluate)
-        except (ConfigRefused, StateError, RefusedByKernel) as error:
+        return self._reload(None, reevaluate)
+
+    def _reload(self, given: Sequence[Document] | None, reevaluate: bool) -> int:
+        with self._notifier.reload(self._state):
+            try:
+                if given is None:
+                    self.trial.require_none()
+                generation = self._load_and_change(given, reevaluate)
+            except (ConfigRefused, StateError, RefusedByKernel) as error:
+                with self.lock:
+                    self.reloads_refused += 1
+                    self.last_reload_succeeded = False
+                for line in refusal_lines(error, self.generation):
+                    log.error("%s", line)
+                raise
+            self.trial.settle()
             with self.lock:
-                self.reloads_refused += 1
-                self.last_reload_succeeded = False
-            for line in refusal_lines(error, self.generation):
-                log.error("%s", line)
-            raise
-        finally:
-            self._notifier.ready(self._state())
+                self.reloads_succeeded += 1
+                self.last_reload_succeeded = True
+            return generation
+
+    def bring_into_force(self, documents: Sequence[Document], *, reevaluate: bool) -> int:
+        """As reload(), of these documents; not counted as one."""
+        with self._notifier.reload(self._state):
+            return self._load_and_change(documents, reevaluate)
+
+    def go_back(self, before: LoadedPolicy, *, reevaluate: bool) -> int:
+        """Bring a policy into force again. Raises as reload()."""
+        previous = self.in_force()
+        self.open_flows.before_going_back(previous, before)
+        return self._change(previous, replace(before, numbers=previous.numbers), reevaluate)
 
     def _state(self) -> str:
         return state_line(self.settings, self.generation, self.last_reload_succeeded)
 
-    def _reload(self, *, reevaluate: bool) -> int:
+    def _load_and_change(self, given: Sequence[Document] | None, reevaluate: bool) -> int:
         previous = self.in_force()
-        loaded = self._load(previous.numbers, previous.settings)
+        known = previous.numbers, previous.settings
+        loaded = self._beside(partial(self._loader.load, *known, given))
         if loaded.numbers != previous.numbers:
             save_numbers(self._state_directory, loaded.numbers)
         self.open_flows.before_reload(previous, loaded)
-        install = partial(self._table.install, adopting=self._adoption.is_open)
-        self._beside(partial(install, loaded))
+        return self._change(previous, loaded, reevaluate)
+
+    def _change(self, previous: LoadedPolicy, loaded: LoadedPolicy, reevaluate: bool) -> int:
+        adopting = self._adoption.is_open
+        self._beside(partial(self._table.install, loaded, adopting=adopting))
         with self.lock:
             self.loaded = loaded
             self.generation += 1
             self.loaded_at_s = time.time()
-            self.reloads_succeeded += 1
-            self.last_reload_succeeded = True
         self.denials.follow(loaded.settings)
         self._keeper.hand_over(self._beside(partial(self._for_worker, loaded)))
         self._tags.in_force(loaded)
@@ -193,19 +217,12 @@ class Supervisor:
         log.info("policy %d in force: %s", self.generation, loaded.summary)
         return self.generation
 
-    def _load(self, numbers: DecisionNumbers, running: DaemonSettings | None) -> LoadedPolicy:
-        read = self._read_documents, self._tags, self._parameters
-        return self._beside(partial(load_policy, self._paths, numbers, running, *read))
-
     def _beside(self, work: Callable[[], _T]) -> _T:
-        """What takes long is done while the worker and the watchdog are looked after."""
         return do_beside(work, self._stay_alive)
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
-        made = WorkerPolicy.build(self.generation, loaded.policy, loaded.numbers, loaded.settings)
-        return made.to_bytes()
-
-    # The loop
+        parts = loaded.policy, loaded.numbers, loaded.settings
+        return WorkerPolicy.build(self.generation, *parts).to_bytes()
 
     def _stay_alive(self) -> None:
         self._keeper.tend()
@@ -235,39 +252,27 @@ class Supervisor:
             self._follow_tags()
             self._adoption.tend()
             self.open_flows.tend()
+            self.trial.tend()
             self._table.tidy()
             if self.guard is not None:
                 self.guard.tend()
             if self._audit_log is not None and self.loaded is not None:
                 self._audit_log.tick(self.loaded)
 
-        self.loop.run(
-            {
-                signal.SIGHUP: self._reload_on_signal,
-                signal.SIGTERM: lambda: self.request_stop(remove_rules=False),
-                signal.SIGINT: lambda: self.request_stop(remove_rules=False),
-            },
-            look_around,
-        )
+        stop = partial(self.request_stop, remove_rules=False)
+        ends: dict[int, Callable[[], None]] = {signal.SIGTERM: stop, signal.SIGINT: stop}
+        self.loop.run(ends | {signal.SIGHUP: self._reload_on_signal}, look_around)
 
     def close(self) -> None:
         """End the worker; remove the rules where that was asked for, else leave them in force."""
         if self.has_served and self.settings.on_stop is OnStop.REMOVE:
             self._remove_rules = True
         if self._remove_rules:
-            # First the rules: packets that still wait in the queue may yet be decided, and none
-            # comes after them.
-            try:
-                self._table.remove()
-                log.info("rules removed: traffic passes unfiltered")
-            except RefusedByKernel as error:
-                log.error("%s; the rules stay in place", error)
+            # First the rules: packets that wait may yet be decided, and none comes after them.
+            remove_rules(self._table)
         elif self.has_served and self.loaded is not None:
-            # Nobody will end the adoption or follow the routes any more.
-            try:
-                self._table.install(self.loaded, is_served=False)
-            except RefusedByKernel as error:
-                log.error("%s; the rules stay as they were", error)
+            self.trial.end()
+            leave_rules(self._table, self.loaded)
         self._keeper.stop()
         self.denials.close()
         if self.has_served and not self._remove_rules:
@@ -276,9 +281,9 @@ class Supervisor:
         if self.counters is not None:
             self.counters.close()
 
-    def _reload_on_signal(self) -> None:
+    def _reload_on_signal(self, given: Sequence[Document] | None = None) -> None:
         try:
-            self.reload()
+            self._reload(given, reevaluate=False)
         except (ConfigRefused, StateError, RefusedByKernel):
             return  # logged and counted
 
@@ -287,15 +292,9 @@ class Supervisor:
         cloud = self._tags.changed(time.monotonic())
         if cloud is not None:
             log.info("the service tags file of %s has changed: reloading", cloud)
-            self._reload_on_signal()
+            self._reload_on_signal(self.trial.documents)
 
     def _install_again(self) -> bool:
         """Write what the kernel should hold of the policy in force."""
-        if self.loaded is None:
-            return False
-        try:
-            self._table.install(self.loaded, adopting=self._adoption.is_open)
-        except RefusedByKernel as error:
-            log.error("%s; the rules in the kernel stay as they were", error)
-            return False
-        return True
+        loaded, adopting = self.loaded, self._adoption.is_open
+        return loaded is not None and install_again(self._table, loaded, adopting)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.observe.snapshot import (
+    AppliedState,
     FlowCount,
     ForeignActs,
     KernelDenials,
@@ -55,6 +56,9 @@ SNAPSHOT = Snapshot(
     foreign_marks=0,
     kernel_denials=KernelDenials(7, 93, 1),
     foreign_acts=ForeignActs(3, 2, 4),
+    applied=AppliedState(
+        {"applied": 5, "confirmed": 1, "reverted": 2, "refused": 3}, is_standing=True
+    ),
     table_owned=True,
     mark_mask=0xFFFF3FFF,
 )

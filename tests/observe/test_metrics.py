@@ -74,6 +74,12 @@ nsgd_queue_depth{queue="9480"} 3
 nsgd_queue_max_length{queue="9480"} 4096
 nsgd_queue_dropped_total{queue="9480",reason="queue_full"} 5
 nsgd_queue_dropped_total{queue="9480",reason="socket"} 6
+nsgd_applied_policies_total{result="applied"} 5
+nsgd_applied_policies_total{result="confirmed"} 1
+nsgd_applied_policies_total{result="reverted"} 2
+nsgd_applied_policies_total{result="refused"} 3
+nsgd_policy_on_trial 0
+nsgd_policy_in_place_of_config 1
 """
 
 

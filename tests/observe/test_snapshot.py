@@ -70,6 +70,14 @@ def test_json() -> None:
             "foreignBaseChainsDeleted": 4,
         },
         "serviceTags": None,
+        "applied": {
+            "applied": 5,
+            "confirmed": 1,
+            "reverted": 2,
+            "refused": 3,
+            "standsInPlaceOfConfig": True,
+            "secondsToConfirm": None,
+        },
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from nsgd.observe.snapshot import snapshot_as_json
+from nsgd.observe.snapshot import AppliedState, snapshot_as_json
 from nsgd.observe.text import format_status, format_table
 from tests.observe.snapshots import SNAPSHOT
 
@@ -13,6 +13,7 @@ nsgd     1.2.3, running since 2020-09-13T12:26:40Z
 engine   queue
 mode     enforce; failure mode closed
 policy   4, loaded 2023-11-14T22:13:20Z, documents 0123456789abcdef
+         came by 'nsgd apply', and stands in place of the documents of --config
 reloads  3 succeeded, 1 refused; the last one was refused, the policy before stays
 worker   up, process 4321, 1 restart
 queue    9480: 3 of 4096 packets wait, 5 dropped as it was full, 6 by the worker's socket
@@ -79,3 +80,16 @@ def test_status_of_an_idle_and_troubled_daemon() -> None:
 def test_table() -> None:
     """No line ends in spaces."""
     assert format_table([("A", "Bcd"), (100, "e")]) == "  A  Bcd\n100  e"
+
+
+def test_a_policy_on_trial() -> None:
+    """The way to keep it stands beside the time that is left."""
+    applied = AppliedState({}, is_standing=True, seconds_left=41.6)
+    on_trial = dataclasses.replace(SNAPSHOT, applied=applied)
+    shown = format_status(snapshot_as_json(on_trial))
+    assert "\n         ON TRIAL: reverted in 42 seconds unless 'nsgd confirm' comes\n" in shown
+    assert "stands in place" not in shown
+    at_once = dataclasses.replace(SNAPSHOT, applied=AppliedState({}, seconds_left=0.0))
+    assert "reverted in 0 seconds" in format_status(snapshot_as_json(at_once))
+    config = dataclasses.replace(SNAPSHOT, applied=AppliedState({}))
+    assert "nsgd apply" not in format_status(snapshot_as_json(config))

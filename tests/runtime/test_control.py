@@ -316,14 +316,20 @@ def test_a_request_that_is_none(path: Path, value: object, text: str) -> None:
     assert text in answer["error"]
 
 
-def test_the_length_of_a_request_is_bounded(path: Path) -> None:
-    """64 KiB is fine; more is refused before it is read; so is a second request."""
+@pytest.mark.parametrize(("may_write", "bound"), [(False, 64 << 10), (True, 100_000)])
+def test_the_length_of_a_request_is_bounded(
+    path: Path, monkeypatch: pytest.MonkeyPatch, may_write: bool, bound: int
+) -> None:
+    """For who may write, documents fit; more is refused before it is read; so is a second one."""
+    monkeypatch.setattr("nsgd.runtime.control.MAXIMUM_WRITE_BYTES", 100_000)
     with server_at(path) as server:
+        if not may_write:
+            server._writers.clear()
         request_bytes = json.dumps({"verb": "status"}).encode()
-        padded = request_bytes.ljust(64 << 10)
+        padded = request_bytes.ljust(bound)
         assert exchange(server, path, frame(padded))["ok"] is True
-        answer = exchange(server, path, struct.pack("!I", (64 << 10) + 1))
-        assert answer["error"] == "a request of 65537 bytes is longer than 65536"
+        answer = exchange(server, path, struct.pack("!I", bound + 1))
+        assert answer["error"] == f"a request of {bound + 1} bytes is longer than {bound}"
         answer = exchange(server, path, frame(request_bytes) + b"x")
         assert answer["error"] == "there are bytes after the request"
 

@@ -51,6 +51,9 @@ class Table:
     def entries(self) -> list[ConntrackEntry]:
         raise AssertionError("the whole table at once")
 
+    def own_addresses(self) -> frozenset[Address]:
+        return frozenset()
+
     def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
         found = list(entries)
         self.marked += [(entry, mark, mask) for entry in found]
@@ -103,7 +106,7 @@ def entry(
 
 def lister(loaded: LoadedPolicy, table: Table) -> FlowLister:
     """A lister of a table."""
-    return FlowLister(table, OpenFlows(table), lambda: loaded)
+    return FlowLister(table, OpenFlows(table, Path("/nowhere")), lambda: loaded)
 
 
 def all_of(parts: Parts) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -214,7 +214,7 @@ def _told_names(teller: PolicyTeller) -> list[str]:
 def test_an_answer_of_an_older_daemon() -> None:
     """It has documents without a role."""
     told = {"version": "0", "generation": 1, "documents": [], "serviceTags": None}
-    assert read_told_policy(told).documents == []
+    assert list(read_told_policy(told).documents) == []
     assert Document("d", b"").role is Role.POLICY
 
 
