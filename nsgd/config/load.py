@@ -120,6 +120,14 @@ def load_documents(
             zip(parsed, known, natives, strict=True)
         )
     ]
+    if before.has_any:
+        present = {document.content for document in documents}
+        fields = [
+            of_document
+            if known_document is not None
+            else before.with_known_groups(of_document, present)
+            for of_document, known_document in zip(fields, known, strict=True)
+        ]
     in_force = read_dialect(fields, report)
     for place, mistake in mistakes:
         report.add(place, mistake.message, reword(mistake, in_force).way_out)

@@ -13,7 +13,7 @@ from nsgd.config.tree import Unreadable
 
 # What a document says of itself, before anyone has read it.
 _SAYS_SO = re.compile(rb"deployment(?:Template|Parameters)\.json", re.IGNORECASE)
-_MAY_BE = re.compile(rb"deployment(?:Template|Parameters)\.json|contentVersion", re.IGNORECASE)
+_SIGNS = b"deploymenttemplate.json", b"deploymentparameters.json", b"contentversion"
 _OBJECT = re.compile(r"[\s\ufeff]*(?:\{|//|/\*)")
 _FILE_KEYS = frozenset(("$schema", "contentversion", "parameters", "metadata"))
 
@@ -47,7 +47,8 @@ def read_template_text(content: bytes, *, is_given: bool = False) -> TemplateTex
     """
     if is_given:
         return _read_given(decode_document(content))
-    if _MAY_BE.search(content) is None:
+    lowered = content.lower()  # with this, ten times as fast as a pattern for any case
+    if not any(sign in lowered for sign in _SIGNS):
         return None
     text = decode_document(content)
     if _OBJECT.match(text) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -86,19 +86,26 @@ def compile_after(before: Compiled | None, model: NetworkModel) -> Compiled:
     source = _Source(before, views, groups)
     tables: list[CompiledTable] = []
     of_groups: dict[tuple[View, str], tuple[int, int]] = {}
-    index: dict[_Association, tuple[int, int]] = {}
-    for network, subnet, name in associations:
-        view = views.of_subnet[network, subnet]
+    viewed: Iterable[tuple[View, str]]
+    if before is not None and views.are_same:
+        viewed = before.of_groups
+    else:
+        of_subnet = views.of_subnet
+        viewed = ((of_subnet[network, subnet], name) for network, subnet, name in associations)
+    for view, name in viewed:
         if (view, name) not in of_groups:
             of_groups[view, name] = len(tables), len(tables) + 1
             tables += source.tables(view, name)
-        index[network, subnet, name] = of_groups[view, name]
     ahead = _tables_ahead(before, model, views, len(tables))
     tables += ahead.tables
     if before is not None and ahead is before.ahead:
         # The resources are the same then, and so are the indexes of the tables of their groups.
         endpoint_map = before.policy.endpoint_map
     else:
+        index = {
+            (network, subnet, name): of_groups[views.of_subnet[network, subnet], name]
+            for network, subnet, name in associations
+        }
         endpoint_map = _endpoint_map(model, index, ahead)
     policy = CompiledPolicy(tuple(tables), endpoint_map)
     return Compiled(policy, model, views, associations, of_groups, ahead)

@@ -9,6 +9,9 @@ import pytest
 from nsgd.config.load import Document, ReadDocuments, load_documents
 from nsgd.config.parse import ParsedDocument, parse_document
 from nsgd.config.problem import ConfigRefused
+from nsgd.config.report import Place
+from nsgd.config.rule import References, assemble_rule
+from nsgd.model.rule import SecurityRule
 from tests.config.documents import Raw, group, interface, network, rule
 
 
@@ -61,3 +64,34 @@ def test_a_refused_reading_is_not_kept() -> None:
     for _ in range(2):
         with pytest.raises(ConfigRefused, match="rules"):
             load_documents(bad, before)
+
+
+def test_only_what_changed_in_a_document_is_assembled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of a changed document whose fields are the same is taken over."""
+    assembled: list[str] = []
+
+    def noting(raw: Raw, place: Place, references: References) -> SecurityRule | None:
+        assembled.append(raw["name"])
+        return assemble_rule(raw, place, references)
+
+    monkeypatch.setattr("nsgd.config.rules.assemble_rule", noting)
+
+    def groups(port: str, *others: str) -> Raw:
+        (one,) = group(rule(name="one", destinationPortRange=port))["networkSecurityGroups"]
+        (two,) = group(rule(name="two"), name="other")["networkSecurityGroups"]
+        more = [two | {"name": name} for name in others]
+        return {"networkSecurityGroups": [*more, one, two]}
+
+    before = ReadDocuments()
+    load_documents(documents(NETWORK, groups("80")), before)
+    assert assembled == ["one", "two"]
+    for contents, expected in (
+        ((NETWORK, groups("81")), ["one"]),
+        ((groups("81"), NETWORK), []),
+        ((NETWORK, groups("81", "third")), ["two"]),
+        ((NETWORK, groups("80")), ["one"]),
+    ):
+        assembled.clear()
+        loaded = load_documents(documents(*contents), before)
+        assert assembled == expected
+        assert loaded == load_documents(documents(*contents))
