@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.network import NetworkModel
-from nsgd.model.settings import DaemonSettings, Failsafe
+from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe
 from nsgd.policy.address_set import AddressSet
 from nsgd.ruleset import chains
 from nsgd.ruleset.chains import Gateway, QueueRule
@@ -137,12 +137,14 @@ def fail_closed_ruleset(guarded: Guarded | None = None, epoch: str = EPOCHS[0]) 
     discovery and DHCP; of a gateway all that is forwarded. Failsafe traffic passes.
     """
     guarded = guarded or Guarded()
-    sets: list[AnySet] = [LinkSet("links", guarded.links), *_failsafe_sets(guarded.failsafe)]
-    managed = AddressSet.of_prefixes(guarded.prefixes)
-    sets += [
-        AddressRangeSet(f"managed{version}", version, managed.ranges(version))
-        for version in IP_VERSIONS
-    ]
+    sets: list[AnySet] = [*_failsafe_sets(guarded.failsafe)]
+    if DaemonRole.HOST in guarded.roles:
+        managed = AddressSet.of_prefixes(guarded.prefixes)
+        sets.append(LinkSet("links", guarded.links))
+        sets += [
+            AddressRangeSet(f"managed{version}", version, managed.ranges(version))
+            for version in IP_VERSIONS
+        ]
     made = _with_unused_chains(chains.drop_everything(guarded))
     return with_physical_sets(Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made), epoch)
 
