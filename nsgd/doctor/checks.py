@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nsgd.doctor.check import Check, ok, problem, unknown
 from nsgd.doctor.conntrack_checks import conntrack_checks
 from nsgd.doctor.facts import Facts
+from nsgd.doctor.host_checks import host_checks
 from nsgd.doctor.kernel_checks import kernel_checks
 from nsgd.doctor.neighbour_checks import neighbour_checks
 from nsgd.doctor.network_checks import network_checks
@@ -24,6 +25,7 @@ def _judge(facts: Facts) -> Iterator[Check]:
     yield from conntrack_checks(facts)
     yield from neighbour_checks(facts)
     yield from network_checks(facts)
+    yield from host_checks(facts)
     yield _policy(facts)
     yield service_tags_check(facts)
     yield _queue_number(facts)

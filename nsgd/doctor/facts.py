@@ -8,6 +8,7 @@ from typing import Any
 
 from nsgd.kernel.probe import BaseChainSeen
 from nsgd.kernel.topology import LinkSeen, RouteSeen
+from nsgd.model.address import Address
 from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonSettings
 
@@ -89,6 +90,8 @@ class Facts:
     queue_library: str | None = None  # the file that was loaded
     links: tuple[LinkSeen, ...] | None = None
     routes: tuple[RouteSeen, ...] | None = None
+    own_addresses: frozenset[Address] | None = None
+    rule_marks: frozenset[int] | None = None  # masks of packet marks that routing rules compare
     is_queue_readable: bool = False
     queue_reader: QueueReader | None = None
     status: Mapping[str, Any] | None = None  # of the running daemon

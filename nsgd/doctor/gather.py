@@ -20,7 +20,15 @@ from nsgd.doctor.marks import flowtables, mark_uses
 from nsgd.doctor.queue_reader import read_queue_reader
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.probe import NftProbe
-from nsgd.kernel.topology import LinkSeen, RouteSeen, read_links, read_routes
+from nsgd.kernel.routes import own_addresses
+from nsgd.kernel.topology import (
+    LinkSeen,
+    RouteSeen,
+    read_links,
+    read_routes,
+    read_rule_marks,
+)
+from nsgd.model.address import Address
 from nsgd.model.settings import DaemonSettings
 from nsgd.ruleset import batch
 from nsgd.ruleset.objects import TABLE
@@ -61,6 +69,7 @@ def gather(
         service_tags: The installed service tags files.
     """
     nftables, nftables_error = _probe_nftables()
+    own, rule_marks = _read_own()
     links, routes = _read_links()
     settings = policy.settings if policy else DaemonSettings()
     is_queue_readable, queue_reader = read_queue_reader(settings.queue_number)
@@ -78,6 +87,8 @@ def gather(
         queue_library=library,
         links=links,
         routes=routes,
+        own_addresses=own,
+        rule_marks=rule_marks,
         is_queue_readable=is_queue_readable,
         queue_reader=queue_reader,
         status=status,
@@ -113,6 +124,13 @@ def _probe_nftables() -> tuple[Nftables | None, str]:
 def _read_links() -> tuple[tuple[LinkSeen, ...] | None, tuple[RouteSeen, ...] | None]:
     try:
         return tuple(read_links()), tuple(read_routes())
+    except KernelError:
+        return None, None
+
+
+def _read_own() -> tuple[frozenset[Address] | None, frozenset[int] | None]:
+    try:
+        return own_addresses(), read_rule_marks()
     except KernelError:
         return None, None
 

@@ -1,4 +1,4 @@
-"""Checks of who else filters here: their base chains at the forward hook, and their marks."""
+"""Checks of who else filters here: their base chains at the guarded hooks, and their marks."""
 
 from __future__ import annotations
 
@@ -28,16 +28,19 @@ def _chains(facts: Facts) -> Check:
     if facts.nftables is None:
         return unknown(name, "not seen")
     others = [chain for chain in facts.nftables.chains if chain.table != TABLE]
-    forward = [
-        chain
-        for chain in others
-        if chain.hook == "forward" and chain.family in ("inet", "ip", "ip6")
+    hooks = [
+        *(["forward"] if facts.settings.is_gateway else []),
+        *(["input", "output"] if facts.settings.is_host else []),
     ]
-    if not forward:
-        return ok(name, f"none at the forward hook, {len(others)} elsewhere")
-    drops = [chain for chain in forward if chain.is_drop_policy]
-    late = [chain for chain in forward if chain.priority >= DECIDE_PRIORITY]
-    found = f"at the forward hook {_listed([_describe(chain) for chain in forward])}"
+    where = "the forward hook" if hooks == ["forward"] else f"the hooks {', '.join(hooks)}"
+    beside = [
+        chain for chain in others if chain.hook in hooks and chain.family in ("inet", "ip", "ip6")
+    ]
+    if not beside:
+        return ok(name, f"none at {where}, {len(others)} elsewhere")
+    drops = [chain for chain in beside if chain.is_drop_policy]
+    late = [chain for chain in beside if chain.priority >= DECIDE_PRIORITY]
+    found = f"at {where} {_listed([_describe(chain) for chain in beside])}"
     if not drops and not late:
         return ok(name, f"{found}: they see packets before nsgd does")
     fixes = []

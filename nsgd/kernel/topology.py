@@ -1,4 +1,4 @@
-"""Reads all links and routes of this network namespace over netlink; changes nothing."""
+"""Reads all links, routes and routing rules of this network namespace; changes nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from nsgd.kernel.error import KernelError
 from nsgd.model.address import IP_VERSIONS, Prefix
 from nsgd.wire import netlink
 
-_GETLINK, _GETROUTE = 18, 26
-_LINK_BYTES, _ROUTE_BYTES = 16, 12  # struct ifinfomsg, struct rtmsg
+_GETLINK, _GETROUTE, _GETRULE = 18, 26, 34
+# struct ifinfomsg, struct rtmsg, struct fib_rule_hdr
+_LINK_BYTES, _ROUTE_BYTES, _RULE_BYTES = 16, 12, 12
 _GENERIC_BYTES = 4  # of which netlink.message() itself writes the first
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _IFLA_NAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_INFO_KIND = 3, 10, 18, 1
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_VIA = 1, 4, 5, 18
+_FRA_MARK, _FRA_MARK_MASK = 10, 16
 _UNICAST = 1
 _MAIN_TABLE = 254
 _RECEIVE_BYTES = 1 << 18
@@ -62,6 +64,18 @@ def read_routes() -> list[RouteSeen]:
             link = _integer(attributes[_RTA_OIF])
             found.append(RouteSeen(Prefix(version, network, length), link, is_direct))
     return found
+
+
+def read_rule_marks() -> frozenset[int]:
+    """The bits of the packet mark that each routing rule compares. Raises KernelError."""
+    found = set()
+    for family in _FAMILY.values():
+        for body in _dump(_GETRULE, family, _RULE_BYTES):
+            attributes = netlink.split_attributes(body[_RULE_BYTES:])
+            mask = _integer(attributes.get(_FRA_MARK_MASK, bytes(4)))
+            if mask or _FRA_MARK in attributes:
+                found.add(mask)
+    return frozenset(found)
 
 
 def _link(body: bytes) -> LinkSeen:

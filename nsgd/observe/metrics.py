@@ -66,8 +66,12 @@ def start_metrics_server(
 def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
     yield InfoMetricFamily(
         "nsgd_build",
-        "Version and engine of the running daemon; always 1.",
-        value={"version": snapshot.version, "engine": snapshot.engine},
+        "Version, engine and roles of the running daemon; always 1.",
+        value={
+            "version": snapshot.version,
+            "engine": snapshot.engine,
+            "roles": ",".join(snapshot.roles),
+        },
     )
     yield InfoMetricFamily(
         "nsgd_policy",

@@ -92,6 +92,7 @@ class Snapshot:
 
     version: str
     engine: str
+    roles: tuple[str, ...]  # gateway, host, or both
     mode: str  # enforce or audit
     failure_mode: str  # closed or open
     generation: int
@@ -134,6 +135,7 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         "state": "running",
         "version": snapshot.version,
         "engine": snapshot.engine,
+        "roles": list(snapshot.roles),
         "mode": snapshot.mode,
         "failureMode": snapshot.failure_mode,
         "generation": snapshot.generation,

@@ -131,6 +131,7 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("nsgd", f"{status['version']}, {status['state']} since {status['startedAt']}"),
         ("engine", status["engine"]),
+        ("roles", ", ".join(status["roles"])),
         ("mode", f"{_MODES[status['mode']]}; failure mode {status['failureMode']}"),
         (
             "policy",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import nsgd
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
+from nsgd.model.settings import DaemonRole
 from nsgd.observe.snapshot import (
     AppliedState,
     FlowCount,
@@ -88,6 +89,7 @@ class Observer:
             return Snapshot(
                 version=nsgd.__version__,
                 engine=settings.engine.value,
+                roles=tuple(role.value for role in DaemonRole if role in settings.roles),
                 mode=settings.mode.value,
                 failure_mode=settings.failure_mode.value,
                 generation=supervisor.generation,

@@ -63,6 +63,8 @@ HEALTHY = Facts(
         RouteSeen(Prefix.parse("10.0.1.4/32"), 2, True),
         RouteSeen(Prefix.parse("10.0.1.5/32"), 3, True),
     ),
+    own_addresses=frozenset({Address.parse("127.0.0.1"), Address.parse("192.0.2.1")}),
+    rule_marks=frozenset(),
     is_queue_readable=True,
     queue_reader=QueueReader(70, "nsgd-worker"),
     status=STATUS,

@@ -185,3 +185,16 @@ def test_a_queue_that_another_process_reads(namespace: NetworkNamespace) -> None
     (check,) = (c for c in judge(namespace.call(gather)) if c.name == "queue number")
     assert check.state is State.PROBLEM
     assert f"process {reader.pid} (" in check.found
+
+
+def test_addresses_and_routing_rules(namespace: NetworkNamespace) -> None:
+    """The machine's own addresses, and the bits of a mark that routing rules compare."""
+    namespace.add_address("lo", "10.0.1.4/24")
+    namespace.add_address("lo", "fd00::4/64")
+    for family, mark in (("-4", "0x10/0xf0"), ("-6", "7")):
+        namespace.run(["ip", family, "rule", "add", "fwmark", mark, "lookup", "main"])
+    facts = namespace.call(gather)
+    expected = {"127.0.0.1", "::1", "10.0.1.4", "fd00::4"}
+    assert {str(address) for address in facts.own_addresses or ()} >= expected
+    assert not {str(address) for address in facts.own_addresses or ()} & {"10.0.1.0", "10.0.1.255"}
+    assert set(facts.rule_marks or ()) == {0xF0, 0xFFFFFFFF}

@@ -20,6 +20,7 @@ QUEUE = QueueState(
 SNAPSHOT = Snapshot(
     version="1.2.3",
     engine="queue",
+    roles=("gateway", "host"),
     mode="enforce",
     failure_mode="closed",
     generation=4,

@@ -26,7 +26,7 @@ from nsgd.observe.snapshot import FlowCount, RuleHits, Snapshot
 from tests.observe.snapshots import SNAPSHOT
 
 EXPECTED = """\
-nsgd_build_info{engine="queue",version="1.2.3"} 1
+nsgd_build_info{engine="queue",roles="gateway,host",version="1.2.3"} 1
 nsgd_policy_info{hash="0123456789abcdef"} 1
 nsgd_mode{mode="enforce"} 1
 nsgd_mode{mode="audit"} 0

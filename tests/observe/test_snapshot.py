@@ -15,6 +15,7 @@ def test_json() -> None:
         "state": "running",
         "version": "1.2.3",
         "engine": "queue",
+        "roles": ["gateway", "host"],
         "mode": "enforce",
         "failureMode": "closed",
         "generation": 4,

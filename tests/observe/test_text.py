@@ -11,6 +11,7 @@ from tests.observe.snapshots import SNAPSHOT
 EXPECTED = """\
 nsgd     1.2.3, running since 2020-09-13T12:26:40Z
 engine   queue
+roles    gateway, host
 mode     enforce; failure mode closed
 policy   4, loaded 2023-11-14T22:13:20Z, documents 0123456789abcdef
          came by 'nsgd apply', and stands in place of the documents of --config
