@@ -13,7 +13,7 @@ from nsgd.config.tag_catalogue import TagSource
 from nsgd.lab.candidates import Candidate, Givers
 from nsgd.model.address import Address
 from nsgd.model.network import NetworkModel
-from nsgd.model.settings import DaemonSettings, Mode
+from nsgd.model.settings import DaemonRole, DaemonSettings, Mode
 from nsgd.policy.runnable import what_cannot_run
 
 _LOOPBACK = "127.0.0.1"
@@ -114,6 +114,9 @@ def _fit(settings: DaemonSettings) -> tuple[DaemonSettings, list[str]]:
     if settings.mode is Mode.AUDIT:
         settings = replace(settings, mode=Mode.ENFORCE)
         changes.append("mode: enforce for audit, in which all packets pass")
+    if settings.is_host:
+        settings = replace(settings, roles=frozenset({DaemonRole.GATEWAY}))
+        changes.append("roles: gateway alone, since every network interface is behind the lab's")
     return settings, changes
 
 

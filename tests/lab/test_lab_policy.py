@@ -58,9 +58,16 @@ def test_settings_are_respected(listen: str) -> None:
 
 def test_settings_that_a_lab_must_change() -> None:
     """An address that the gateway has not, and audit, in which nothing is seen on the wire."""
-    policy = lab(NO_GROUP | {"daemon": {"metricsListen": "192.0.2.1:9480", "mode": "audit"}})
+    policy = lab(
+        NO_GROUP
+        | {"daemon": {"metricsListen": "192.0.2.1:9480", "mode": "audit", "roles": ["host"]}}
+    )
     assert policy.settings == DaemonSettings(mode=Mode.ENFORCE, metrics_host="127.0.0.1")
-    assert [change.partition(":")[0] for change in policy.changes] == ["metricsListen", "mode"]
+    assert [change.partition(":")[0] for change in policy.changes] == [
+        "metricsListen",
+        "mode",
+        "roles",
+    ]
     assert json.loads(policy.document).get("daemon") is None  # all as by default
 
 
