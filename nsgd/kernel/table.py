@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain as joined
 from types import TracebackType
 
 from nsgd.kernel.barrier import wait_for_packets
@@ -143,9 +144,14 @@ class NftTable:
         """Carry out a change; what it leaves over is for tidy()."""
         is_changed = False
         try:
-            for part in batch.parts(change.prepare):
-                is_changed |= self._transact(part, "write")
-            is_changed |= self._transact(change.switch, "write")
+            last = change.switch
+            if change.is_at_once:
+                # A transaction takes as long as the whole table is large.
+                last = joined(change.prepare, change.switch)
+            else:
+                for part in batch.parts(change.prepare):
+                    is_changed |= self._transact(part, "write")
+            is_changed |= self._transact(last, "write")
         except KernelError:
             self._leave_as_it_was()
             raise

@@ -1,7 +1,8 @@
 """From what nsgd's table holds to what it should hold, by the fewest messages.
 
 In three steps, each a transaction of its own: what is new is put beside what is there, then the
-rules change over to it, then what nothing refers to any more goes. A packet meets the old policy
+rules change over to it, then what nothing refers to any more goes. The first two may be one where
+nothing new has intervals. A packet meets the old policy
 or the new one, in each table that it asks, and never a set that is not complete.
 """
 
@@ -28,6 +29,7 @@ from nsgd.ruleset.objects import (
     Ruleset,
     VerdictMap,
 )
+from nsgd.ruleset.physical import is_fixed
 from nsgd.ruleset.written import GroupNames, Present, Written, are_kept
 
 _T = TypeVar("_T")
@@ -41,6 +43,7 @@ class Change:
     switch: Iterable[Message]
     clean: Iterable[Message]
     written: Written
+    is_at_once: bool = False  # the first two may be one: nothing that is new has intervals
 
 
 def change_ruleset(written: Written, desired: Ruleset) -> Change:
@@ -56,6 +59,7 @@ def change_ruleset(written: Written, desired: Ruleset) -> Change:
         list(joined(difference.changed_sets(), difference.refilled_chains(there))),
         list(difference.gone()),
         difference.after,
+        not difference.has_intervals,
     )
 
 
@@ -74,6 +78,7 @@ class _Difference:
     def __init__(self, before: Written, desired: Ruleset) -> None:
         self._before = before
         self.chains: list[Chain] = []  # to be filled
+        self.has_intervals = False  # in what is new, or perhaps
         self._made: dict[Hashable, GroupParts] = {
             group.key: group.make() for group in desired.groups if group.key not in before.groups
         }
@@ -155,16 +160,18 @@ class _Difference:
                 yield encode.new_limit(limit)
 
     def new_sets_and_chains(self, live: Container[str]) -> Iterator[Message]:
-        """What no packet meets yet."""
+        """What no packet meets yet. Afterwards *has_intervals* is known."""
         identifiers = count(1)
         seen = set(self._before.sets) | self._before.group_sets.keys()
         of_groups = (each for parts in self._made.values() for each in parts.sets)
         for any_set in joined(self.after.sets.values(), of_groups):
             if any_set.name not in seen:
                 seen.add(any_set.name)
+                self.has_intervals |= is_fixed(any_set)
                 yield from encode_sets.new_set(any_set, next(identifiers))
         for chain in self.chains:
             if chain.name not in live:
+                self.has_intervals |= any(rule.has_own_set for rule in chain.rules)
                 yield from encode.rules_of(chain, identifiers)
 
     def changed_sets(self) -> Iterator[Message]:

@@ -85,13 +85,14 @@ class TreeChains:
                 rules = tuple(self._rules(node))
                 if not any(_has_set(rule) for rule in rules):
                     break
-            name = node_chain(label, version, content_digest(self._content(node), sets.epoch))
+            name, told_by = self._named(node)
+            name = node_chain(label, version, name)
             self._names[id(node)] = name
             # Nodes with other rules left can ask the same.
             if name not in known:
                 known.add(name)
                 rules = tuple(self._rules(node))
-                self._chains.append(Chain(name, rules, told_by=0))
+                self._chains.append(Chain(name, rules, told_by=told_by))
         else:
             rules = (NftRule((_go(self._target(root)),)),)
         # Only this one ever changes its rules: it has no look-ups that could be empty for a moment.
@@ -100,8 +101,28 @@ class TreeChains:
     def _target(self, node: PlainNode) -> str:
         return self._targets[node] if isinstance(node, int) else self._names[id(node)]
 
+    def _named(self, node: PlainNode) -> tuple[str, int]:
+        """A name for a node, and what tells its rules from others of that name.
+
+        By its content, as sets are. But a list without sets of its own is named by its rules and
+        the fields that they ask: where only values differ, it gets new rules under its name, and
+        what leads to it stays as it is.
+        """
+        digest = content_digest(self._content(node), self._sets.epoch)
+        if is_split(node) or (is_split(node[2]) and id(node[2]) not in self._names):
+            return digest, 0
+        _, tests, rest = node
+        if not all(_is_plain(*condition) for _, conditions in tests for condition in conditions):
+            return digest, 0
+        asked = [
+            # What says nothing goes back, whichever rule it is.
+            (self._targets[rule] or rule, [field for field, _ in conditions])
+            for rule, conditions in tests
+        ]
+        return content_digest((asked, self._target(rest)), self._sets.epoch), int(digest, 16)
+
     def _content(self, node: PlainNode) -> object:
-        """All that the rules of a node are made of, for its name."""
+        """All that the rules of a node are made of."""
         if is_split(node):
             field, starts, children = node
             return field, starts, [self._target(child) for child in children]
@@ -169,6 +190,11 @@ class TreeChains:
 
     def _set(self, bounds: Bounds) -> AddressRangeSet:
         return self._sets.of(self._version, bounds)
+
+
+def _is_plain(field: int, bounds: Bounds) -> bool:
+    """Tell whether a condition has no set of its own."""
+    return len(bounds) == 2 or field in (Field.SOURCE, Field.DESTINATION)
 
 
 def _is_short(field: int, bounds: Bounds) -> bool:

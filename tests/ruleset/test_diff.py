@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.ruleset.nft_simulator import (
     INTERVAL,
     OBJECT_MAP,
     Refused,
+    SetModel,
     Table,
     chain_of,
     changed_set,
@@ -52,7 +54,12 @@ class Kernel:
     def change(self, desired: Ruleset) -> int:
         """All three transactions, each checked; how many messages they had."""
         change = self.planned(desired)
-        number = self.prepare(change) + self.switch(change) + self.clean(change)
+        at_once = deepcopy(self.table) if change.is_at_once else None
+        number = self.prepare(change) + self.switch(change)
+        if at_once is not None:
+            at_once.commit([*change.prepare, *change.switch])
+            assert at_once.content() == self.table.content()
+        number += self.clean(change)
         self._written = change.written
         self.is_as_if_written_from_scratch(desired)
         return number
@@ -74,7 +81,10 @@ class Kernel:
         assert {command for command, _, _ in messages} <= _PREPARES
         there = set(self.table.chains)
         assert not there & {chain_of(message) for message in messages}
+        known = {id(each) for each in self._sets()}
         number = self.table.commit(messages)
+        if change.is_at_once:
+            assert not any(e.flags & INTERVAL for e in self._sets() if id(e) not in known)
         after = self.table.content()
         for kind in ("chains", "sets", "limits"):
             assert _of(before, kind).items() <= _of(after, kind).items()
@@ -117,6 +127,9 @@ class Kernel:
         assert self.table.content() == scratch.content()
         assert scratch.counters() <= self.table.counters()
         assert all(are_kept(name) for name in self.table.counters() - scratch.counters())
+
+    def _sets(self) -> list[SetModel]:
+        return [*self.table.sets.values(), *self.table.anonymous.values()]
 
     def _reached(self) -> set[str]:
         reached: set[str] = set()
@@ -254,6 +267,56 @@ def test_a_change_of_one_group_touches_no_other() -> None:
     assert named
     assert all(name and name.split("/")[1] == "one" for name in named), named
     assert not any(changed_set(message) for message in messages)
+
+
+def test_other_values_in_a_list_are_new_rules_in_its_chain() -> None:
+    """What leads to the list stays, and all is one transaction: nothing new has intervals."""
+    kernel, daemon = Kernel(), Daemon()
+
+    def policy(third: int, ports: str) -> Policy:
+        rules = [
+            {
+                "name": f"Rule{number}",
+                "priority": 100 + number,
+                "direction": "Inbound",
+                "access": "Deny",
+                "protocol": "Tcp",
+                "sourcePortRange": "*",
+                "destinationPortRange": ports if number == 30 else f"{1000 + 10 * number}",
+                "sourceAddressPrefix": f"192.0.{third if number == 30 else number}.0/24",
+                "destinationAddressPrefix": "*",
+            }
+            for number in range(40)
+        ]
+        subnet = {
+            "name": "one",
+            "addressPrefixes": ["10.0.1.0/24"],
+            "networkSecurityGroup": "web",
+        }
+        return {
+            "virtualNetworks": [
+                {"name": "lab", "addressSpace": ["10.0.0.0/16"], "subnets": [subnet]}
+            ],
+            "networkSecurityGroups": [{"name": "web", "securityRules": rules}],
+            "daemon": {"engine": "kernel"},
+        }
+
+    kernel.change(daemon.load(policy(30, "1300")))
+    chains = set(kernel.table.chains)
+    for ports in ("1301", "1302-1310", "1300"):
+        desired = daemon.load(policy(30, ports))
+        change = kernel.planned(desired)
+        assert change.is_at_once
+        assert {command for command, _, _ in change.prepare} <= {commands.NEWOBJ}
+        named = {chain_of(message) for message in change.switch}
+        assert len(named) == 1
+        assert named < chains
+        kernel.change(desired)
+        assert set(kernel.table.chains) == chains
+    # Another prefix is another class of what is asked before the list: a map of intervals.
+    desired = daemon.load(policy(130, "1300"))
+    assert not kernel.planned(desired).is_at_once
+    kernel.change(desired)
 
 
 def test_maps_have_room_for_what_comes() -> None:
