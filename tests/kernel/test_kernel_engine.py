@@ -170,11 +170,14 @@ def test_switching_engines_keeps_flows_and_counts(net: Network) -> None:
 def test_a_change_touches_its_group_only(net: Network) -> None:
     """Chains of other groups, and the counters, stay; nothing is left over."""
 
-    def policy(port: str) -> dict[str, Any]:
+    def policy(port: str, *others: dict[str, Any]) -> dict[str, Any]:
         made = document(
             [subnet("one", 1, "web"), subnet("two", 2, "other")],
             [nic("server", "one", 4, 1)],
-            {"web": [rule("Allow", 200, "Inbound", "Allow", "Tcp", port)], "other": [ALLOW_53]},
+            {
+                "web": [rule("Allow", 200, "Inbound", "Allow", "Tcp", port), *others],
+                "other": [ALLOW_53],
+            },
         )
         return made | {"daemon": {"engine": "kernel"}}
 
@@ -189,12 +192,20 @@ def test_a_change_touches_its_group_only(net: Network) -> None:
     net.reload(policy("81"))
     assert not net.tcp("internet", "server", 80)
     assert net.tcp("internet", "server", 81)
-    net.wait(lambda: len(chains()) == len(first), "chains are left over")
+    # Another value is another rule in the same chains.
+    assert chains() == first
+    assert hits(net)["Allow"] == 2
+    net.reload(policy("81", rule("Last", 300, "Inbound", "Deny", "Tcp", "82")))
+    assert net.tcp("internet", "server", 81)
     second = chains()
-    changed = {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)}
+    assert second["deny/web/in/Last"]
+    net.reload(policy("81"))
+    net.wait(lambda: len(chains()) == len(first), "chains are left over")
+    third = chains()
+    changed = {name for name in first.keys() | third.keys() if first.get(name) != third.get(name)}
     assert changed
     assert all(name.startswith("nsg/web/in") for name in changed)
-    assert hits(net)["Allow"] == 2
+    assert hits(net)["Allow"] == 3
 
 
 def test_another_program_s_change_is_undone(net: Network) -> None:
