@@ -211,6 +211,7 @@ def _network(network: VirtualNetwork) -> Json:
             "addressSpace": {"addressPrefixes": [str(p) for p in network.address_space]},
             "subnets": [_subnet(network, subnet) for subnet in network.subnets],
             "virtualNetworkPeerings": [_peering(network, p) for p in network.peerings],
+            **({"flowTimeoutInMinutes": m} if (m := network.flow_timeout_minutes) else {}),
         },
     )
 

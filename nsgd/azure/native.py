@@ -82,6 +82,7 @@ def _network(network: VirtualNetwork) -> Json:
             "peerings": [_peering(peering) for peering in network.peerings],
             "onPremises": _texts(network.on_premises),
             "routes": _texts(network.routes),
+            "flowTimeoutInMinutes": network.flow_timeout_minutes,
         }
     )
 

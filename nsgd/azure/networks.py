@@ -14,7 +14,7 @@ from nsgd.azure.services import put_services
 
 _NETWORK = Table(
     "a virtual network",
-    ("name", "addressSpace", "subnets", "virtualNetworkPeerings"),
+    ("name", "addressSpace", "subnets", "virtualNetworkPeerings", "flowTimeoutInMinutes"),
     (
         "bgpCommunities",
         "ddosProtectionPlan",
@@ -27,11 +27,6 @@ _NETWORK = Table(
         "ipAllocations",
         "privateEndpointVNetPolicies",
     ),
-    {
-        "flowTimeoutInMinutes": Only(
-            None, "idle flows end as the kernel's connection tracking says", "remove it"
-        )
-    },
 )
 _ADDRESS_SPACE = Table("an address space", ("addressPrefixes",), ("ipamPoolPrefixAllocations",))
 # Service endpoints change the routes of a tag's prefixes, not the tag (docs/azure-reference.md,
@@ -113,6 +108,7 @@ def translate_network(resource: Resource, context: Context) -> Piece | None:
     key = "virtualNetworkPeerings"
     peerings = translate_parts(resource, fields, key, _translate_peering, context)
     piece.put_pieces("peerings", peerings, fields.where(key))
+    fields.copy_to(piece, ("flowTimeoutInMinutes",))
     return piece
 
 

@@ -44,6 +44,7 @@ def assemble_networks(
                 tuple(peerings),
                 tuple(prefix for prefix in raw.get("onPremises") or () if prefix is not None),
                 tuple(prefix for prefix in raw.get("routes") or () if prefix is not None),
+                raw.get("flowTimeoutInMinutes"),
             )
         )
     return result

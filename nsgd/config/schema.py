@@ -18,6 +18,9 @@ from nsgd.config.subscription import DATE, SUBSCRIPTION
 from nsgd.model.dialect import NOW
 from nsgd.model.rule import HIGHEST_PRIORITY, LOWEST_PRIORITY, Access, Direction, Protocol
 
+# Azure REST, VirtualNetwork, flowTimeoutInMinutes.
+FLOW_TIMEOUT_MINUTES = 4, 30
+
 # Keys that other releases or Azure's own exports have: refused, but not as a spelling mistake.
 LATER = frozenset(
     (
@@ -25,7 +28,6 @@ LATER = frozenset(
         "dnsSettings",
         "enableAcceleratedNetworking",
         "etag",
-        "flowTimeoutInMinutes",
         "id",
         "ipConfigurations",
         "location",
@@ -154,6 +156,7 @@ VIRTUAL_NETWORK = ObjectOf(
         "peerings": Field(ListOf(NameOr(PEERING))),
         "onPremises": Field(_PREFIXES),
         "routes": Field(_PREFIXES),
+        "flowTimeoutInMinutes": Field(Integer(*FLOW_TIMEOUT_MINUTES)),
     },
     LATER,
 )

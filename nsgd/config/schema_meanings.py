@@ -50,6 +50,7 @@ MEANINGS: Mapping[str, str] = {
     "peerings": "Names of other networks; a peering counts where both sides declare it",
     "onPremises": "Prefixes behind the network's gateway",
     "routes": "Prefixes of user-defined routes, a subnet's or all; they widen VirtualNetwork",
+    "flowTimeoutInMinutes": "Flows of TCP and UDP that are idle for so long end",
     "addressPrefix": "The prefix of a subnet that has one",
     "addressPrefixes": "The prefixes of a subnet",
     "networkSecurityGroup": "The name of the group that is attached here",

@@ -13,6 +13,7 @@ from nsgd.kernel.routes import links_towards, own_addresses
 from nsgd.kernel.ruleset_monitor import RulesetMonitor
 from nsgd.kernel.table import NftTable
 from nsgd.model.address import Address
+from nsgd.ruleset import batch
 from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
 from nsgd.runtime.collection import collecting_rarely
@@ -31,6 +32,7 @@ class GatewayTable:
     def __init__(self, table: NftTable) -> None:
         self._table = table
         self._has_queue_statement: bool | None = None
+        self._has_flow_timeouts = False  # as far as it was asked
         self._rulesets = PolicyRulesets()
 
     @property
@@ -64,12 +66,23 @@ class GatewayTable:
                     adopting=adopting,
                     epoch=self._table.epoch(),
                 )
+                if desired.timeouts:
+                    self._require_flow_timeouts()
                 self._table.apply(desired)
         except KernelError as error:
             hint = ""
             if error.number == errno.EPERM:
                 hint = "; another process owns the table, or CAP_NET_ADMIN is missing"
             raise RefusedByKernel(f"the kernel refused the ruleset: {error}{hint}") from error
+
+    def _require_flow_timeouts(self) -> None:
+        if not self._has_flow_timeouts:
+            self._has_flow_timeouts = self._table.takes(batch.timeout_probe())
+        if not self._has_flow_timeouts:
+            raise RefusedByKernel(
+                "flowTimeoutInMinutes: this kernel has no timeout policies of conntrack"
+                " (CONFIG_NF_CONNTRACK_TIMEOUT); remove it from the virtual networks"
+            )
 
     def tidy(self) -> None:
         """Delete what the last change has left over."""

@@ -14,6 +14,7 @@ _PREFIX = "net.netfilter.nf_conntrack_"
 def conntrack_checks(facts: Facts) -> Iterator[Check]:
     """Whether it is there, has room, and keeps what flow records need."""
     yield _presence(facts)
+    yield _idle_timeouts(facts)
     yield _room(facts)
     yield _accounting(facts)
     yield _timestamps(facts)
@@ -28,6 +29,23 @@ def _presence(facts: Facts) -> Check:
     if facts.nftables.has_conntrack:
         return ok(name, "rules can ask for a packet's flow")
     return problem(name, "rules cannot ask for a packet's flow", "modprobe -a nf_conntrack nft_ct")
+
+
+def _idle_timeouts(facts: Facts) -> Check:
+    name = "idle timeouts"
+    if facts.nftables is None:
+        return unknown(name, "not tried")
+    if facts.nftables.has_flow_timeouts:
+        return ok(name, "flows of a virtual network can have their own (flowTimeoutInMinutes)")
+    networks = () if facts.policy is None else facts.policy.model.virtual_networks
+    asking = [network.name for network in networks if network.flow_timeout_minutes is not None]
+    if not asking:
+        return ok(name, "the kernel's for all flows: flowTimeoutInMinutes would be refused")
+    return problem(
+        name,
+        f"the kernel cannot give flows of {asking[0]} flowTimeoutInMinutes: nsgd does not start",
+        "remove it, or run a kernel with CONFIG_NF_CONNTRACK_TIMEOUT",
+    )
 
 
 def _room(facts: Facts) -> Check:

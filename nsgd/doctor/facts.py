@@ -23,6 +23,7 @@ class Nftables:
     has_conntrack: bool
     takes_owner: bool
     takes_owner_and_persist: bool
+    has_flow_timeouts: bool = True
     chains: tuple[BaseChainSeen, ...] = ()
 
 

@@ -57,12 +57,16 @@ class NftTable(NftSocket):
 
     def has_queue_statement(self) -> bool:
         """Tell whether this kernel has nftables' own queue statement."""
+        return self.takes(batch.queue_probe(NftRule((Queue(0, native=True),))))
+
+    def takes(self, probe: Iterable[commands.Message]) -> bool:
+        """Tell whether this kernel has what a trial needs."""
         try:
-            self._transact(batch.queue_probe(NftRule((Queue(0, native=True),))), "probe")
+            self._transact(probe, "probe")
         except KernelError as error:
-            if error.number in (errno.ENOENT, errno.EOPNOTSUPP):
-                return False
-            raise
+            if error.number not in (errno.ENOENT, errno.EOPNOTSUPP, batch.TAKEN):
+                raise
+            return error.number == batch.TAKEN
         return True
 
     def apply(self, desired: Ruleset) -> bool:

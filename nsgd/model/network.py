@@ -49,6 +49,7 @@ class VirtualNetwork:
     peerings: tuple[Peering, ...] = ()
     on_premises: tuple[Prefix, ...] = ()
     routes: tuple[Prefix, ...] = ()
+    flow_timeout_minutes: int | None = None  # of idle flows; None: as the kernel has it
 
     def seen_from(self, subnet: Subnet) -> VirtualNetwork:
         """This network with the routes that count for a resource in *subnet*."""

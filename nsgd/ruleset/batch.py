@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator
 
+from nsgd.model.packet import TCP
 from nsgd.ruleset import encode
 from nsgd.ruleset.commands import (
     DELTABLE,
@@ -13,12 +15,15 @@ from nsgd.ruleset.commands import (
     NEWTABLE,
     Message,
 )
+from nsgd.ruleset.flow_timeout import FlowTimeout
 from nsgd.ruleset.objects import TABLE, NftRule
 from nsgd.wire import netlink
 from nsgd.wire.netlink import be32, text
 
 TABLE_OWNER = 2
 TABLE_PERSIST = 4
+# How a trial ends whose messages the kernel takes, where it is to leave no trace.
+TAKEN = errno.EEXIST
 _MOST_MESSAGES = 8000
 _ENDS = (NEWCHAIN, NEWRULE, NEWOBJ)
 
@@ -42,6 +47,21 @@ def queue_probe(native_rule: NftRule) -> list[Message]:
         (NEWCHAIN, netlink.NLM_F_CREATE, text(1, name) + text(3, "probe")),
         (NEWRULE, netlink.NLM_F_CREATE | netlink.NLM_F_APPEND, rule),
         (DELTABLE, 0, text(1, name)),
+    ]
+
+
+def timeout_probe() -> list[Message]:
+    """A table with a timeout of flows, and at last what fails with TAKEN: nothing happens at all.
+
+    nft 1.0.6's monitor dies where such a timeout is deleted.
+    """
+    name = f"{TABLE}_probe"
+    _, _, payload = encode.new_timeout(FlowTimeout(TCP, 240))
+    in_table = len(text(1, TABLE))
+    return [
+        (NEWTABLE, netlink.NLM_F_CREATE, text(1, name) + be32(2, TABLE_OWNER)),
+        (NEWOBJ, netlink.NLM_F_CREATE, text(1, name) + payload[in_table:]),
+        (NEWTABLE, netlink.NLM_F_CREATE | netlink.NLM_F_EXCL, text(1, name)),
     ]
 
 

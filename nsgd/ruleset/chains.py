@@ -12,6 +12,7 @@ from nsgd.ruleset import cut
 from nsgd.ruleset.failsafe import failsafe_rules
 from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.host_chains import host_chains, own_ends
+from nsgd.ruleset.idle_timeouts import IdleTimeouts
 from nsgd.ruleset.marks import ADOPTED, ALL_BITS, MarkLayout
 from nsgd.ruleset.matches import (
     CtState,
@@ -88,6 +89,7 @@ class Gateway:
     has_forwarders: bool
     knows_inward: bool
     is_adopting: bool
+    idle: IdleTimeouts
     first_rules: tuple[NftRule, ...] = ()  # of the kernel engine, for first packets
     sent_rules: tuple[NftRule, ...] = ()  # the same of the machine's own, where they are others
 
@@ -153,6 +155,7 @@ class Gateway:
             ("decide_each", self._decide_each()),
         ):
             yield Chain(name, tuple(rules))
+        yield from self.idle.chains()
         yield from save_chains(
             self._layout,
             forwards=settings.is_gateway,
@@ -189,6 +192,7 @@ class Gateway:
         # conntrack looks through AH on IPv6 and rules do not: the flow that it shows is another
         # one, whose decision says nothing of this packet, nor this one's of that flow.
         yield nft_rule(MatchFamily(6), MatchProtocol(AH), Goto("decide_each"), comment="AH")
+        yield from self.idle.entry()
         if self.has_forwarders:
             # Each packet in transit is judged below, whatever the mark says.
             yield cut.to_cut_flow(layout)

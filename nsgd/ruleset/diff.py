@@ -92,6 +92,7 @@ class _Difference:
             desired.counters,
             desired.limits,
             {each.name: each for each in desired.sets},
+            timeouts=desired.timeouts,
             groups=kept | {key: GroupNames.of(parts) for key, parts in self._made.items()},
         )
         for chain in desired.chains:
@@ -158,6 +159,9 @@ class _Difference:
         for name, limit in self.limits().items():
             if name not in there:
                 yield encode.new_limit(limit)
+        for timeout in self.after.timeouts:
+            if timeout not in self._before.timeouts:
+                yield encode.new_timeout(timeout)
 
     def new_sets_and_chains(self, live: Container[str]) -> Iterator[Message]:
         """What no packet meets yet. Afterwards *has_intervals* is known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import count
 
+from nsgd.model.packet import TCP
 from nsgd.ruleset.branches import Branch, BranchEntry, MatchValues
 from nsgd.ruleset.commands import (
     APPEND,
@@ -21,8 +22,10 @@ from nsgd.ruleset.commands import (
     Message,
 )
 from nsgd.ruleset.encode_sets import anonymous_set
+from nsgd.ruleset.flow_timeout import FlowTimeout
 from nsgd.ruleset.objects import TABLE, BaseChain, Chain, NftRule, RateLimit
 from nsgd.wire import expressions as x
+from nsgd.wire.expressions import OBJECT_FLOW_TIMEOUT
 from nsgd.wire.netlink import attribute, be32, be64, nested, text
 
 _WITH_SETS = (Branch, MatchValues)
@@ -59,6 +62,16 @@ def new_limit(limit: RateLimit) -> Message:
     """Create a named limit, or nothing where it is there."""
     data = nested(4, be64(1, limit.per_second), be64(2, 1), be32(3, limit.burst))
     return NEWOBJ, CREATE, IN_TABLE + text(2, limit.name) + be32(3, OBJECT_LIMIT) + data
+
+
+def new_timeout(timeout: FlowTimeout) -> Message:
+    """Create a timeout of flows, or nothing where it is there; its name says all of it."""
+    # States as linux/netfilter/nfnetlink_cttimeout.h numbers them.
+    states = (3,) if timeout.protocol == TCP else (1, 2)
+    values = nested(3, *(be32(state, timeout.seconds) for state in states))
+    # Without a family it is for both.
+    data = nested(4, attribute(2, bytes([timeout.protocol])), values)
+    return NEWOBJ, CREATE, IN_TABLE + text(2, timeout.name) + be32(3, OBJECT_FLOW_TIMEOUT) + data
 
 
 def delete_object(name: str, kind: int) -> Message:

@@ -16,6 +16,7 @@ from nsgd.ruleset.chains import Gateway, QueueRule
 from nsgd.ruleset.dispatch import KernelRuleset
 from nsgd.ruleset.failsafe import failsafe_set
 from nsgd.ruleset.guarded import Guarded
+from nsgd.ruleset.idle_timeouts import IdleTimeouts
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
@@ -87,7 +88,8 @@ def gateway_ruleset(
             AddressRangeSet(f"declared{version}", version, declared.ranges(version)),
             LinkAddressSet(f"own{version}", version, tuple(_own_addresses(model, version))),
         ]
-    sets += _failsafe_sets(settings.failsafe)
+    idle = IdleTimeouts(model.virtual_networks)
+    sets += [*_failsafe_sets(settings.failsafe), *idle.sets()]
     gateway = Gateway(
         settings,
         queue_rule,
@@ -98,10 +100,12 @@ def gateway_ruleset(
         is_adopting=adopting,
         first_rules=() if kernel is None else kernel.first_rules,
         sent_rules=() if kernel is None else kernel.sent_rules,
+        idle=idle,
     )
     made = _with_unused_chains(gateway.chains())
     if kernel is None:
-        return with_physical_sets(Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made), epoch)
+        plain = Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made, timeouts=idle.objects())
+        return with_physical_sets(plain, epoch)
     ruleset = Ruleset(
         kernel.counters,
         (*sets, *kernel.sets),
@@ -109,6 +113,7 @@ def gateway_ruleset(
         made,
         (ALL_DENIALS,),
         kernel.groups,
+        idle.objects(),
     )
     return with_physical_sets(ruleset, epoch, kernel.chains)
 

@@ -9,6 +9,7 @@ from enum import Enum
 from nsgd.model.address import IPVersion
 from nsgd.policy.address_set import Range
 from nsgd.ruleset.branches import Branch, BranchEntry, MatchValues
+from nsgd.ruleset.flow_timeout import FlowTimeout
 from nsgd.ruleset.keys import Key
 from nsgd.ruleset.matches import addresses_text
 from nsgd.ruleset.statements import Statement
@@ -175,6 +176,7 @@ class Ruleset:
     chains: tuple[Chain, ...]
     limits: tuple[RateLimit, ...] = ()
     groups: tuple[ChainGroup, ...] = ()
+    timeouts: tuple[FlowTimeout, ...] = ()
 
     def whole(self) -> Ruleset:
         """The same with its groups' parts among its own."""
@@ -187,6 +189,7 @@ class Ruleset:
             self.base_chains,
             (*self.chains, *(chain for part in parts for chain in part.chains)),
             (*self.limits, *(limit for part in parts for limit in part.limits)),
+            timeouts=self.timeouts,
         )
 
     def text(self) -> str:
@@ -201,6 +204,8 @@ class Ruleset:
             lines += [f"\tcounter {counter} {{", "\t}", ""]
         for limit in self.limits:
             lines += [f"\tlimit {limit.name} {{", f"\t\t{limit.text()}", "\t}", ""]
+        for timeout in self.timeouts:
+            lines += [f"\tct timeout {timeout.name} {{", f"\t\t{timeout.text()}", "\t}", ""]
         for any_set in self.sets:
             kind = "map" if isinstance(any_set, VerdictMap | CounterMap) else "set"
             lines += [f"\t{kind} {any_set.name} {{", *_set_body(any_set), "\t}", ""]

@@ -41,7 +41,7 @@ class _Replacement:
         self._limits: set[str] = set()
         self._counters: set[str] = set()
         sets = {each.name: each for each in desired.sets}
-        self.after = Written(desired.counters, desired.limits, sets)
+        self.after = Written(desired.counters, desired.limits, sets, timeouts=desired.timeouts)
         for chain in desired.chains:
             self._name(chain, self.after.chains)
 
@@ -50,6 +50,7 @@ class _Replacement:
         desired = self._desired
         yield table_message(table_flags)
         yield from self._objects(desired.counters, desired.limits)
+        yield from map(encode.new_timeout, desired.timeouts)
         yield from self._chains(desired.chains)
         entrances = []
         for group in desired.groups:

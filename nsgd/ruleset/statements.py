@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nsgd.ruleset.branches import Branch, BranchBy, CountBy, MatchValue, MatchValues
+from nsgd.ruleset.flow_timeout import FlowTimeout
 from nsgd.ruleset.local_matches import MatchLoopback, MatchTranslatedToLocal
 from nsgd.ruleset.matches import (
     MatchAddress,
@@ -70,6 +71,19 @@ class Count:
 
     def encode(self) -> list[bytes]:
         return [x.count(self.counter)]
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlowTimeout:
+    """Give the packet's flow a timeout; nothing happens to one that conntrack has confirmed."""
+
+    timeout: FlowTimeout
+
+    def text(self) -> str:
+        return f'ct timeout set "{self.timeout.name}"'
+
+    def encode(self) -> list[bytes]:
+        return [x.flow_timeout(self.timeout.name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +200,7 @@ Statement = (
     | BranchBy
     | CountBy
     | Limit
+    | SetFlowTimeout
     | Log
     | MatchLink
     | MatchAddress

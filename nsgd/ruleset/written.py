@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+from nsgd.ruleset.flow_timeout import FlowTimeout
 from nsgd.ruleset.objects import OF_INTERFACES, AnySet, GroupParts, RateLimit
 
 
@@ -50,6 +51,7 @@ class Written:
     groups: dict[Hashable, GroupNames] = field(default_factory=dict)
     group_chains: dict[str, object] = field(default_factory=dict)
     group_sets: Counter[str] = field(default_factory=Counter)  # groups that use each
+    timeouts: tuple[FlowTimeout, ...] = ()  # those of earlier rulesets are there too
 
 
 def are_kept(counter: str) -> bool:

@@ -39,6 +39,7 @@ _FIB_SOURCE_ADDRESS, _FIB_DESTINATION_ADDRESS = 1, 2
 _FIB_INCOMING_LINK = 8
 OBJECT_COUNTER = 1
 OBJECT_LIMIT = 4
+OBJECT_FLOW_TIMEOUT = 7
 LINK_NAME_BYTES = 16
 # The kernel puts a number in; a rule finds its own by the identifier in the batch.
 ANONYMOUS_SET, ANONYMOUS_MAP = "__set%d", "__map%d"
@@ -255,6 +256,13 @@ def limit(limit_name: str) -> bytes:
     """Go on with the rule only while the rate of a named limit is not used up."""
     name = limit_name.encode()
     head, tail = _object_around(OBJECT_LIMIT, len(name))
+    return head + name + tail
+
+
+def flow_timeout(timeout_name: str) -> bytes:
+    """Give the packet's flow the timeouts of a named object of its protocol, while it is new."""
+    name = timeout_name.encode()
+    head, tail = _object_around(OBJECT_FLOW_TIMEOUT, len(name))
     return head + name + tail
 
 

@@ -84,12 +84,20 @@ def test_prefixes_of_a_subnet() -> None:
             "addressSpace.addressPrefixes",
         ),
         ({"addressSpace": ["10.0.0.0/16"]}, "addressSpace"),
-        ({"flowTimeoutInMinutes": 10}, "flowTimeoutInMinutes"),
+        ({"flowTimeoutInMinutes": 31}, "flowTimeoutInMinutes"),
+        ({"flowTimeoutInMinutes": "10"}, "flowTimeoutInMinutes"),
     ],
 )
 def test_paths(written: Raw, path: str) -> None:
     """What is wrong stands where the file has it."""
     assert any(line.startswith(f"d0 properties.{path}: ") for line in problems(vnet(**written)))
+
+
+def test_idle_timeouts() -> None:
+    """As they are; one that is null is as one that is absent, and Azure gives it so."""
+    for written, expected in ((10, 10), (4, 4), (30, 30), (None, None)):
+        (found,) = load(vnet(flowTimeoutInMinutes=written)).model.virtual_networks
+        assert found.flow_timeout_minutes == expected
 
 
 def test_peerings() -> None:

@@ -163,3 +163,19 @@ def test_networks_that_are_no_peers_may_overlap() -> None:
     load(networks(network("a", peerings=["b"]), network("b")))
     hub = network("hub", "10.9.0.0/16", subnets=[], peerings=["a", "b"])
     load(networks(network("a", peerings=["hub"]), network("b", peerings=["hub"]), hub))
+
+
+@pytest.mark.parametrize("minutes", [4, 10, 30])
+def test_an_idle_timeout(minutes: int) -> None:
+    """Azure's range, both ends included."""
+    asking = {"name": "a", "addressSpace": ["10.0.0.0/16"], "flowTimeoutInMinutes": minutes}
+    (found,) = load({"virtualNetworks": [asking]}).model.virtual_networks
+    assert found.flow_timeout_minutes == minutes
+
+
+@pytest.mark.parametrize("minutes", [3, 31, 0, -4, "10", True, 4.5, [4]])
+def test_what_is_no_idle_timeout(minutes: object) -> None:
+    """Refused where it stands; a number in quotes is text."""
+    asking = {"name": "a", "addressSpace": ["10.0.0.0/16"], "flowTimeoutInMinutes": minutes}
+    path, _, _ = refuse_one({"virtualNetworks": [asking]})
+    assert path == "virtualNetworks[0].flowTimeoutInMinutes"

@@ -9,10 +9,12 @@ import pytest
 
 from nsgd.doctor.check import State
 from nsgd.doctor.checks import judge
-from nsgd.doctor.facts import Facts, MarkUse, NftCommand, QueueReader
+from nsgd.doctor.facts import Facts, MarkUse, NftCommand, Policy, QueueReader
 from nsgd.kernel.probe import BaseChainSeen
 from nsgd.kernel.topology import LinkSeen, RouteSeen
 from nsgd.model.address import Prefix
+from nsgd.model.network import NetworkModel, VirtualNetwork
+from nsgd.model.settings import DaemonSettings
 from tests.doctor.facts import HEALTHY, NFTABLES, STATUS, check, nftables, sysctls
 
 OK, UNKNOWN, WARNING, PROBLEM = State.OK, State.UNKNOWN, State.WARNING, State.PROBLEM
@@ -251,3 +253,16 @@ def test_what_is_found_is_one_line() -> None:
     assert "c4" in found
     assert "c5" not in found
     assert "and 4 more" in found
+
+
+def test_idle_timeouts_that_the_kernel_lacks() -> None:
+    """A problem only for who asks for them: nsgd would not start."""
+    assert check("idle timeouts").state is OK
+    lacking = nftables(has_flow_timeouts=False)
+    assert check("idle timeouts", nftables=lacking).state is OK
+    asking = VirtualNetwork("lab", (), flow_timeout_minutes=10)
+    policy = Policy(NetworkModel(virtual_networks=(asking,)), DaemonSettings())
+    assert check("idle timeouts", policy=policy).state is OK
+    found = check("idle timeouts", nftables=lacking, policy=policy)
+    assert (found.state, "lab" in found.found, bool(found.fix)) == (PROBLEM, True, True)
+    assert check("idle timeouts", nftables=None).state is UNKNOWN
