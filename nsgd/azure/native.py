@@ -18,7 +18,7 @@ from nsgd.model.network import (
     VirtualNetwork,
 )
 from nsgd.model.platform import AZURE_PLATFORM, PlatformAddresses, Subscription
-from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe
+from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe, FlowLog
 
 _DEFAULTS = DaemonSettings()
 
@@ -199,6 +199,18 @@ def _all_settings(settings: DaemonSettings) -> Json:
         "queueNumber": settings.queue_number,
         "queueLength": settings.queue_length,
         "markMask": f"{settings.mark_mask:#010x}",
+        "flowLog": None if settings.flow_log is None else _flow_log(settings.flow_log),
+    }
+
+
+def _flow_log(flow_log: FlowLog) -> Json:
+    return {
+        "path": flow_log.path,
+        "format": flow_log.format.value,
+        "maxBytes": flow_log.max_bytes,
+        "retentionPolicy": {"days": flow_log.retention_days},
+        "intervalSeconds": flow_log.interval_seconds,
+        **({} if flow_log.flush_seconds is None else {"flushSeconds": flow_log.flush_seconds}),
     }
 
 

@@ -15,6 +15,7 @@ from nsgd.config.addresses import BUILT_IN_TAGS, parse_address, parse_prefix, pa
 from nsgd.config.compound import Field, ListOf, NameOr, ObjectOf
 from nsgd.config.dialect import parse_dialect
 from nsgd.config.failsafe import parse_failsafe_source
+from nsgd.config.flow_log import parse_log_path
 from nsgd.config.ports import parse_port_range
 from nsgd.config.rule_tags import parse_cloud
 from nsgd.config.schema import DOCUMENT
@@ -82,6 +83,10 @@ _PARSED: Mapping[Callable[[object], object], tuple[str, JsonSchema]] = {
     parse_listen: (
         "listen",
         {"type": "string", "pattern": rf"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):{_PORT}$"},
+    ),
+    parse_log_path: (
+        "logPath",
+        {"type": "string", "pattern": r"^(?!(.*/)?\.\.(/|$))/.*[^/]/*$", "maxLength": 1024},
     ),
     parse_date: ("date", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
     parse_dialect: (

@@ -8,6 +8,7 @@ from typing import Any
 
 from nsgd.config.compound import Field, ListOf
 from nsgd.config.failsafe import FAILSAFE, assemble_failsafe
+from nsgd.config.flow_log import FLOW_LOG, assemble_flow_log
 from nsgd.config.problem import Refusal
 from nsgd.config.report import Place, Report
 from nsgd.config.shape import Choice, Integer, Parsed
@@ -116,6 +117,7 @@ SETTINGS: Mapping[str, Field] = {
     "markMask": Field(
         Parsed("a 32-bit mask", parse_mark_mask), default=f"{_DEFAULTS.mark_mask:#010x}"
     ),
+    "flowLog": Field(FLOW_LOG),
 }
 
 
@@ -160,4 +162,5 @@ def assemble_settings(
         for failsafe in (assemble_failsafe(entry, first_place.at("failsafe", index), report),)
         if failsafe is not None
     )
+    values["flow_log"] = assemble_flow_log(raw.get("flowLog"))
     return DaemonSettings(**values)

@@ -67,6 +67,32 @@ class Failsafe:
     sources: tuple[Prefix, ...] = ()  # none means any
 
 
+class FlowLogFormat(Enum):
+    """How flow logs are written."""
+
+    AZURE = "azure"
+    JSON_LINES = "jsonLines"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLog:
+    """Where flow logs go; *flush_seconds* is None for what suits the format."""
+
+    path: str  # absolute: a directory, or for JSON lines a file or a pipe
+    format: FlowLogFormat = FlowLogFormat.AZURE
+    max_bytes: int = 1 << 30  # of all its files together
+    retention_days: int = 7  # 0 keeps files as long as there is room
+    interval_seconds: int = 300  # between records of a flow that goes on
+    flush_seconds: int | None = None
+
+    @property
+    def seconds_between_writes(self) -> int:
+        """Azure writes once a minute; whoever reads lines wants them soon."""
+        if self.flush_seconds is not None:
+            return self.flush_seconds
+        return 60 if self.format is FlowLogFormat.AZURE else 1
+
+
 # The bits that two 15-bit decision numbers need, without 0x4000 and 0x8000
 # (docs/adr/0001-decision-marks.md lists who takes which).
 DEFAULT_MARK_MASK = 0xFFFF3FFF
@@ -90,6 +116,7 @@ class DaemonSettings:
     queue_length: int = 4096
     mark_mask: int = DEFAULT_MARK_MASK
     roles: frozenset[DaemonRole] = frozenset({DaemonRole.GATEWAY})
+    flow_log: FlowLog | None = None  # None: flows are not logged
 
     @property
     def is_gateway(self) -> bool:

@@ -23,6 +23,8 @@ from nsgd.model.settings import (
     ExistingFlows,
     Failsafe,
     FailureMode,
+    FlowLog,
+    FlowLogFormat,
     Mode,
     OnStop,
     UnmanagedTraffic,
@@ -112,7 +114,9 @@ def test_the_rest() -> None:
             512,
             0x00FFFFFF,
             frozenset(DaemonRole),
+            FlowLog("/var/log/nsgd", FlowLogFormat.JSON_LINES, 1 << 21, 0, 60, 5),
         ),
+        DaemonSettings(flow_log=FlowLog("/var/log/nsgd")),
     ],
 )
 def test_settings(settings: DaemonSettings) -> None:

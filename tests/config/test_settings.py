@@ -7,7 +7,13 @@ from dataclasses import replace
 import pytest
 
 from nsgd.config.settings import SETTINGS
-from nsgd.model.settings import DaemonRole, DaemonSettings, UnmanagedTraffic
+from nsgd.model.settings import (
+    DaemonRole,
+    DaemonSettings,
+    FlowLog,
+    FlowLogFormat,
+    UnmanagedTraffic,
+)
 from tests.config.documents import group, load, refuse, refuse_one
 
 DEFAULTS = DaemonSettings()
@@ -37,6 +43,30 @@ def test_the_defaults_of_the_table_are_those_of_the_model() -> None:
         ("queueLength", 1_000_000, {"queue_length": 1_000_000}),
         ("markMask", "0xFFFFFF00", {"mark_mask": 0xFFFFFF00}),
         ("markMask", 0x00FFFFFF, {"mark_mask": 0x00FFFFFF}),
+        ("flowLog", {"path": "/var/log/nsgd"}, {"flow_log": FlowLog("/var/log/nsgd")}),
+        ("flowLog", {"path": "/var/log/nsgd", "enabled": False}, {"flow_log": None}),
+        (
+            "flowLog",
+            {
+                "path": "/run/flows.fifo",
+                "enabled": True,
+                "format": "JSONLINES",
+                "maxBytes": 1 << 20,
+                "retentionPolicy": {"days": 30, "enabled": True},
+                "intervalSeconds": 1,
+                "flushSeconds": 3600,
+            },
+            {
+                "flow_log": FlowLog(
+                    "/run/flows.fifo", FlowLogFormat.JSON_LINES, 1 << 20, 30, 1, 3600
+                )
+            },
+        ),
+        (
+            "flowLog",
+            {"path": "/a", "retentionPolicy": {"days": 30, "enabled": False}},
+            {"flow_log": FlowLog("/a", retention_days=0)},
+        ),
     ],
 )
 def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None:
@@ -48,6 +78,15 @@ def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None
     ("key", "value", "message"),
     [
         ("unmanagedTraffic", "refuse", "'refuse' is not allowed"),
+        ("flowLog", {"path": "log"}, "'log' is not the path of a flow log"),
+        ("flowLog", {"path": "/"}, "'/' is not the path of a flow log"),
+        ("flowLog", {"path": "/a/../etc"}, "'/a/../etc' is not the path of a flow log"),
+        ("flowLog", {"path": "/a\nb"}, "is not the path of a flow log"),
+        ("flowLog", {"path": 7}, "7 is not the path of a flow log"),
+        ("flowLog", {}, "path is missing"),
+        ("flowLog", {"path": "/a", "format": "csv"}, "'csv' is not allowed"),
+        ("flowLog", {"path": "/a", "maxBytes": 1000}, "1000 is outside"),
+        ("flowLog", {"path": "/a", "retentionPolicy": {"days": -1}}, "-1 is outside 0-36500"),
         ("metricsListen", "9480", "'9480' is not an address to listen on"),
         ("metricsListen", 9480, "9480 is not an address to listen on"),
         ("metricsListen", ":9480", "it has no host"),
@@ -82,7 +121,7 @@ def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None
 def test_a_setting_that_is_refused(key: str, value: object, message: str) -> None:
     """What a later release takes is told apart from a mistake."""
     path, found, _ = refuse_one({"daemon": {key: value}})
-    assert path in (f"daemon.{key}", f"daemon.{key}[1]")
+    assert path.startswith(f"daemon.{key}")
     assert message in found
 
 
