@@ -17,7 +17,7 @@ MODULES = {
 
 # Each layer and the layers that it may import beside itself. nsgd/__init__.py holds the version
 # and is open to all.
-BELOW_RUNTIME = {"model", "wire", "config", "policy", "ruleset", "observe"}
+BELOW_RUNTIME = {"model", "wire", "config", "policy", "ruleset", "observe", "flowlog"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "model": set(),
@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ruleset": {"model", "wire", "policy"},
     "kernel": {"model", "wire", "ruleset"},
     "observe": {"model"},
-    "flowlog": {"model"},
+    "flowlog": {"model", "wire"},
     # Without kernel: it is handed protocols. The worker binds its own queue.
     "runtime": BELOW_RUNTIME,
     "tag_fetch": {"config", "runtime"},
@@ -45,7 +45,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analysis",
         "answers",
         "azure",
-        "flowlog",
         "kernel",
         "runtime",
         "lab",
@@ -58,7 +57,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "manual": {"config", "commands", "cli"},
     "__main__": {"cli"},
 }
-ALSO_MAY_IMPORT = {"nsgd.runtime.worker": ("nsgd.kernel.queue", "nsgd.kernel.process")}
+ALSO_MAY_IMPORT = {
+    "nsgd.runtime.worker": ("nsgd.kernel.queue", "nsgd.kernel.process"),
+    "nsgd.runtime.flow_log.process": ("nsgd.kernel.flow_events", "nsgd.kernel.error"),
+}
 
 # The fetcher speaks with the internet: of the runtime it gets what installs a file, no more.
 OF_RUNTIME_ONLY = {"tag_fetch": "nsgd.runtime.tag"}

@@ -35,6 +35,23 @@ def parse_entry(version: IPVersion, payload: bytes) -> ConntrackEntry | None:
     """Read an entry of a dump, its attributes only; None where it is not one that we can read."""
     attributes = split_attributes(payload)
     original, reply = attributes.get(_TUPLE_ORIGINAL, b""), attributes.get(_TUPLE_REPLY, b"")
+    header = flow_header(version, original, reply)
+    if header is None:
+        return None
+    mark = attributes.get(_MARK, b"\0\0\0\0")
+    if len(mark) != 4:
+        return None
+    key = nested(_TUPLE_ORIGINAL, original)
+    if _ZONE in attributes:
+        key += attribute(_ZONE, attributes[_ZONE])
+    return ConntrackEntry(header, int.from_bytes(mark, "big"), key)
+
+
+def flow_header(version: IPVersion, original: bytes, reply: bytes) -> PacketHeader | None:
+    """A flow's original direction as the forward hook sees it, from its two tuples.
+
+    None where they are not those of a flow.
+    """
     # The reply's source is the receiver behind a destination translation; the original's source
     # is the sender ahead of a source translation.
     sender, receiver = _source(version, original), _source(version, reply)
@@ -43,13 +60,7 @@ def parse_entry(version: IPVersion, payload: bytes) -> ConntrackEntry | None:
     source, protocol, source_port = sender
     destination, _, destination_port = receiver
     has_ports = protocol in (TCP, UDP)
-    mark = attributes.get(_MARK, b"\0\0\0\0")
-    if len(mark) != 4:
-        return None
-    key = nested(_TUPLE_ORIGINAL, original)
-    if _ZONE in attributes:
-        key += attribute(_ZONE, attributes[_ZONE])
-    header = PacketHeader(
+    return PacketHeader(
         version,
         protocol,
         source,
@@ -58,7 +69,6 @@ def parse_entry(version: IPVersion, payload: bytes) -> ConntrackEntry | None:
         destination_port if has_ports else 0,
         False,
     )
-    return ConntrackEntry(header, int.from_bytes(mark, "big"), key)
 
 
 def _source(version: IPVersion, flow_tuple: bytes) -> tuple[int, int, int] | None:

@@ -1,0 +1,172 @@
+"""Flows as the kernel tells of them: their begins and ends as events, and all of them in a dump.
+
+The kernel never waits for the reader: events that do not fit into the socket's buffer are lost,
+which is noticed and counted here; a dump then says which flows there are.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from struct import Struct
+
+from nsgd.kernel.error import KernelError
+from nsgd.kernel.netfilter import NETLINK_NETFILTER, SO_RCVBUFFORCE, SOL_NETLINK
+from nsgd.model.address import IP_VERSIONS, IPVersion
+from nsgd.wire import netlink
+from nsgd.wire.flow_events import (
+    FLOW_ENDED,
+    FLOW_TOLD,
+    GROUP_DESTROY,
+    GROUP_NEW,
+    FlowSeen,
+    dump_request,
+    look_up_request,
+    parse_flow,
+)
+
+_SUBJECT = "conntrack events"
+# An event takes about 1 KB of it: 30 000 flows may begin or end while the reader is busy.
+RECEIVE_BUFFER_BYTES = 32 << 20
+_EVENT_BYTES = 1 << 14
+_DUMP_BYTES = 1 << 18
+_ANSWER_TIMEOUT_S = 30.0
+_NETLINK_ADD_MEMBERSHIP = 1
+_SO_MEMINFO = 55
+_unpack_meminfo = Struct("=9I").unpack
+_DROPS = 8  # SK_MEMINFO_DROPS
+_LOOK_UPS_PER_SEND = 128
+
+
+class FlowEvents:
+    """Begins and ends of flows of this network namespace, until close(). Raises KernelError."""
+
+    def __init__(self, receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> None:
+        """Listen, with so much room for events that wait to be read."""
+        self.overflows = 0
+        self._socket = _open(receive_buffer_bytes)
+        try:
+            for group in (GROUP_NEW, GROUP_DESTROY):
+                self._socket.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+            self._socket.setblocking(False)
+        except OSError as error:
+            self._socket.close()
+            raise KernelError("join", _SUBJECT, error.errno or errno.EIO) from error
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._socket.fileno()
+
+    @property
+    def lost(self) -> int:
+        """Events that did not fit into the buffer since the beginning."""
+        memory = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+        return int(_unpack_meminfo(memory)[_DROPS])
+
+    def read(self, most: int) -> list[tuple[bool, FlowSeen]]:
+        """What has come, oldest first, without waiting: whether a flow ended, and the flow.
+
+        After a loss *overflows* is more than before, and what is returned may have gaps.
+
+        Args:
+            most: Datagrams at most; fewer events do not mean that none are left.
+        """
+        found: list[tuple[bool, FlowSeen]] = []
+        receive = self._socket.recvfrom
+        for _ in range(most):
+            try:
+                data, (sender, _) = receive(_EVENT_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise KernelError("read", _SUBJECT, error.errno or errno.EIO) from error
+                self.overflows += 1
+                continue
+            # Any process with CAP_NET_ADMIN can write to this socket; the kernel is port 0.
+            if sender:
+                continue
+            for kind, _, payload in netlink.split_messages(data):
+                if kind in (FLOW_TOLD, FLOW_ENDED):
+                    flow = parse_flow(payload)
+                    if flow is not None:
+                        found.append((kind == FLOW_ENDED, flow))
+        return found
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()
+
+
+def dump_flows() -> Iterator[list[FlowSeen]]:
+    """Every flow of both families, a datagram's at a time. Raises KernelError.
+
+    Flows that begin or end meanwhile may be in it or not.
+    """
+    with _open() as channel:
+        try:
+            for version in IP_VERSIONS:
+                channel.send(dump_request(version, version))
+                while True:
+                    flows, is_done = _dumped(channel.recv(_DUMP_BYTES), version)
+                    yield flows
+                    if is_done:
+                        break
+        except OSError as error:
+            raise KernelError("read", "conntrack", error.errno or errno.ETIMEDOUT) from error
+
+
+def _dumped(data: bytes, sequence: int) -> tuple[list[FlowSeen], bool]:
+    flows: list[FlowSeen] = []
+    for kind, answered, payload in netlink.split_messages(data):
+        if answered != sequence:
+            continue
+        if kind == netlink.NLMSG_DONE:
+            return flows, True
+        if kind == netlink.NLMSG_ERROR:
+            raise KernelError("read", "conntrack", netlink.error_number(payload) or errno.EIO)
+        if kind == FLOW_TOLD:
+            flow = parse_flow(payload)
+            if flow is not None:
+                flows.append(flow)
+    return flows, False
+
+
+def look_up_flows(keys: Iterable[tuple[bytes, IPVersion]]) -> None:
+    """Have the kernel end those flows that have run out. Raises KernelError."""
+    wanted = list(keys)
+    with _open() as channel:
+        try:
+            for start in range(0, len(wanted), _LOOK_UPS_PER_SEND):
+                part = wanted[start : start + _LOOK_UPS_PER_SEND]
+                channel.send(
+                    b"".join(
+                        look_up_request(key, version, index)
+                        for index, (key, version) in enumerate(part, start=1)
+                    )
+                )
+                answered = 0
+                while answered < len(part):
+                    for kind, _, _ in netlink.split_messages(channel.recv(_DUMP_BYTES)):
+                        answered += kind == netlink.NLMSG_ERROR
+        except OSError as error:
+            raise KernelError("look up", "flows", error.errno or errno.ETIMEDOUT) from error
+
+
+def _open(receive_buffer_bytes: int = 8 << 20) -> socket.socket:
+    try:
+        made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+    except OSError as error:
+        raise KernelError("open", _SUBJECT, error.errno or errno.EIO) from error
+    try:
+        # Not to be had in a user namespace; the buffer is then as large as it is.
+        with suppress(PermissionError):
+            made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer_bytes)
+        made.settimeout(_ANSWER_TIMEOUT_S)
+        made.bind((0, 0))
+    except OSError as error:
+        made.close()
+        raise KernelError("open", _SUBJECT, error.errno or errno.EIO) from error
+    return made
