@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from nsgd.observe.applied_metrics import applied_metrics
 from nsgd.observe.families import by, counter, gauge
+from nsgd.observe.flow_log_metrics import flow_log_metrics
 from nsgd.observe.metrics_server import MetricsServer
 from nsgd.observe.open_flow_metrics import open_flow_metrics
 from nsgd.observe.service_tag_metrics import service_tag_metrics
@@ -36,6 +37,7 @@ class SnapshotCollector(Collector):
         yield from _queue(snapshot.queue)
         yield from service_tag_metrics(snapshot.service_tags)
         yield from applied_metrics(snapshot.applied)
+        yield from flow_log_metrics(snapshot.flow_log)
 
 
 def metrics_registry(collect: Callable[[], Snapshot]) -> CollectorRegistry:

@@ -13,6 +13,7 @@ from typing import Any
 
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
+from nsgd.observe.flow_log_state import FlowLogState, flow_log_as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class Snapshot:
     kernel_denials: KernelDenials = KernelDenials()
     foreign_acts: ForeignActs = ForeignActs()
     applied: AppliedState = AppliedState({})
+    flow_log: FlowLogState | None = None  # None where flows are not logged
 
 
 def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -215,6 +217,7 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "standsInPlaceOfConfig": snapshot.applied.is_standing,
             "secondsToConfirm": None if seconds_left is None else round(seconds_left),
         },
+        "flowLog": flow_log_as_json(snapshot.flow_log),
     }
 
 

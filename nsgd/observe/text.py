@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nsgd.observe.flow_log_state import flow_log_line
+
 _MODES = {"enforce": "enforce", "audit": "audit: nothing is dropped"}
 
 
@@ -127,6 +129,7 @@ def _applied(status: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     worker, queue, reloads, table = (status[key] for key in ("worker", "queue", "reloads", "table"))
+    flow_log = status.get("flowLog")
     last = "" if reloads["lastSucceeded"] else "; the last one was refused, the policy before stays"
     return [
         ("nsgd", f"{status['version']}, {status['state']} since {status['startedAt']}"),
@@ -163,4 +166,5 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
             + f", mark mask {table['markMask']}",
         ),
         *_service_tags(status),
+        *([("flow log", flow_log_line(flow_log))] if flow_log else []),
     ]

@@ -1,30 +1,45 @@
-"""Recent denials, from the worker to the supervisor's log, through a ring in shared memory.
+"""Recent denials, from the worker to the logs, through a ring in shared memory.
 
-The worker never waits for the reader: what was overwritten before it was read is counted.
+The worker never waits for a reader: what was overwritten before it was read is counted.
 """
 
 from __future__ import annotations
 
 import struct
+import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from nsgd.model.address import Address, IPVersion
 from nsgd.model.packet import TCP, UDP, PacketHeader
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.runtime import counters as cell
-from nsgd.runtime.counters import DENIAL_BYTES, DENIAL_RING_RECORDS, SharedCounters
+from nsgd.runtime.counters import DENIAL_BYTES, DENIAL_RING_RECORDS
 
-_RECORD = struct.Struct("=IBBBxHH16s16s")
+# The last is the low half of the unix time in milliseconds.
+_RECORD = struct.Struct("=IBBBxHH16s16sI")
+_TIME_MASK = 0xFFFFFFFF
 _DIRECTIONS = (Direction.OUTBOUND, Direction.INBOUND)
 _PROTOCOLS = {TCP: "Tcp", UDP: "Udp", 1: "Icmp", 58: "Icmp"}
 
 
-class DenialWriter:
-    """The worker's end."""
+class DenialRing(Protocol):
+    """Memory with a ring, and the cell that counts its records."""
 
-    def __init__(self, counters: SharedCounters) -> None:
+    @property
+    def cells(self) -> memoryview[int]:
+        """64-bit cells; that of DENIALS_WRITTEN counts."""
+
+    @property
+    def denials(self) -> memoryview[int]:
+        """The ring's bytes."""
+
+
+class DenialWriter:
+    """The end of the only one who writes."""
+
+    def __init__(self, counters: DenialRing) -> None:
         self._cells = counters.cells
         self._ring = counters.denials
 
@@ -42,6 +57,7 @@ class DenialWriter:
             packet.destination_port,
             packet.source.to_bytes(16, "big"),
             packet.destination.to_bytes(16, "big"),
+            time.time_ns() // 1_000_000 & _TIME_MASK,
         )
         self._cells[cell.DENIALS_WRITTEN] = written + 1
 
@@ -58,6 +74,20 @@ class Denial:
     source_port: int
     destination: Address
     destination_port: int
+    time_ms: int = 0  # unix time
+
+    @property
+    def header(self) -> PacketHeader:
+        """The packet's header."""
+        return PacketHeader(
+            self.version,
+            self.protocol,
+            self.source.value,
+            self.destination.value,
+            self.source_port,
+            self.destination_port,
+            False,
+        )
 
     @classmethod
     def of(cls, packet: PacketHeader, direction: Direction, number: int) -> Denial:
@@ -95,17 +125,18 @@ def _with_port(address: Address, port: int) -> str:
 
 
 class DenialReader:
-    """The supervisor's end."""
+    """An end of one of those who read."""
 
-    def __init__(self, counters: SharedCounters) -> None:
+    def __init__(self, counters: DenialRing, seen: int | None = None) -> None:
+        """Read what comes from now on, or what came after the first *seen* records."""
         self._cells = counters.cells
         self._ring = counters.denials
-        self._seen = self._cells[cell.DENIALS_WRITTEN]
+        self.seen = self._cells[cell.DENIALS_WRITTEN] if seen is None else seen
 
     def read(self, most: int) -> tuple[list[Denial], int]:
         """The first *most* denials since the last call, and how many others there were."""
         written = self._cells[cell.DENIALS_WRITTEN]
-        first = max(self._seen, written - DENIAL_RING_RECORDS)
+        first = max(self.seen, written - DENIAL_RING_RECORDS)
         records = [
             bytes(self._ring[start : start + DENIAL_BYTES])
             for index in range(first, min(written, first + most))
@@ -114,15 +145,16 @@ class DenialReader:
         # What the worker wrote over meanwhile is not what it was.
         overwritten = max(0, self._cells[cell.DENIALS_WRITTEN] - DENIAL_RING_RECORDS - first)
         denials = [_parse(record) for record in records[overwritten:]]
-        others = written - self._seen - len(denials)
-        self._seen = written
+        others = written - self.seen - len(denials)
+        self.seen = written
         return denials, others
 
 
 def _parse(record: bytes) -> Denial:
-    number, direction, version, protocol, source_port, destination_port, source, destination = (
-        _RECORD.unpack(record[: _RECORD.size])
-    )
+    fields = _RECORD.unpack(record[: _RECORD.size])
+    number, direction, version, protocol, source_port, destination_port, *rest = fields
+    source, destination, low_ms = rest
+    now_ms = time.time_ns() // 1_000_000
     family: Literal[4, 6] = 4 if version == 4 else 6
     return Denial(
         _DIRECTIONS[direction],
@@ -133,4 +165,5 @@ def _parse(record: bytes) -> Denial:
         source_port,
         Address(family, int.from_bytes(destination, "big")),
         destination_port,
+        now_ms - (now_ms - low_ms & _TIME_MASK),
     )

@@ -22,6 +22,7 @@ from nsgd.observe.snapshot import (
 from nsgd.policy.numbers import DIRECTIONS
 from nsgd.ruleset.rule_chains import UNTOLD
 from nsgd.runtime import counters as cell
+from nsgd.runtime.flow_log.state import flow_log_state
 from nsgd.runtime.kernel_counts import KernelCounts
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.supervisor import Supervisor
@@ -138,10 +139,15 @@ class Observer:
                 mark_mask=settings.mark_mask,
                 service_tags=_service_tags(loaded),
                 kernel_denials=KernelDenials(
-                    supervisor.denials.told, kernel.get(UNTOLD, 0), supervisor.denials.lost
+                    supervisor.told.denials.told,
+                    kernel.get(UNTOLD, 0),
+                    supervisor.told.denials.lost,
                 ),
                 applied=_applied(supervisor.trial),
                 foreign_acts=_foreign_acts(supervisor.guard),
+                flow_log=flow_log_state(
+                    supervisor.told.flow_log, settings.flow_log, loaded.numbers
+                ),
             )
 
     def _rules_in_force(

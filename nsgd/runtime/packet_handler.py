@@ -12,7 +12,8 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Protocol
 
-from nsgd.model.packet import TCP, UDP
+from nsgd.model.packet import TCP, UDP, PacketHeader
+from nsgd.model.rule import Direction
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.wire.packet import FIN_SYN_RST_ACK, IPV4_FRAGMENT_BITS, SYN, parse_fields
@@ -81,6 +82,8 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
     judge = path.judge
     remembered: dict[int, tuple[int, int | None]] = {}
     recall = remembered.get
+    tells = path.denials is not None
+    denied: dict[int, tuple[Direction, int]] = {}
     names: dict[int, str | None] = {0: None}
     # Both links of a packet as one number; no number where no link binds a NIC.
     tells_links = path.tells_links
@@ -108,15 +111,23 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
         if not isinstance(fields, tuple):
             return None
         outcome = path.decide(fields, in_link, out_link)
-        if path.is_told(outcome):
-            return None
         counted = outcome_cells.get(outcome.counted)
         if counted is None:
             return None
         if len(remembered) >= _MOST_REMEMBERED:
             remembered.clear()
+            denied.clear()
+        if outcome.denial is not None:
+            denied[key] = outcome.denial
         remembered[key] = counted, outcome.decision
         return remembered[key]
+
+    def tell(key: int, payload: bytes) -> None:
+        denial = denied.get(key)
+        if denial is not None and path.denials is not None:
+            fields = parse_fields(payload)
+            if isinstance(fields, tuple):
+                path.denials.write(PacketHeader(*fields), *denial)
 
     def handle(packet: QueuedPacket) -> None:
         payload = packet.get_payload()
@@ -165,6 +176,8 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
                         give(DROP, packet.id, 0)
                     else:
                         give(ACCEPT, packet.id, mark & other_bits | decision)
+                    if tells:
+                        tell(key, payload)
                     return
         verdict = judge(payload, mark, name(packet.indev), name(packet.outdev))
         if verdict is None:

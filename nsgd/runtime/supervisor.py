@@ -21,7 +21,6 @@ from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.adoption import AdoptionWindow
-from nsgd.runtime.audit_log import AuditLog
 from nsgd.runtime.beside import do_beside
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.ending import leave_rules, remove_rules
@@ -39,7 +38,8 @@ from nsgd.runtime.state import StateError, has_started, load_numbers, note_start
 from nsgd.runtime.table_guard import TableGuard
 from nsgd.runtime.tag_store import InstalledTags
 from nsgd.runtime.tag_watch import TagWatch
-from nsgd.runtime.told_denials import LogReader, ToldDenials
+from nsgd.runtime.told import Told
+from nsgd.runtime.told_denials import LogReader
 from nsgd.runtime.trial import Trial
 from nsgd.runtime.worker_keeper import WorkerKeeper
 from nsgd.runtime.worker_policy import WorkerPolicy
@@ -66,7 +66,6 @@ class Supervisor:
         self._tags = TagWatch(tags, state_directory)
         self.open_flows = OpenFlows(flows, state_directory)
         self._adoption = AdoptionWindow(self._install_again)
-        self._audit_log: AuditLog | None = None
         standing = StandingDocuments(paths, parameters, state_directory)
         self._loader = PolicyLoader(paths, parameters, standing, self._tags)
         self.trial = Trial(self, standing)
@@ -74,7 +73,7 @@ class Supervisor:
         self._table = table
         self.loop = Loop()
         self._keeper = WorkerKeeper(self.loop)
-        self.denials = ToldDenials(self.loop, open_log_group)
+        self.told = Told(self.loop, open_log_group, state_directory)
         self.guard: TableGuard | None = None
         self._links = LinkFollower(self.loop, self._install_again)
         self._prepared: tuple[LoadedPolicy, bool] | None = None
@@ -131,7 +130,7 @@ class Supervisor:
             raise RuntimeError("no policy was prepared")
         loaded, is_first = self._prepared
         self.counters = SharedCounters.create(MarkLayout(loaded.settings.mark_mask).capacity)
-        self._audit_log = AuditLog(self.counters, self.denials)
+        self.told.begin(self.counters)
         self.loaded = loaded
         self.generation = 1
         made = self._beside(partial(self._for_worker, loaded))
@@ -139,8 +138,8 @@ class Supervisor:
         # Numbers before the rules that use them, marks before the rules that read them.
         save_numbers(self._state_directory, loaded.numbers)
         window_s = self.open_flows.at_start(loaded, is_first=is_first)
-        self._beside(partial(self._table.install, loaded, adopting=window_s > 0))
-        self.denials.follow(loaded.settings)
+        with self.told.coming(loaded):
+            self._beside(partial(self._table.install, loaded, adopting=window_s > 0))
         note_start(self._state_directory)
         self._tags.in_force(loaded)
         self._adoption.open(window_s)
@@ -204,12 +203,12 @@ class Supervisor:
 
     def _change(self, previous: LoadedPolicy, loaded: LoadedPolicy, reevaluate: bool) -> int:
         adopting = self._adoption.is_open
-        self._beside(partial(self._table.install, loaded, adopting=adopting))
+        with self.told.coming(loaded, previous):
+            self._beside(partial(self._table.install, loaded, adopting=adopting))
         with self.lock:
             self.loaded = loaded
             self.generation += 1
             self.loaded_at_s = time.time()
-        self.denials.follow(loaded.settings)
         self._keeper.hand_over(self._beside(partial(self._for_worker, loaded)))
         self._tags.in_force(loaded)
         # After the worker: what it decided by the old policy is in the table by now.
@@ -256,8 +255,7 @@ class Supervisor:
             self._table.tidy()
             if self.guard is not None:
                 self.guard.tend()
-            if self._audit_log is not None and self.loaded is not None:
-                self._audit_log.tick(self.loaded)
+            self.told.tend(self.loaded)
 
         stop = partial(self.request_stop, remove_rules=False)
         ends: dict[int, Callable[[], None]] = {signal.SIGTERM: stop, signal.SIGINT: stop}
@@ -274,7 +272,7 @@ class Supervisor:
             self.trial.end()
             leave_rules(self._table, self.loaded)
         self._keeper.stop()
-        self.denials.close()
+        self.told.close()
         if self.has_served and not self._remove_rules:
             log.info("%s", rules_that_stay(self.settings))
         self.loop.close()

@@ -9,7 +9,7 @@ from nsgd.model.packet import PacketHeader
 from nsgd.model.rule import Direction
 from nsgd.model.settings import DaemonSettings, Engine
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
-from nsgd.runtime.denials import Denial
+from nsgd.runtime.denials import Denial, DenialWriter
 from nsgd.runtime.loop import Loop
 from nsgd.wire.nflog import LoggedPacket
 from nsgd.wire.packet import parse_packet
@@ -48,6 +48,7 @@ class ToldDenials:
         self._not_kept = 0
         self._lost = 0
         self.told = 0
+        self.also: DenialWriter | None = None  # where denials go beside what take() gives
 
     @property
     def lost(self) -> int:
@@ -85,6 +86,8 @@ class ToldDenials:
         for packet in self._reader.read(_MOST_AT_ONCE):
             self.told += 1
             denial = self._denial(packet)
+            if denial is not None and self.also is not None:
+                self.also.write(denial.header, denial.direction, denial.number)
             if denial is None or len(self._kept) >= _MOST_KEPT:
                 self._not_kept += 1
             else:

@@ -62,7 +62,8 @@ class VerdictPath:
         self._no_inbound = layout.inbound(NO_TABLE)
         # Audit mode lets through what it denies, with a mark that says so: a flow that carries a
         # denying rule's number can come from nowhere else.
-        self._audit_log = DenialWriter(counters) if worker_policy.is_audit else None
+        self._is_audit = worker_policy.is_audit
+        self.denials = DenialWriter(counters) if worker_policy.tells_denials else None
         self._audit_denied = layout.inbound(AUDIT_DENIED)
         self._cells = counters.cells
         self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
@@ -99,8 +100,11 @@ class VerdictPath:
         cells = self._cells
         for index in outcome.counted:
             cells[index] += 1
-        if self._audit_log is not None and outcome.denial is not None:
-            self._audit_log.write(PacketHeader(*packet), *outcome.denial)
+        if self.denials is not None and outcome.denial is not None:
+            header = PacketHeader(*packet)
+            # Like the flow, by its original direction.
+            told = header.reversed() if mark & self._is_reply else header
+            self.denials.write(told, *outcome.denial)
         if outcome.decision is None:
             return None
         return mark & self.other_bits | outcome.decision
@@ -152,10 +156,6 @@ class VerdictPath:
         """What follows from a first packet without request bits, decided anew."""
         return self._decide(PacketHeader(*packet), 0, in_link, out_link)
 
-    def is_told(self, outcome: Outcome) -> bool:
-        """Tell whether each packet of an outcome goes to the audit log."""
-        return outcome.denial is not None and self._audit_log is not None
-
     def _decide(
         self, packet: PacketHeader, request: int, in_link: str | None, out_link: str | None
     ) -> Outcome:
@@ -206,7 +206,7 @@ class VerdictPath:
     def _without_table(self, decision: Decision, request: int, is_counted: bool) -> Outcome:
         if decision.access is None:
             # The kernel's sets were of another policy than ours for a moment.
-            if self._accept_unmanaged or self._audit_log is not None:
+            if self._accept_unmanaged or self._is_audit:
                 return Outcome(0, (cell.UNMANAGED_ACCEPTED, cell.ACCEPTED), None)
             return Outcome(None, (cell.UNMANAGED_DROPPED, cell.DROPPED), None)
         flow = cell.FLOWS[Direction.INBOUND, decision.access, decision.reason]
@@ -235,7 +235,7 @@ class VerdictPath:
     def _denied(
         self, decision: int, request: int, counted: list[int], denial: tuple[Direction, int]
     ) -> Outcome:
-        if self._audit_log is not None:
+        if self._is_audit:
             return self._accepted(decision, request, counted, denial)
         return Outcome(None, (*counted, cell.DROPPED), denial)
 

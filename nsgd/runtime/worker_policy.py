@@ -27,6 +27,7 @@ class WorkerPolicy:
     mark_mask: int
     accept_unmanaged: bool
     is_audit: bool
+    tells_denials: bool  # each denied packet goes to the ring of denials
     is_fail_open: bool
     is_host_only: bool
     rule_numbers: Sequence[Sequence[int]]  # by table and rule
@@ -63,6 +64,7 @@ class WorkerPolicy:
             settings.mark_mask,
             settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT,
             settings.mode is Mode.AUDIT,
+            settings.mode is Mode.AUDIT or settings.flow_log is not None,
             settings.lets_undecided_pass,
             settings.is_host_only,
             rule_numbers,
@@ -83,6 +85,7 @@ class WorkerPolicy:
             self.mark_mask,
             self.accept_unmanaged,
             self.is_audit,
+            self.tells_denials,
             self.is_fail_open,
             self.is_host_only,
             self.rule_numbers,

@@ -79,6 +79,7 @@ def test_json() -> None:
             "standsInPlaceOfConfig": True,
             "secondsToConfirm": None,
         },
+        "flowLog": None,
     }
 
 

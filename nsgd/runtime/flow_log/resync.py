@@ -66,13 +66,16 @@ class Resync:
         """Tell whether step() has something to do at once."""
         return self._parts is not None
 
+    @property
+    def _pause_s(self) -> float:
+        """Dumps must not take all of the time that is for reading events."""
+        return min(5 * self._took_s, _MOST_PAUSE_S)
+
     def wanted(self, now_s: float) -> None:
         """Events were lost: what flows there are must be looked up."""
         if self._wanted_s is None:
-            # Where losses go on, dumps must not take all of the time that would prevent them.
-            pause_s = min(5 * self._took_s, _MOST_PAUSE_S)
             began_s = now_s if self._began_s is None else self._began_s
-            self._wanted_s = max(now_s, began_s + pause_s)
+            self._wanted_s = max(now_s, began_s + self._pause_s)
 
     def step(self, now_s: float, now_ms: int) -> None:
         """Do what is due. Raises KernelError."""
@@ -98,7 +101,8 @@ class Resync:
 
     def _begin(self, now_s: float, *, is_resync: bool) -> None:
         self._began_s = now_s
-        self._next_s = now_s + max(1.0, self._reader.interval_s / _DUMPS_AN_INTERVAL)
+        pause_s = self._reader.interval_s / _DUMPS_AN_INTERVAL
+        self._next_s = now_s + max(pause_s, self._pause_s)
         self._is_resync = is_resync
         self._reader.dump_begins()
         self._parts = self._dump()

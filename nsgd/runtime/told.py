@@ -1,0 +1,61 @@
+"""Those who tell of flows and denials: audit mode's log, the flow log, and what both hear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nsgd.runtime.audit_log import AuditLog
+from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.flow_log.keeper import FlowLogKeeper
+from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.loop import Loop
+from nsgd.runtime.told_denials import LogReader, ToldDenials
+
+
+class Told:
+    """Follows the policy in force."""
+
+    def __init__(
+        self, loop: Loop, open_log_group: Callable[[int], LogReader | None], state_directory: Path
+    ) -> None:
+        self.denials = ToldDenials(loop, open_log_group)
+        self.flow_log = FlowLogKeeper(loop, state_directory)
+        self._counters: SharedCounters | None = None
+        self._audit_log: AuditLog | None = None
+
+    def begin(self, counters: SharedCounters) -> None:
+        """Hear of what the worker denies."""
+        self._counters = counters
+        self._audit_log = AuditLog(counters, self.denials)
+
+    @contextmanager
+    def coming(self, loaded: LoadedPolicy, previous: LoadedPolicy | None = None) -> Iterator[None]:
+        """While a policy is brought into force: its first flows are told by its own rules.
+
+        Where that fails, the policy before is the one that is followed.
+        """
+        self._log_flows(loaded)
+        try:
+            yield
+        except BaseException:
+            if previous is not None:
+                self._log_flows(previous)
+            raise
+        self.denials.follow(loaded.settings)
+
+    def tend(self, loaded: LoadedPolicy | None) -> None:
+        """Write lines, and look after the flow log."""
+        if self._audit_log is not None and loaded is not None:
+            self._audit_log.tick(loaded)
+        self.flow_log.tend()
+
+    def close(self) -> None:
+        """Tell no more."""
+        self.denials.close()
+        self.flow_log.close()
+
+    def _log_flows(self, loaded: LoadedPolicy) -> None:
+        if self._counters is not None:
+            self.denials.also = self.flow_log.follow(loaded, self._counters)
