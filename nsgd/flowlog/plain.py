@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from nsgd.flowlog import names
@@ -62,8 +63,40 @@ def plain_record(record: FlowRecord) -> dict[str, Any]:
 
 
 def json_line(record: FlowRecord) -> str:
-    """The object as JSON, without a line's end."""
-    return json.dumps(plain_record(record), separators=(",", ":"))
+    """The object as JSON, without a line's end.
+
+    By hand, as it is most of the cost of a record; what repeats is encoded once.
+    """
+    sent, received = _number(record.packets_sent), _number(record.packets_received)
+    state = "null" if record.state is None else f'"{record.state.value}"'
+    return (
+        f'{{"time":"{_second(record.time_ms // 1000)}.{record.time_ms % 1000:03}Z"'
+        f',"macAddress":{_quoted(record.mac_address)},"direction":"{record.direction.value}"'
+        f',"state":{state},"access":"{record.access.value}","protocol":{record.protocol}'
+        f',"sourceAddress":{_quoted(record.source)},"sourcePort":{record.source_port}'
+        f',"destinationAddress":{_quoted(record.destination)}'
+        f',"destinationPort":{record.destination_port}'
+        f',"networkSecurityGroup":{_quoted(record.network_security_group)}'
+        f',"rule":{_quoted(record.rule)},"packetsSent":{sent}'
+        f',"bytesSent":{_number(record.bytes_sent)},"packetsReceived":{received}'
+        f',"bytesReceived":{_number(record.bytes_received)}'
+        f',"encryption":{_quoted(record.encryption)},"aclID":{_quoted(record.acl_id)}'
+        f',"targetResourceID":{_quoted(record.target)}}}'
+    )
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    return names.iso_time(seconds * 1000)[:19]
+
+
+@lru_cache(maxsize=65536)
+def _quoted(text: str) -> str:
+    return json.dumps(text) if text else "null"
+
+
+def _number(count: int | None) -> str:
+    return "null" if count is None else str(count)
 
 
 def is_plain(fields: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nsgd.flowlog.fields import Problems
-from nsgd.flowlog.plain import json_line
+from nsgd.flowlog.plain import json_line, plain_record
 from nsgd.flowlog.read import read_flow_log
 from nsgd.flowlog.record import FlowRecord
 from nsgd.flowlog.show import as_csv, as_json, as_table
@@ -27,6 +27,17 @@ def read(content: str | bytes) -> tuple[list[FlowRecord], list[str]]:
 def test_our_lines() -> None:
     """A record a line, as nsgd writes them for Loki, comes back whole."""
     assert read("\n".join(map(json_line, RECORDS)) + "\n") == (RECORDS, [])
+
+
+@pytest.mark.parametrize("record", [*RECORDS, BEGIN._replace(rule='a"b\n', source="", acl_id="")])
+def test_a_line_is_the_object(record: FlowRecord) -> None:
+    """Made by hand, it is what the encoder would make."""
+    plain = plain_record(record)
+    expected = json.dumps(
+        {key: value or None if value == "" else value for key, value in plain.items()},
+        separators=(",", ":"),
+    )
+    assert json_line(record) == expected
 
 
 def test_what_is_printed_as_json() -> None:

@@ -194,6 +194,26 @@ def test_nothing_twice_and_nothing_missing_though_most_events_are_lost(
     assert log.follower.flows == {}
 
 
+def test_looking_for_a_flow_that_has_run_out_ends_it(flows: Network) -> None:
+    """With its counters, and without a dump, which ends some by itself."""
+    flows.gateway.run(["sysctl", "-w", "net.netfilter.nf_conntrack_udp_timeout=1"])
+    with contextlib.closing(flows.gateway.call(FlowEvents)) as events:
+        send(flows, range(FIRST_PORT, FIRST_PORT + 1))
+        ((has_ended, flow),) = [event for event in events.read(100) if event[1].mark == MARK]
+        assert not has_ended
+        found: list[tuple[bool, FlowSeen]] = []
+
+        def is_told() -> bool:
+            flows.gateway.call(lambda: look_up_flows([(flow.key, 4)]))
+            found.extend(event for event in events.read(100) if event[1].mark == MARK)
+            return bool(found)
+
+        flows.wait(is_told, "no end is told")
+    ((has_ended, ended),) = found
+    assert has_ended
+    assert (ended.key, ended.counts) == (flow.key, (1, 29, 0, 0))
+
+
 def test_flows_that_have_run_out_are_told_of_at_once(
     flows: Network, stack: contextlib.ExitStack
 ) -> None:
