@@ -32,7 +32,7 @@ log = logging.getLogger("nsgd")
 _WAIT_S = 0.05  # how long denials may wait in their rings, which nobody tells of
 _EVENTS_AT_ONCE = 512
 _STOP_TIMEOUT_S = 3.0
-_NICENESS = 5  # verdicts first, where there is one processor for both
+_NICENESS = 10  # verdicts first, where there are few processors for both
 
 
 class Process:
