@@ -1,4 +1,4 @@
-"""Verbs that look at every packet at once: diff."""
+"""Verbs that look at every packet at once: diff, lint."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from nsgd.commands.running import load_running
 from nsgd.spaces.budget import DEFAULT_STEPS
 
 if TYPE_CHECKING:
+    from nsgd.analysis.lint_settings import LintSettings
     from nsgd.config.load import LoadedConfig
 
 _DIFF_EXIT_CODES = """\
@@ -39,6 +40,15 @@ exit codes:
   4  no daemon can be reached
   5  permission denied
   6  no difference was found, and some flows are too much for --budget
+"""
+
+_LINT_EXIT_CODES = """\
+exit codes:
+  0  no finding is an error
+  1  some are
+  2  wrong usage
+  3  documents or settings refused
+  6  no error was found, and some rules are too much for --budget
 """
 
 
@@ -78,6 +88,28 @@ def add_verbs(verb: AddVerb) -> None:
     )
     _add_budget(diff)
     diff.add_argument("-o", "--output", choices=("table", "json"), default="table")
+
+    lint = verb("lint", _lint, "find rules that an engineer should look at, with a packet each")
+    lint.epilog = _LINT_EXIT_CODES
+    lint.add_argument("files", metavar="PATH", type=Path, nargs="+", help="loaded as one")
+    add_parameters(lint)
+    add_service_tags(lint)
+    lint.add_argument(
+        "--settings",
+        metavar="FILE",
+        type=Path,
+        help="severities, what to ignore, and ports: YAML or JSON",
+    )
+    lint.add_argument(
+        "--severity",
+        metavar="FINDING=LEVEL",
+        type=_severity,
+        action="append",
+        default=[],
+        help="error, warning, note or ignore for a finding, or for 'all'; goes before --settings",
+    )
+    _add_budget(lint)
+    lint.add_argument("-o", "--output", choices=("text", "json", "sarif"), default="text")
 
 
 def _add_budget(parser: argparse.ArgumentParser) -> None:
@@ -152,3 +184,58 @@ def _load_new(args: argparse.Namespace) -> LoadedConfig:
     is_pair = not (args.old or args.against_running)
     paths = args.files[1:] if is_pair else args.files
     return load_paths(paths, args.parameters, tag_source(args))
+
+
+def _severity(text: str) -> tuple[str, str]:
+    from nsgd.analysis.lint_settings import KINDS, LEVELS
+
+    finding, _, level = text.partition("=")
+    if (finding not in KINDS and finding != "all") or level not in LEVELS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not FINDING=LEVEL: of {', '.join(('all', *KINDS))}"
+            f" and {', '.join(LEVELS)}"
+        )
+    return finding, level
+
+
+def _lint(args: argparse.Namespace) -> int:
+    from nsgd import __version__
+    from nsgd.analysis.findings import Severity
+    from nsgd.analysis.lint import lint
+    from nsgd.analysis.lint_text import place_findings, report_as_json, report_as_text
+    from nsgd.analysis.sarif import report_as_sarif
+    from nsgd.config.problem import ConfigRefused
+    from nsgd.spaces.budget import Budget
+
+    try:
+        settings = _lint_settings(args)
+        loaded = load_paths(args.files, args.parameters, tag_source(args), keep_places=True)
+    except ConfigRefused as refused:
+        return show_problems(refused)
+    assert loaded.places is not None
+    result = lint(loaded.model, Budget(args.budget), settings.management_ports)
+    report = place_findings(result, settings, loaded.places)
+    if args.output == "text":
+        print(report_as_text(report))
+    elif args.output == "json":
+        print(json.dumps(report_as_json(report), indent=2))
+    else:
+        print(json.dumps(report_as_sarif(report, __version__), indent=2))
+    if report.count(Severity.ERROR):
+        return EXIT_FAILED
+    return EXIT_UNDETERMINED if report.unfinished else EXIT_OK
+
+
+def _lint_settings(args: argparse.Namespace) -> LintSettings:
+    """What the file says, and then the options."""
+    from nsgd.analysis.lint_settings import KINDS, LEVELS, LintSettings, read_lint_settings
+    from nsgd.runtime.documents import read_documents
+
+    settings = LintSettings()
+    if args.settings is not None:
+        (document,) = read_documents([args.settings])
+        settings = read_lint_settings(document)
+    for finding, level in args.severity:
+        kinds = KINDS.values() if finding == "all" else (KINDS[finding],)
+        settings = settings.with_severities((kind, LEVELS[level]) for kind in kinds)
+    return settings

@@ -97,14 +97,18 @@ def load_config(args: argparse.Namespace, paths: Sequence[Path]) -> LoadedConfig
 
 
 def load_paths(
-    paths: Sequence[Path], parameters: Sequence[Path], tags: TagSource | None
+    paths: Sequence[Path],
+    parameters: Sequence[Path],
+    tags: TagSource | None,
+    *,
+    keep_places: bool = False,
 ) -> LoadedConfig:
     """As load_config(), with what its options would say."""
     from nsgd.config.load import load_documents
     from nsgd.runtime.documents import read_documents, read_linked
 
     documents = read_documents(paths, parameters)
-    loaded = load_documents(documents, tags=tags, read_linked=read_linked)
+    loaded = load_documents(documents, tags=tags, read_linked=read_linked, keep_places=keep_places)
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return loaded

@@ -23,6 +23,7 @@ from nsgd.config.limits import check_numbers, read_limits
 from nsgd.config.names import Names
 from nsgd.config.networks import assemble_networks
 from nsgd.config.peerings import check_peer_overlaps
+from nsgd.config.places import Places
 from nsgd.config.platform import assemble_platform
 from nsgd.config.report import Place, Report, Source
 from nsgd.config.rule import References
@@ -44,6 +45,7 @@ class LoadedConfig:
     *reading* holds the sections that say how documents are read, serviceTags and limits; *notes*
     tell what was left aside in Azure's JSON, and *warnings* are those of them that must be told
     unasked: rules may be missing. *linked* are templates that others linked to, as they were read.
+    *places* leads back to the text, where that was asked for.
     """
 
     model: NetworkModel
@@ -52,6 +54,7 @@ class LoadedConfig:
     notes: tuple[str, ...] = ()
     linked: tuple[Document, ...] = ()
     warnings: tuple[str, ...] = ()
+    places: Places | None = None
 
 
 def assemble_after(

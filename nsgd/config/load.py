@@ -18,6 +18,7 @@ from nsgd.config.dialect import read_dialect, reword
 from nsgd.config.document import Document, ReadLinked, Role
 from nsgd.config.emptiness import nothing_declared
 from nsgd.config.parse import ParsedDocument, ReadAgain, parse_document
+from nsgd.config.places import Places
 from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.config.read_before import ReadDocuments
 from nsgd.config.report import Place, Report, Source
@@ -35,6 +36,8 @@ def load_documents(
     read_before: ReadDocuments | None = None,
     tags: TagSource | None = None,
     read_linked: ReadLinked | None = None,
+    *,
+    keep_places: bool = False,
 ) -> LoadedConfig:
     """Load YAML or JSON documents as one: their lists are joined in the order given.
 
@@ -47,6 +50,7 @@ def load_documents(
         tags: Where Microsoft's service tags files are; None is as good as none installed.
         read_linked: Reads what templates link to, but for what is among the documents; None is as
             good as no such file.
+        keep_places: Keep the text of the documents, to find rules in it later.
 
     Raises:
         ConfigRefused: with every problem of all documents, by document and line. No document at
@@ -147,6 +151,7 @@ def load_documents(
         notes=(*templates.notes, *notes),
         linked=tuple(templates.linked),
         warnings=tuple(templates.warnings),
+        places=Places(report, fields) if keep_places else None,
     )
 
 

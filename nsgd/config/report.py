@@ -93,6 +93,7 @@ class Report:
         self._entries: list[_Entry] = []
         self._others = 0
         self._made: list[tuple[int, Problem]] = []
+        self._lines: dict[int, Lines | None] = {}
 
     @property
     def has_problems(self) -> bool:
@@ -151,19 +152,28 @@ class Report:
         origins = self._sources[place.document].origins
         return place if origins is None else Place(*origins.find(place.path))
 
+    def where(self, place: Place) -> Located:
+        """Where a place stands in what the user wrote, with its line where that is known."""
+        return self._with_line(self._written(place), None)
+
+    def _with_line(self, written: Place, known_line: int | None) -> Located:
+        located = self._located(written)
+        line = located.line if known_line is None else known_line
+        parsed = self._sources[written.document].parsed
+        if line is None and parsed is not None and parsed.text is not None:
+            if written.document not in self._lines:
+                self._lines[written.document] = _read_lines(parsed.text)
+            line = _line_of(self._lines[written.document], written.path)
+        return located._replace(line=line)
+
     def problems(self) -> tuple[Problem, ...]:
         """The first problems found, by document and line, and how many others there are."""
-        lines: dict[int, Lines | None] = {}
         result: list[tuple[int, int, Problem]] = []
         for place, message, way_out, known_line in self._entries:
             source = self._sources[place.document]
-            located = self._located(place)
-            line = located.line if known_line is None else known_line
             parsed = source.parsed
-            if line is None and parsed is not None and parsed.text is not None:
-                if place.document not in lines:
-                    lines[place.document] = _read_lines(parsed.text)
-                line = _line_of(lines[place.document], place.path)
+            located = self._with_line(place, known_line)
+            line = located.line
             names = "" if parsed is None else _names(parsed.tree, place.path)
             problem = Problem(
                 located.document,

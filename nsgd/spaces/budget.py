@@ -27,6 +27,11 @@ class Budget:
         self._left = steps * _SHARES
         self._question = steps
 
+    @property
+    def spent(self) -> int:
+        """The steps of all questions so far."""
+        return self.steps * _SHARES - self._left
+
     @contextmanager
     def question(self) -> Iterator[None]:
         """Begin a question: it has a share of its own, or what all others have left."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nsgd.model.address import ADDRESS_BITS, IPVersion
-from nsgd.model.packet import TCP, UDP
+from nsgd.model.packet import TCP, UDP, PacketHeader
 from nsgd.policy.address_set import Range
 from nsgd.policy.effective import ALL_PORT_RANGES
 from nsgd.policy.table import protocol_ranges
@@ -91,6 +91,17 @@ class Space:
     def axis(self, field: Field) -> Axis:
         """The axis of a field."""
         return self.axes[self.level[field]]
+
+    def values(self, packet: PacketHeader) -> tuple[int, ...]:
+        """The values of a packet in the order of the space."""
+        values = {
+            Field.PROTOCOL: packet.protocol,
+            Field.DESTINATION_PORT: packet.destination_port,
+            Field.SOURCE: packet.source,
+            Field.DESTINATION: packet.destination,
+            Field.SOURCE_PORT: packet.source_port,
+        }
+        return tuple(values[field] for field in self.order)
 
     def of_rule(self, bit: int) -> Box:
         """The packets that a rule matches; empty in a field where it matches none."""

@@ -205,10 +205,10 @@ def tiny_model(seed: str) -> NetworkModel:
     names: tuple[str | None, ...] = ("g1", "g2", None)
     network = VirtualNetwork(
         "vnet",
-        prefixes("10.0.0.0/29"),
+        prefixes("10.0.0.0/29", "fd00::/125"),
         (
             subnet("s1", "10.0.0.0/30", pick(chooser, names)),
-            subnet("s2", "10.0.0.4/30", pick(chooser, names)),
+            subnet("s2", "10.0.0.4/30,fd00::/126", pick(chooser, names)),
         ),
     )
     return NetworkModel(

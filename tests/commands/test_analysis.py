@@ -1,4 +1,4 @@
-"""The verb diff as its user sees it."""
+"""The verbs diff and lint as their user sees them."""
 
 from __future__ import annotations
 
@@ -110,3 +110,113 @@ def test_refused_documents(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     path.write_text("virtualNetworks: 3\n")
     assert main(["diff", str(EXAMPLE), str(path)]) == 3
     assert "bad.yaml:1: virtualNetworks" in capsys.readouterr().err
+
+
+# -- lint ------------------------------------------------------------------------------
+
+SSH = "AllowSshFromIPv4 of web opens TCP 22 (SSH) to the Internet"
+
+
+def test_lint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As docs/policy-analysis.md shows it: by line, with severity, way out and packet."""
+    monkeypatch.chdir(EXAMPLE.parent.parent.parent)
+    assert main(["lint", "docs/examples/three-tier.yaml"]) == 1
+    page = Path("docs/policy-analysis.md").read_text()
+    block = page.split("# nsgd lint docs/examples/three-tier.yaml\n")[1].split("```")[0]
+    assert capsys.readouterr().out == block.replace(" \\\n    ", " ")
+
+
+def test_lint_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no error does not fail; options go before the file."""
+    settings = tmp_path / "lint.yaml"
+    settings.write_text(
+        "severities: {denies-probes: ignore}\n"
+        "ignore: [{finding: management-port-open, networkSecurityGroup: web}]\n"
+    )
+    words = ["lint", str(EXAMPLE), "--settings", str(settings)]
+    assert main(words) == 0
+    assert capsys.readouterr().out == "0 errors, 0 warnings, 0 notes\n"
+    assert main([*words, "--severity", "denies-probes=error"]) == 1
+    assert "error: DenyVnetInbound of app denies health probes" in capsys.readouterr().out
+    assert main(["lint", str(EXAMPLE), "--severity", "all=note"]) == 0
+    assert f"note: {SSH}" in capsys.readouterr().out
+    settings.write_text("severities: {denies-probe: ignore}\n")
+    assert main(words) == 3
+    assert "did you mean denies-probes" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main(["lint", str(EXAMPLE), "--severity", "ssh=error"])
+    assert caught.value.code == 2
+
+
+def test_lint_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """With everything that the text has."""
+    assert main(["lint", str(EXAMPLE), "-o", "json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["undetermined"] == []
+    first = answer["findings"][0]
+    assert first | {"message": "", "wayOut": "", "witness": None} == {
+        "finding": "management-port-open",
+        "severity": "error",
+        "networkSecurityGroup": "web",
+        "rule": "AllowSshFromIPv4",
+        "direction": "Inbound",
+        "message": "",
+        "wayOut": "",
+        "document": str(EXAMPLE),
+        "line": 67,
+        "path": "networkSecurityGroups[0].securityRules[1]",
+        "others": [],
+        "witness": None,
+        "seenFrom": "lab/web",
+    }
+    assert first["witness"]["destinationPort"] == 22
+
+
+def test_lint_as_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What code scanning needs: rules, results by line, what they name beside it."""
+    text = EXAMPLE.read_text()
+    old = "      # Ping from outside, ICMPv6 too; the Tcp rules above do not allow it.\n"
+    assert old in text
+    path = tmp_path / "a policy.yaml"
+    path.write_text(
+        text.replace(
+            old,
+            "      - {name: Twice, priority: 115, direction: Inbound, access: Allow, protocol: Tcp,"
+            " sourceAddressPrefix: 10.0.0.0/8, sourcePortRange: '*',"
+            " destinationAddressPrefix: '*', destinationPortRange: '22'}\n",
+        )
+    )
+    assert main(["lint", str(path), "-o", "sarif"]) == 1
+    log = json.loads(capsys.readouterr().out)
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert run["invocations"][0] == {"executionSuccessful": True, "toolExecutionNotifications": []}
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] in ("error", "warning", "note")
+        (location,) = result["locations"]
+        physical = location["physicalLocation"]
+        assert physical["artifactLocation"]["uri"] == f"file://{tmp_path}/a%20policy.yaml"
+        assert physical["region"]["startLine"] > 1
+    twice = next(each for each in run["results"] if each["ruleId"] == "never-matches")
+    assert twice["message"]["text"].startswith("Twice of web can never match: AllowSshFromIPv4")
+    assert twice["partialFingerprints"] == {"finding/v1": "never-matches/web/Twice"}
+    (other,) = twice["relatedLocations"]
+    assert other["message"] == {"text": "AllowSshFromIPv4"}
+    assert other["physicalLocation"]["region"] == {"startLine": 67}
+
+
+def test_lint_beyond_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    """What has no answer is named, in every form, and has an exit code of its own."""
+    words = ["lint", str(EXAMPLE), "--budget", "1"]
+    assert main(words) == 1  # an error is one, whatever else is not known
+    assert ": undetermined: AllowSshFromIPv4 of web has too many" in capsys.readouterr().out
+    words += ["--severity", "management-port-open=warning"]
+    assert main(words) == 6
+    capsys.readouterr()
+    assert main([*words, "-o", "sarif"]) == 6
+    (invocation,) = json.loads(capsys.readouterr().out)["runs"][0]["invocations"]
+    assert invocation["toolExecutionNotifications"]
+    assert main([*words, "-o", "json"]) == 6
+    assert json.loads(capsys.readouterr().out)["undetermined"]

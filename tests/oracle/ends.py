@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .oracle import TCP, UDP, Answer, End, Oracle, Packet, _address, _answer, _Rule
+from .oracle import (
+    TCP,
+    UDP,
+    Answer,
+    End,
+    Oracle,
+    Packet,
+    _address,
+    _answer,
+    _ports_match,
+    _protocol_matches,
+    _Rule,
+)
 from .reading import key
 
 
@@ -58,19 +70,22 @@ class EndOracle(Oracle):
         rule = self._first_match(left, direction, network, packet, source, destination)
         return None if rule is None else Named(rule.name, rule.access)
 
+    def access(self, group: str, rule: str) -> str:
+        """What a rule of a group says."""
+        (found,) = self._named(group, rule)
+        return found.access
+
     def matches(self, group: str, rule: str, subnet: str, packet: Packet) -> bool:
         """Whether a rule of a group matches, whatever stands before it."""
         network = self._see(subnet)
         (found,) = self._named(group, rule)
         source, destination = _ends(packet)
-        alone = [found]
-        try:
-            decided = self._first_match(
-                alone, found.direction, network, packet, source, destination
-            )
-        except AssertionError:
-            return False  # nothing else is there that could match
-        return decided is found
+        return (
+            _protocol_matches(found.protocol, packet, self._dialect.any_protocol)
+            and _ports_match(found, packet)
+            and self._side_matches(found.source, source, network)
+            and self._side_matches(found.destination, destination, network)
+        )
 
     def _named(self, group: str, rule: str) -> list[_Rule]:
         _, rules = self._security_groups[key(group)]

@@ -1,0 +1,186 @@
+"""Network security groups by how they are seen: the tables of each view, and who is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from nsgd.analysis.policy import AnalysedPolicy, Subject, last_address
+from nsgd.answers.resources import Kind
+from nsgd.model.address import IP_VERSIONS, IPVersion
+from nsgd.model.network import NetworkSecurityGroup, VirtualNetwork
+from nsgd.model.rule import Access, AnyAddress, Direction, PrefixList, Protocol, SecurityRule
+from nsgd.policy.address_set import AddressSet
+from nsgd.policy.effective import (
+    ALL_PORT_RANGES,
+    NetworkResolver,
+    effective_security_rules,
+    merged_ports,
+)
+from nsgd.policy.table import CompiledTable, compile_table
+from nsgd.spaces.ranges import Ranges, union
+
+Local = Mapping[IPVersion, Ranges]
+_MOST_VIEWS = 4  # of a group that is attached nowhere
+_NO_NETWORK = VirtualNetwork("", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Resources that are asked by the same tables in one direction, with their addresses."""
+
+    direction: Direction
+    tables: tuple[CompiledTable, ...]
+    local: Local
+    subject: Subject  # one of them
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A group as some subnets see it; *local* is empty where it is attached to nothing there.
+
+    *domain* are all addresses that there could be: those of the virtual network, and all where
+    something forwards for others. *asked* are the resources that ask it; of a group that is
+    attached nowhere, all there could be.
+    """
+
+    subnet: str | None  # network/subnet, one of them; None where no network is declared
+    resolver: NetworkResolver
+    tables: Mapping[Direction, CompiledTable]
+    local: Local
+    domain: Local
+    asked: tuple[Asked, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class SeenGroup:
+    """A group with all views that there are of it."""
+
+    group: NetworkSecurityGroup
+    views: tuple[GroupView, ...]
+    is_attached: bool
+
+    def rules(self, direction: Direction) -> list[SecurityRule]:
+        """The user's rules of one direction, by priority."""
+        rules = [rule for rule in self.group.security_rules if rule.direction is direction]
+        return sorted(rules, key=lambda rule: rule.priority)
+
+    def backstop(self, direction: Direction) -> SecurityRule | None:
+        """The last rule of the user's, where it denies all that is left on purpose."""
+        rules = self.rules(direction)
+        return rules[-1] if rules and denies_everything(rules[-1]) else None
+
+
+def denies_everything(rule: SecurityRule) -> bool:
+    """Whether a rule is a Deny of every packet, as such."""
+    return (
+        rule.access is Access.DENY
+        and rule.protocol is Protocol.ANY
+        and _is_everything(rule.source)
+        and _is_everything(rule.destination)
+        and merged_ports(rule.source_ports) == ALL_PORT_RANGES
+        and merged_ports(rule.destination_ports) == ALL_PORT_RANGES
+    )
+
+
+def _is_everything(side: object) -> bool:
+    # 0.0.0.0/0 is every address of IPv4 alone, and often meant as a backstop.
+    is_all_blocks = isinstance(side, PrefixList) and all(
+        prefix.length == 0 for prefix in side.prefixes
+    )
+    return isinstance(side, AnyAddress) or is_all_blocks
+
+
+def asked_alike(policy: AnalysedPolicy) -> list[Asked]:
+    """All resources, by direction and tables."""
+    addresses = {version: policy.addresses(version) for version in IP_VERSIONS}
+    found: dict[object, list[int]] = {}
+    for direction in Direction:
+        for endpoint, subject in enumerate(policy.subjects):
+            tables = policy.tables(endpoint, direction)
+            key = direction, tuple(map(id, tables)), subject.virtual_network
+            found.setdefault(key, []).append(endpoint)
+    result = []
+    for (direction, *_), endpoints in found.items():  # type: ignore[misc]
+        local: dict[IPVersion, Ranges] = {}
+        for version in IP_VERSIONS:
+            of_version = addresses[version]
+            local[version] = union(of_version[e] for e in endpoints if e in of_version)
+        subject = policy.subjects[endpoints[0]]
+        result.append(Asked(direction, policy.tables(endpoints[0], direction), local, subject))
+    return [asked for asked in result if any(asked.local.values())]
+
+
+def seen_groups(policy: AnalysedPolicy, asked: Iterable[Asked]) -> list[SeenGroup]:
+    """Every group; one that is attached nowhere as some subnet would see it."""
+    by_table: dict[int, list[Asked]] = {}
+    for each in asked:
+        for table in each.tables:
+            by_table.setdefault(id(table), []).append(each)
+    compiled = policy.compiled
+    subnets = {view: f"{network}/{name}" for (network, name), view in _reversed(policy)}
+    views: dict[str, list[GroupView]] = {}
+    for (view, name), indexes in compiled.of_groups.items():
+        tables = {
+            direction: compiled.policy.tables[index]
+            for direction, index in zip(
+                (Direction.OUTBOUND, Direction.INBOUND), indexes, strict=True
+            )
+        }
+        of_view = tuple(each for table in tables.values() for each in by_table.get(id(table), ()))
+        local = {version: union(each.local[version] for each in of_view) for version in IP_VERSIONS}
+        resolver = compiled.views.resolver(view)
+        views.setdefault(name, []).append(
+            GroupView(
+                subnets[view], resolver, tables, local, _domain(policy, view[0], local), of_view
+            )
+        )
+    return [
+        SeenGroup(group, tuple(views[group.name]), True)
+        if group.name in views
+        else SeenGroup(group, tuple(_views_of_unattached(policy, group)), False)
+        for group in policy.model.network_security_groups
+    ]
+
+
+def _reversed(policy: AnalysedPolicy) -> Iterable[tuple[tuple[str, str], object]]:
+    return reversed(list(policy.compiled.views.of_subnet.items()))
+
+
+def _views_of_unattached(
+    policy: AnalysedPolicy, group: NetworkSecurityGroup
+) -> Iterable[GroupView]:
+    views = policy.compiled.views
+    resolvers: dict[str | None, NetworkResolver] = {}
+    seen: set[object] = set()
+    for (network, subnet), view in views.of_subnet.items():
+        if view not in seen and len(seen) < _MOST_VIEWS:
+            seen.add(view)
+            resolvers[f"{network}/{subnet}"] = views.resolver(view)
+    if not resolvers:
+        resolvers[None] = NetworkResolver(policy.model, _NO_NETWORK)
+    for name, resolver in resolvers.items():
+        tables = {
+            direction: compile_table(
+                group.name, direction, effective_security_rules(resolver, group, direction)
+            )
+            for direction in Direction
+        }
+        # As if every address were asked by it: what it opens is open where it will be attached.
+        everywhere = _everywhere()
+        network, _, subnet = (name or "").rpartition("/")
+        subject = Subject(Kind.SUBNET, name or "", network, subnet)
+        asked = tuple(Asked(d, (table,), everywhere, subject) for d, table in tables.items())
+        none: Local = {4: (), 6: ()}
+        domain = _domain(policy, network, none) if network else everywhere
+        yield GroupView(name, resolver, tables, none, domain, asked)
+
+
+def _domain(policy: AnalysedPolicy, network: str, local: Local) -> Local:
+    (space,) = (n.address_space for n in policy.model.virtual_networks if n.name == network)
+    addresses = AddressSet.of_prefixes(space)
+    return {version: union([addresses.ranges(version), local[version]]) for version in IP_VERSIONS}
+
+
+def _everywhere() -> Local:
+    return {version: ((0, last_address(version)),) for version in IP_VERSIONS}

@@ -1,0 +1,183 @@
+"""Rules of one group beside each other: which never match, and which change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from nsgd.analysis.findings import Finding, Kind, RuleName, Unfinished
+from nsgd.analysis.groups import GroupView, SeenGroup
+from nsgd.analysis.table_search import TableSearch, decides
+from nsgd.model.address import IP_VERSIONS
+from nsgd.model.packet import PacketHeader
+from nsgd.model.rule import Access, Direction, SecurityRule
+from nsgd.spaces.axis import bits_of
+from nsgd.spaces.budget import Budget, OverBudget
+from nsgd.spaces.explore import Judge
+
+_MOST_NAMED = 12  # of rules that cover another together, superfluous ones are looked for
+
+
+class RuleLint:
+    """The rules of a group in one direction, in all views of the group.
+
+    Attributes:
+        seen: The group.
+        direction: The direction.
+        witnesses: Of each rule that decides something, a packet and the view in which it does.
+    """
+
+    def __init__(self, seen: SeenGroup, direction: Direction, budget: Budget) -> None:
+        self.seen = seen
+        self.direction = direction
+        self.witnesses: dict[str, tuple[PacketHeader, GroupView]] = {}
+        self.backstop = seen.backstop(direction)
+        self._budget = budget
+        self._searches: dict[int, TableSearch] = {}
+
+    def at(self, view: GroupView, rule: SecurityRule) -> tuple[TableSearch, int]:
+        """The space of the group's table in a view, and the bit of a rule there."""
+        table = view.tables[self.direction]
+        search = self._searches.get(id(view))
+        if search is None:
+            search = TableSearch(
+                (table,), self.direction, view.local, self._budget, domain=view.domain
+            )
+            self._searches[id(view)] = search
+        return search, search.bit(table, rule.name)
+
+    def ask(
+        self, kind: Kind, rule: SecurityRule, question: Callable[[SecurityRule], Finding | None]
+    ) -> Iterator[Finding | Unfinished]:
+        """Ask within the budget of one question."""
+        try:
+            with self._budget.question():
+                found = question(rule)
+        except OverBudget:
+            yield Unfinished(kind, self.seen.group.name, rule.name)
+            return
+        if found is not None:
+            yield found
+
+    def finding(
+        self,
+        kind: Kind,
+        rule: SecurityRule,
+        message: str,
+        others: Iterable[str],
+        witness: tuple[PacketHeader, GroupView],
+    ) -> Finding:
+        """A finding about a rule, with others of its group."""
+        group = self.seen.group.name
+        names = tuple(RuleName(group, other) for other in others)
+        header, view = witness
+        return Finding(kind, group, rule.name, message, self.direction, names, header, view.subnet)
+
+    def findings(self) -> Iterator[Finding | Unfinished]:
+        """What is found of each rule, by priority; nothing of a deliberate last denial."""
+        rules = [r for r in self.seen.rules(self.direction) if r is not self.backstop]
+        for rule in rules:
+            yield from self.ask(Kind.NEVER_MATCHES, rule, self._never_matches)
+        for rule in rules:
+            if rule.name in self.witnesses:
+                yield from self.ask(Kind.CHANGES_NOTHING, rule, self._changes_nothing)
+
+    # -- rules that never match --------------------------------------------------------
+
+    def _never_matches(self, rule: SecurityRule) -> Finding | None:
+        for view in self.seen.views:
+            search, bit = self.at(view, rule)
+            found = search.find([bit], decides(search.chain, bit))
+            if found is not None:
+                self.witnesses[rule.name] = found, view
+                return None
+        for view in self.seen.views:
+            search, bit = self.at(view, rule)
+            witness = search.find([bit], lambda candidates, sure: (0, True))
+            if witness is not None:
+                names = self._covering(rule)
+                decide = "decides" if len(names) == 1 else "together decide"
+                message = f"can never match: {listed(names)} {decide} all that it matches"
+                return self.finding(Kind.NEVER_MATCHES, rule, message, names, (witness, view))
+        return None  # it matches nothing by itself
+
+    def _covering(self, rule: SecurityRule) -> list[str]:
+        """Rules of higher priority that match all that the rule matches: one, or few together."""
+        deciders: set[str] = set()
+        alone: set[str] | None = None
+        for view in self.seen.views:
+            search, bit = self.at(view, rule)
+            rules = search.book.rules
+            for version in IP_VERSIONS:
+                box = search.of_rule(version, bit)
+                if box is not None:
+                    ahead = search.space(version).scope(box).sure[0] & (1 << bit) - 1
+                    names = {rules[each].name for each in bits_of(ahead)}
+                    alone = names if alone is None else alone & names
+                    deciders |= {rules[each].name for _, each in search.ends(version, box)}
+        order = self.seen.views[0].tables[self.direction].rule_names
+        if alone:
+            return [min(alone, key=order.index)]
+        kept = sorted(deciders, key=order.index)
+        if len(kept) <= _MOST_NAMED:
+            for name in tuple(kept):
+                fewer = [each for each in kept if each != name]
+                if all(self._is_covered(view, rule, fewer) for view in self.seen.views):
+                    kept = fewer
+        return kept
+
+    def _is_covered(self, view: GroupView, rule: SecurityRule, names: Iterable[str]) -> bool:
+        search, bit = self.at(view, rule)
+        table = view.tables[self.direction]
+        mask = sum(1 << search.bit(table, name) for name in names)
+        return search.find([bit], decides(search.chain_of(mask | 1 << bit), bit)) is None
+
+    # -- rules that change nothing -----------------------------------------------------
+
+    def _changes_nothing(self, rule: SecurityRule) -> Finding | None:
+        for view in self.seen.views:
+            search, bit = self.at(view, rule)
+            if search.find([bit], _changes(search, bit, rule.access)) is not None:
+                return None
+        witness, view = self.witnesses[rule.name]
+        search, bit = self.at(view, rule)
+        other = decider_without(search, bit, witness)
+        others_do = f"{rule.access.value} by others too, as by {other}"
+        message = f"changes nothing: without it, all that it decides gets {others_do}"
+        return self.finding(Kind.CHANGES_NOTHING, rule, message, [other], (witness, view))
+
+
+def _changes(search: TableSearch, bit: int, access: Access) -> Judge[bool]:
+    """Whether a packet that a rule decides would get another verdict without it."""
+    chain, without = search.chain, search.chain_of(search.masks[0] & ~(1 << bit))
+
+    def judge(candidates: int, sure: int) -> tuple[int, bool | None]:
+        standing, other = chain.stand(candidates, sure), without.stand(candidates, sure)
+        if not standing.kept >> bit & 1:
+            return 0, False
+        if other.is_settled:
+            if other.may_allow is (access is Access.ALLOW):
+                return 0, False
+            if standing.rule is not None:
+                return 0, standing.rule == bit
+        return standing.kept | other.kept, None
+
+    return judge
+
+
+def decider_without(search: TableSearch, bit: int, packet: PacketHeader) -> str:
+    """The rule that decides a packet in the table of a search, without one of its rules."""
+    space = search.space(packet.version)
+    left = search.masks[0] & ~(1 << bit)
+    for axis, value in zip(space.axes, space.values(packet), strict=True):
+        left &= axis.rules[axis.class_of(value)]
+    return search.book.rules[(left & -left).bit_length() - 1].name
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``; of many the first."""
+    most = 6
+    if len(names) == 1:
+        return names[0]
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} others"
+    return f"{', '.join(names[:-1])} and {names[-1]}"
