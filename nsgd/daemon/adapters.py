@@ -16,7 +16,7 @@ from nsgd.model.address import Address
 from nsgd.ruleset import batch
 from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
-from nsgd.runtime.collection import collecting_rarely
+from nsgd.runtime.collection import collecting_rarely, give_back
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_table import ForeignChanges
@@ -87,7 +87,8 @@ class GatewayTable:
     def tidy(self) -> None:
         """Delete what the last change has left over."""
         try:
-            self._table.tidy()
+            if self._table.tidy():
+                give_back()
         except KernelError as error:
             log.error("what an old policy left in the table stays: %s", error)
 

@@ -102,16 +102,21 @@ class NftTable(NftSocket):
         self._written = self._epoch = None
         self._garbage = None
 
-    def tidy(self) -> None:
-        """Delete what the last change has left over, once no packet can be in it any more."""
+    def tidy(self) -> bool:
+        """Delete what the last change has left over, once no packet can be in it any more.
+
+        False where there was no change since the last call.
+        """
         garbage, self._garbage = self._garbage, None
-        if garbage is not None:
-            wait_for_packets()
-            try:
-                self._transact(garbage, "clean")
-            except KernelError:
-                self.forget()
-                raise
+        if garbage is None:
+            return False
+        wait_for_packets()
+        try:
+            self._transact(garbage, "clean")
+        except KernelError:
+            self.forget()
+            raise
+        return True
 
     def _replace(self, desired: Ruleset, flags: int) -> None:
         self._make(replace_ruleset(desired, self.present(), flags))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,3 +32,13 @@ def set_aside() -> None:
     Circles among it are not, so this is for once, after the first load of a long-lived process.
     """
     gc.freeze()
+
+
+def give_back() -> None:
+    """Return to the system what was freed since: the C library keeps much of it otherwise.
+
+    After a start with 20 000 rules that is 10 MiB of 150; it takes some milliseconds.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # glibc only
+        trim(0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nsgd.config.document import ReadLinked
@@ -131,6 +131,8 @@ def load_policy(
     with collecting_rarely():
         documents = read_documents(paths, parameters) if given is None else list(given)
         linked = read_linked if given is None else None
+        if isinstance(read_before, LoadedBefore):
+            documents = _with_known_contents(documents, read_before.loaded.digests)
         loaded = _load(documents, linked, numbers, running, read_before, tags)
     if is_first:
         set_aside()
@@ -206,6 +208,15 @@ def _load(
         None if asked is None else asked.file,
         tuple(documents),
     )
+
+
+def _with_known_contents(documents: Iterable[Document], known: Iterable[bytes]) -> list[Document]:
+    """The same documents; a content that is known already is not kept twice."""
+    contents = {content: content for content in known}
+    return [
+        replace(document, content=contents.get(document.content, document.content))
+        for document in documents
+    ]
 
 
 def _what_cannot_run(model: NetworkModel, settings: DaemonSettings, before: _Kept) -> list[str]:
