@@ -7,13 +7,16 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help install system lint test lab clean
+.PHONY: help install system lint test lab package package-system package-test lock clean
 
 help:
 	@echo "make install   system packages where missing (as root), and the project in $(VENV)"
 	echo "make lint      ruff and mypy"
 	echo "make test      install, lint and all tests; kernel tests need root"
 	echo "make lab       the three-tier example in network namespaces (as root)"
+	echo "make package   sdist, wheel, Debian package and bill of materials in dist/; on Debian 12"
+	echo "make package-test   install, upgrade and purge the package in a clean root (as root)"
+	echo "make lock      the newest dependencies that pyproject.toml allows, with hashes"
 	echo "make clean     remove everything that was made here"
 	echo "PYTHON=python3.12 chooses the interpreter; 3.11 is the oldest that will do"
 
@@ -84,10 +87,28 @@ system:
 	    install -m 755 usr/bin/promtool /usr/local/bin/promtool
 	fi
 
-$(STAMP): pyproject.toml | system
+# Locked, with hashes: what the tests have seen. Extras may add to it: pip install -e '.[bench]'.
+$(STAMP): pyproject.toml requirements/build.txt requirements/test.txt | system
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[test]'
+	pip=($(VENV)/bin/pip --disable-pip-version-check install --quiet)
+	"$${pip[@]}" --require-hashes -r requirements/build.txt
+	"$${pip[@]}" --require-hashes --no-build-isolation -r requirements/test.txt
+	"$${pip[@]}" --no-deps --no-build-isolation -e .
 	touch $@
+
+# As they are from the index that is configured, and without its address.
+lock: | system
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	lock() {
+	    build/lock/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 \
+	        --generate-hashes --upgrade --output-file "requirements/$$1.txt" "$${@:2}"
+	}
+	lock runtime pyproject.toml
+	lock build requirements/build.in -c requirements/runtime.txt
+	lock bundled requirements/bundled.in -c requirements/runtime.txt
+	lock test pyproject.toml --extra test --extra audit \
+	    -c requirements/runtime.txt -c requirements/build.txt
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
@@ -100,6 +121,43 @@ test: lint
 lab: $(STAMP)
 	$(VENV)/bin/nsgd lab --config docs/examples/three-tier.yaml \
 	    --expected docs/examples/three-tier.expected.yaml
+
+# The package is for the Debian that it is built on: it holds an extension for its interpreter.
+package-system:
+	@[ -e /etc/debian_version ] || { echo "a Debian package is built on Debian" >&2; exit 1; }
+	missing=()
+	for package in build-essential debhelper dh-python libnetfilter-queue-dev python3-dev \
+	    python3-prometheus-client python3-venv python3-yaml; do
+	    state=$$(dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null) || state=
+	    [[ $$state = *' installed' ]] || missing+=("$$package")
+	done
+	[ "$${#missing[@]}" -gt 0 ] || exit 0
+	[ "$$(id -u)" -eq 0 ] || { echo "install, as root: $${missing[*]}" >&2; exit 1; }
+	export DEBIAN_FRONTEND=noninteractive
+	apt=(apt-get install -y -q --no-install-recommends "$${missing[@]}")
+	"$${apt[@]}" || { apt-get update -q; "$${apt[@]}"; }
+
+# From the sdist, so that nothing takes part that is not in it.
+package: $(STAMP) package-system
+	rm -rf build/package dist
+	mkdir -p build/package dist
+	SOURCE_DATE_EPOCH=$$(dpkg-parsechangelog -STimestamp)
+	export SOURCE_DATE_EPOCH
+	$(VENV)/bin/python -m build --no-isolation --outdir dist .
+	mkdir build/package/nsgd
+	tar -xf dist/nsgd-*.tar.gz -C build/package/nsgd --strip-components=1
+	(cd build/package/nsgd && dpkg-buildpackage --build=binary --no-sign)
+	mv build/package/*.deb dist/
+	# Bills of materials: of the wheel with what it needs, and of what the Debian package holds.
+	$(VENV)/bin/python debian/bom.py requirements/runtime.txt > dist/nsgd.wheel.cdx.json
+	cp build/package/nsgd/build/nsgd.cdx.json dist/nsgd.deb.cdx.json
+	rm -rf build/package
+	ls -l dist
+
+# Minutes, and a gigabyte in build/: not part of make test.
+package-test: $(STAMP)
+	ls dist/nsgd_*.deb >/dev/null 2>&1 || $(MAKE) package
+	$(VENV)/bin/python -m tests.package dist/nsgd_*.deb
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
