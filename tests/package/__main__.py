@@ -65,6 +65,7 @@ def in_clean_root(package: Path, directory: Path) -> int:
         with steps.gateway(machine) as hosts:
             steps.enforce(machine)
             steps.privileges(machine)
+            steps.sandboxes(machine)
             steps.survive(machine)
             steps.upgrade(machine, hosts, f"/root/{newer.name}")
             steps.stop_and_start(machine, hosts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,17 @@ CAP_NET_ADMIN = 0x1000
 _UNITS = ("nsgd.service", "nsgd-boot.service", "nsgd-tags.timer")
 _INSIDE, _PROGRESS = "/run/transfer.py", "/run/transfer.progress"
 _SERVER, _CLIENT = "10.0.1.4", "203.0.113.10"
+# What tests/package/sandbox.py tries, and each unit may do; of all else it may do nothing.
+_ALLOWED = {
+    "nsgd": {"AF_NETLINK", "AF_UNIX", "AF_INET", "its state", "the documents"},
+    # So early in the boot /tmp may not be there yet: it is seen, read-only.
+    "nsgd-boot": {"AF_NETLINK", "AF_UNIX", "its state", "the documents", "PrivateTmp"},
+    "nsgd-tags": {"AF_INET", "its state"},
+}
+# What starts the program, and when.
+_NOT_COPIED = re.compile(
+    "(Exec|Type|Watchdog|Restart|Remain|Wants|After|Before|Conflicts|StartLimit|DefaultDep)"
+)
 _POLICY = f"""\
 virtualNetworks:
   - name: lab
@@ -180,6 +192,36 @@ def privileges(machine: Machine) -> None:
         assert float(level) <= MAXIMUM_EXPOSURE, (unit, level)
         say(f"exposure of {unit}: {level}")
     say("both processes: the user nsgd, CAP_NET_ADMIN alone, filtered system calls, / read-only")
+
+
+def sandboxes(machine: Machine) -> None:
+    """In each unit's place a program that tries all that it should not be able to do."""
+    source = (Path(__file__).parent / "sandbox.py").read_text()
+    for unit, allowed in _ALLOWED.items():
+        # A copy, so that the unit itself is not disturbed; in /usr/lib, as it is what it may read.
+        text = machine.run("cat", f"/lib/systemd/system/{unit}.service").stdout
+        kept = [line for line in text.splitlines() if not _NOT_COPIED.match(line)]
+        probe = (
+            "\n".join(kept)
+            .replace(
+                "[Service]\n",
+                "[Service]\nType=oneshot\nExecStart=/usr/bin/python3 /opt/sandbox.py\n",
+            )
+            .replace("Directory=nsgd", "Directory=nsgd-probe")
+        )
+        write = "import sys; open(sys.argv[1], 'w').write(sys.argv[2])"
+        machine.run("python3", "-c", write, "/opt/sandbox.py", source)
+        machine.run("python3", "-c", write, "/run/systemd/system/nsgd-probe.service", probe)
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "start", "nsgd-probe")
+        told = machine.run("journalctl", "-u", "nsgd-probe", "-o", "cat", "-n", "20").stdout
+        came = json.loads([line for line in told.splitlines() if line.startswith("{")][-1])
+        done = {name for name, result in came.items() if result == "done"}
+        assert done == allowed, (unit, came)
+        say(f"{unit} in its sandbox: {len(came) - len(done)} attempts refused; may {sorted(done)}")
+        machine.run("rm", "-rf", "/opt/sandbox.py", "/run/systemd/system/nsgd-probe.service")
+        machine.run("rm", "-rf", "/var/lib/nsgd-probe", "/run/nsgd-probe")
+    machine.run("systemctl", "daemon-reload")
 
 
 def survive(machine: Machine) -> None:
