@@ -11,7 +11,7 @@ SHELL := /bin/bash
 
 help:
 	@echo "make install   system packages where missing (as root), and the project in $(VENV)"
-	echo "make lint      ruff and mypy"
+	echo "make lint      ruff, mypy, bandit, and known vulnerabilities of what is locked"
 	echo "make test      install, lint and all tests; kernel tests need root"
 	echo "make lab       the three-tier example in network namespaces (as root)"
 	echo "make package   sdist, wheel, Debian package and bill of materials in dist/; on Debian 12"
@@ -114,6 +114,8 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive nsgd debian .ci
+	$(VENV)/bin/python .ci/audit.py requirements/runtime.txt requirements/build.txt
 
 test: lint
 	$(VENV)/bin/pytest

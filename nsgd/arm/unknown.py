@@ -23,7 +23,7 @@ class Origin(Enum):
 
     PARAMETER = "parameter"  # it has neither a value nor a default
     REFERENCE = "reference"  # Azure makes it when it deploys
-    SECRET = "secret"  # noqa: S105 - a key, or a secret of a key vault
+    SECRET = "secret"  # noqa: S105 # nosec B105 # a key, or of a key vault
     GENERATED = "generated"  # the time, or a random value
     CONTEXT = "context"  # of the subscription or group that the caller did not name
     LINKED = "linked"  # comes out of a template that was not loaded

@@ -15,7 +15,7 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
     """The script for one of SHELLS. Raises ImportError where shtab is not installed."""
     shtab = import_module("shtab")
     _name_files(parser, shtab.FILE, shtab.DIRECTORY)
-    script: str = shtab.complete(parser, shell=shell)
+    script: str = shtab.complete(parser, shell)
     return script
 
 

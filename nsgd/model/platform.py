@@ -41,7 +41,7 @@ class SubscriptionKind(Enum):
     ENTERPRISE_DEV_TEST = "EnterpriseDevTest"
     PAY_AS_YOU_GO = "PayAsYouGo"
     MSDN = "MSDN"
-    AZURE_PASS = "AzurePass"  # noqa: S105 (an offer's name)
+    AZURE_PASS = "AzurePass"  # noqa: S105 # nosec B105 # an offer's name
     AZURE_IN_OPEN = "AzureInOpen"
     EDUCATION = "Education"
     BIZSPARK = "BizSpark"
