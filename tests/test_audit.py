@@ -16,7 +16,7 @@ KNOWN = {
     "version": "0.9.7",
     "vulns": [{"id": "PYSEC-2030-1", "fix_versions": ["0.9.8"], "aliases": []}],
 }
-SKIPPED = {"name": "netfilterqueue", "skip_reason": "Dependency not found on PyPI"}
+SKIPPED = {"name": "netfilterqueue", "skip_reason": "Dependency not found"}
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,13 @@ from nsgd.arm import limits
 from nsgd.config.tag_catalogue import MAXIMUM_TAG_FILE_BYTES
 from nsgd.config.yaml_tree import MAXIMUM_DEPTH
 from nsgd.kernel.queue import COPY_RANGE_BYTES
-from nsgd.runtime import control
-from nsgd.runtime.control_wire import MAXIMUM_ANSWER_BYTES, MAXIMUM_REQUEST_BYTES
+from nsgd.runtime.control import TIMEOUT_S
+from nsgd.runtime.control_listen import MAXIMUM_CONNECTIONS, SOCKET_MODE
+from nsgd.runtime.control_wire import (
+    MAXIMUM_ANSWER_BYTES,
+    MAXIMUM_REQUEST_BYTES,
+    MAXIMUM_WRITE_BYTES,
+)
 from nsgd.runtime.documents import MAXIMUM_DOCUMENT_BYTES
 
 REPOSITORY = Path(__file__).parent.parent
@@ -45,9 +50,10 @@ def test_what_it_names_exists() -> None:
     [
         ("queued packets", f"{COPY_RANGE_BYTES} bytes or less"),
         ("control requests", f"{MAXIMUM_REQUEST_BYTES >> 10} KiB"),
-        ("control requests", f"{control.MAXIMUM_CONNECTIONS} connections, 8 of them reserved"),
-        ("control requests", f"mode {control.SOCKET_MODE:#06o}".replace("0o0", "0")),
-        ("control requests", f"{control.TIMEOUT_S:g} s"),
+        ("control requests", f"{MAXIMUM_WRITE_BYTES >> 20} MiB"),
+        ("control requests", f"{MAXIMUM_CONNECTIONS} connections, 8 of them reserved"),
+        ("control requests", f"mode 0{SOCKET_MODE:o}"),
+        ("control requests", f"{TIMEOUT_S:g} s"),
         ("policy documents", f"files of {MAXIMUM_DOCUMENT_BYTES >> 20} MiB"),
         ("policy documents", f"depth {MAXIMUM_DEPTH}"),
         ("service tags, downloaded", f"{MAXIMUM_TAG_FILE_BYTES >> 20} MiB"),
