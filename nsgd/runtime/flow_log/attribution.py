@@ -105,7 +105,7 @@ class Attribution:
     def from_bytes(cls, data: bytes) -> Attribution:
         """The inverse of to_bytes."""
         # Written by the supervisor, over a descriptor that nobody else holds.
-        mask, endpoints, places, *rest = marshal.loads(data)  # noqa: S302
+        mask, endpoints, places, *rest = marshal.loads(data)  # noqa: S302 # nosec B302
         made: list[Any] = [EndpointMap.from_plain(endpoints), [_Place(*p) for p in places], *rest]
         return cls(mask, *made)
 

@@ -37,6 +37,6 @@ class Handover:
     def from_bytes(cls, data: bytes) -> Handover:
         """The inverse of to_bytes."""
         # Written by the supervisor, over a descriptor that nobody else holds.
-        path, format_, *rest, logs_denials, attribution = marshal.loads(data)  # noqa: S302
+        path, format_, *rest, logs_denials, attribution = marshal.loads(data)  # noqa: S302 # nosec B302
         settings = FlowLog(path, FlowLogFormat(format_), *rest)
         return cls(settings, logs_denials, Attribution.from_bytes(attribution))
