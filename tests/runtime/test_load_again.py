@@ -136,3 +136,15 @@ def test_only_the_last_load_is_kept(tmp_path: Path) -> None:
     assert before.kept.model is not None
     assert len(before.kept.groups) == 2
     assert len(before.loaded.digests) == len(parts)
+
+
+def test_contents_that_stay_are_kept_once(tmp_path: Path) -> None:
+    """A reload reads every file, and keeps the bytes that it knows already."""
+    parts = policy(2, 4)
+    before = LoadedBefore()
+    first = load_all(tmp_path, parts, DecisionNumbers(), before)
+    parts["g1.json"]["networkSecurityGroups"][0]["securityRules"][3]["priority"] = 4000
+    second = load_all(tmp_path, parts, first.numbers, before)
+    kept = {id(document.content) for document in first.documents}
+    new = [document.name for document in second.documents if id(document.content) not in kept]
+    assert [Path(name).name for name in new] == ["g1.json"]
