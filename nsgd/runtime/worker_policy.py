@@ -101,8 +101,7 @@ class WorkerPolicy:
     def from_bytes(cls, data: bytes) -> WorkerPolicy:
         """The inverse of to_bytes."""
         # Written by the supervisor, over a descriptor that nobody else holds.
-        plain = marshal.loads(data)  # noqa: S302 # nosec B302 # from the supervisor
-        generation, policy, *rest, source_ports, destination_ports = plain
+        generation, policy, *rest, source_ports, destination_ports = marshal.loads(data)  # noqa: S302
         ports = (_smallest(array("H", classes)) for classes in (source_ports, destination_ports))
         return cls(generation, CompiledPolicy.from_plain(policy), *rest, *ports)
 

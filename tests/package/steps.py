@@ -26,6 +26,8 @@ _ALLOWED = {
     "nsgd-boot": {"AF_NETLINK", "AF_UNIX", "its state", "the documents", "PrivateTmp"},
     "nsgd-tags": {"AF_INET", "its state"},
 }
+# Of the daemon: state, flow logs and sockets.
+_PLACES = ("var/lib", "var/log", "run")
 # What starts the program, and when.
 _NOT_COPIED = re.compile(
     "(Exec|Type|Watchdog|Restart|Remain|Wants|After|Before|Conflicts|StartLimit|DefaultDep)"
@@ -220,7 +222,7 @@ def sandboxes(machine: Machine) -> None:
         assert done == allowed, (unit, came)
         say(f"{unit} in its sandbox: {len(came) - len(done)} attempts refused; may {sorted(done)}")
         machine.run("rm", "-rf", "/opt/sandbox.py", "/run/systemd/system/nsgd-probe.service")
-        machine.run("rm", "-rf", "/var/lib/nsgd-probe", "/run/nsgd-probe")
+        machine.run("rm", "-rf", *(f"/{place}/nsgd-probe" for place in _PLACES))
     machine.run("systemctl", "daemon-reload")
 
 
@@ -288,6 +290,8 @@ def remove_and_purge(machine: Machine) -> None:
     purged = machine.run("dpkg", "--purge", "nsgd")
     assert "policy.yaml" not in purged.stderr
     assert _tables(machine) == ""
+    for place in _PLACES:
+        assert machine.run("test", "-e", f"/{place}/nsgd", check=False).returncode == 1, place
     left = machine.run("systemctl", "list-units", "--all", "nsgd*", "--no-legend").stdout
     assert "nsgd-tags.timer" not in left, left
     say("removed: rules stay, and how to remove them is said; purged: the table is gone")
