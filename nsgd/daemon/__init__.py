@@ -125,6 +125,7 @@ def _run(
                 "confirm": supervisor.trial.confirm,
                 "flows": lister.list_flows,
                 "cutFlows": lister.cut_flows,
+                "denials": lambda request: supervisor.told.list_denials(request, supervisor.loaded),
             },
             write_verbs=frozenset({"reload", "stop", "apply", "confirm", "cutFlows"}),
         )

@@ -41,6 +41,7 @@ VERB_ARGUMENTS: Mapping[str, Mapping[str, type]] = {
     "apply": {"documents": list, "confirmSeconds": int, "reevaluate": bool},
     "confirm": {"revert": bool},
     "flows": {**_FLOW_FILTER, "limit": int},
+    "denials": {**_FLOW_FILTER, "after": int, "limit": int},
     "cutFlows": {**_FLOW_FILTER, "all": bool},
 }
 

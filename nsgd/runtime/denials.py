@@ -1,6 +1,7 @@
 """Recent denials, from the worker to the logs, through a ring in shared memory.
 
-The worker never waits for a reader: what was overwritten before it was read is counted.
+The worker never waits for a reader: what was overwritten before it was read is counted. Where
+nobody needs all of them, it tells a few of each rule: a flood costs it a look-up a packet.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from nsgd.runtime.counters import DENIAL_BYTES, DENIAL_RING_RECORDS
 _RECORD = struct.Struct("=IBBBxHH16s16sI")
 _TIME_MASK = 0xFFFFFFFF
 _DIRECTIONS = (Direction.OUTBOUND, Direction.INBOUND)
+# In a window, about a second, as the kernel engine tells (nsgd.ruleset.rule_chains).
+_MOST_OF_A_RULE = 10
+_MOST_OF_ALL = 500
 _PROTOCOLS = {TCP: "Tcp", UDP: "Udp", 1: "Icmp", 58: "Icmp"}
 
 
@@ -39,9 +43,30 @@ class DenialRing(Protocol):
 class DenialWriter:
     """The end of the only one who writes."""
 
-    def __init__(self, counters: DenialRing) -> None:
+    def __init__(self, counters: DenialRing, *, is_limited: bool = False) -> None:
+        """Write all that comes or, limited, a few of each rule until the reader asks for more."""
         self._cells = counters.cells
         self._ring = counters.denials
+        self._is_limited = is_limited
+        self._window = -1
+        self._told: dict[tuple[Direction, int], int] = {}  # in the window; no more than rules
+        self._left = 0
+
+    def wants(self, direction: Direction, number: int) -> bool:
+        """Tell whether a denial by the rule of *number* is to be written; count it where not."""
+        if not self._is_limited:
+            return True
+        window = self._cells[cell.DENIALS_WINDOW]
+        if window != self._window:
+            self._window, self._left = window, _MOST_OF_ALL
+            self._told.clear()
+        told = self._told.get((direction, number), 0)
+        if told >= _MOST_OF_A_RULE or not self._left:
+            self._cells[cell.DENIALS_UNTOLD] += 1
+            return False
+        self._told[direction, number] = told + 1
+        self._left -= 1
+        return True
 
     def write(self, packet: PacketHeader, direction: Direction, number: int) -> None:
         """Record that the rule of *number* denied a packet."""

@@ -18,6 +18,7 @@ PROTOCOLS: Mapping[str, tuple[int, ...]] = {
     "Esp": (ESP,),
     "Ah": (AH,),
 }
+PROTOCOL_NAMES = {number: name for name, numbers in PROTOCOLS.items() for number in numbers}
 _HIGHEST = {"port": 65535, "protocol": 255}
 
 

@@ -17,7 +17,7 @@ from nsgd.model.rule import Access, Direction
 from nsgd.model.settings import Mode
 from nsgd.ruleset.marks import ADOPTED, AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime.control_wire import UsageRefused
-from nsgd.runtime.flow_filter import PROTOCOLS, FlowFilter, Side
+from nsgd.runtime.flow_filter import PROTOCOL_NAMES, FlowFilter, Side
 from nsgd.runtime.flows import Flows
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
@@ -27,7 +27,6 @@ from nsgd.wire.conntrack_detail import FlowDetail, parse_detail
 log = logging.getLogger("nsgd")
 
 Parts = Generator[dict[str, Any], None, dict[str, Any]]
-_PROTOCOL_NAMES = {number: name for name, numbers in PROTOCOLS.items() for number in numbers}
 _WITHOUT_RULE = {
     NO_TABLE: ("noNetworkSecurityGroup", Access.ALLOW),
     ADOPTED: ("adopted", Access.ALLOW),
@@ -174,7 +173,7 @@ def _row(
     has_ports = header.protocol in (TCP, UDP)
     counts = detail.counts
     return {
-        "protocol": _PROTOCOL_NAMES.get(header.protocol, str(header.protocol)),
+        "protocol": PROTOCOL_NAMES.get(header.protocol, str(header.protocol)),
         "source": str(Address(header.version, header.source)),
         "sourcePort": header.source_port if has_ports else None,
         "destination": str(Address(header.version, header.destination)),

@@ -80,9 +80,10 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
     requests, other_bits = path.requests, path.other_bits
     outcomes = path.counters.outcomes
     judge = path.judge
+    is_audit = path.is_audit
     remembered: dict[int, tuple[int, int | None]] = {}
     recall = remembered.get
-    tells = path.denials is not None
+    denials = path.denials
     denied: dict[int, tuple[Direction, int]] = {}
     names: dict[int, str | None] = {0: None}
     # Both links of a packet as one number; no number where no link binds a NIC.
@@ -124,10 +125,10 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
 
     def tell(key: int, payload: bytes) -> None:
         denial = denied.get(key)
-        if denial is not None and path.denials is not None:
+        if denial is not None and denials.wants(*denial):
             fields = parse_fields(payload)
             if isinstance(fields, tuple):
-                path.denials.write(PacketHeader(*fields), *denial)
+                denials.write(PacketHeader(*fields), *denial)
 
     def handle(packet: QueuedPacket) -> None:
         payload = packet.get_payload()
@@ -174,10 +175,11 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
                     outcomes[outcome] += 1
                     if decision is None:
                         give(DROP, packet.id, 0)
+                        tell(key, payload)
                     else:
                         give(ACCEPT, packet.id, mark & other_bits | decision)
-                    if tells:
-                        tell(key, payload)
+                        if is_audit:
+                            tell(key, payload)
                     return
         verdict = judge(payload, mark, name(packet.indev), name(packet.outdev))
         if verdict is None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nsgd.runtime.audit_log import AuditLog
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flow_log.keeper import FlowLogKeeper
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.loop import Loop
+from nsgd.runtime.recent_denials import RecentDenials
 from nsgd.runtime.told_denials import LogReader, ToldDenials
 
 
@@ -24,11 +26,13 @@ class Told:
         self.flow_log = FlowLogKeeper(loop, state_directory)
         self._counters: SharedCounters | None = None
         self._audit_log: AuditLog | None = None
+        self.recent: RecentDenials | None = None
 
     def begin(self, counters: SharedCounters) -> None:
         """Hear of what the worker denies."""
         self._counters = counters
         self._audit_log = AuditLog(counters, self.denials)
+        self.recent = RecentDenials(counters, self.denials)
 
     @contextmanager
     def coming(self, loaded: LoadedPolicy, previous: LoadedPolicy | None = None) -> Iterator[None]:
@@ -49,7 +53,17 @@ class Told:
         """Write lines, and look after the flow log."""
         if self._audit_log is not None and loaded is not None:
             self._audit_log.tick(loaded)
+        if self.recent is not None and loaded is not None:
+            self.recent.tend(loaded)
         self.flow_log.tend()
+
+    def list_denials(
+        self, arguments: Mapping[str, Any], loaded: LoadedPolicy | None
+    ) -> dict[str, Any]:
+        """Recent denials. Raises UsageRefused; RuntimeError before begin()."""
+        if self.recent is None:
+            raise RuntimeError("no policy is in force yet")
+        return self.recent.list_denials(arguments, loaded)
 
     def close(self) -> None:
         """Tell no more."""

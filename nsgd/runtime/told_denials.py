@@ -49,6 +49,7 @@ class ToldDenials:
         self._lost = 0
         self.told = 0
         self.also: DenialWriter | None = None  # where denials go beside what take() gives
+        self.listener: Callable[[Denial], None] | None = None  # hears of each
 
     @property
     def lost(self) -> int:
@@ -88,6 +89,8 @@ class ToldDenials:
             denial = self._denial(packet)
             if denial is not None and self.also is not None:
                 self.also.write(denial.header, denial.direction, denial.number)
+            if denial is not None and self.listener is not None:
+                self.listener(denial)
             if denial is None or len(self._kept) >= _MOST_KEPT:
                 self._not_kept += 1
             else:

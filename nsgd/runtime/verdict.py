@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
 
     decision: int | None  # mark bits to accept with, None to drop
     counted: tuple[int, ...]  # cells to add one to
-    denial: tuple[Direction, int] | None  # for the audit log: the denying rule's side and number
+    denial: tuple[Direction, int] | None  # for the logs: the denying rule's side and number
 
 
 class VerdictPath:
@@ -62,8 +62,8 @@ class VerdictPath:
         self._no_inbound = layout.inbound(NO_TABLE)
         # Audit mode lets through what it denies, with a mark that says so: a flow that carries a
         # denying rule's number can come from nowhere else.
-        self._is_audit = worker_policy.is_audit
-        self.denials = DenialWriter(counters) if worker_policy.tells_denials else None
+        self.is_audit = worker_policy.is_audit
+        self.denials = DenialWriter(counters, is_limited=not worker_policy.tells_denials)
         self._audit_denied = layout.inbound(AUDIT_DENIED)
         self._cells = counters.cells
         self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
@@ -100,7 +100,7 @@ class VerdictPath:
         cells = self._cells
         for index in outcome.counted:
             cells[index] += 1
-        if self.denials is not None and outcome.denial is not None:
+        if outcome.denial is not None and self.denials.wants(*outcome.denial):
             header = PacketHeader(*packet)
             # Like the flow, by its original direction.
             told = header.reversed() if mark & self._is_reply else header
@@ -206,7 +206,7 @@ class VerdictPath:
     def _without_table(self, decision: Decision, request: int, is_counted: bool) -> Outcome:
         if decision.access is None:
             # The kernel's sets were of another policy than ours for a moment.
-            if self._accept_unmanaged or self._is_audit:
+            if self._accept_unmanaged or self.is_audit:
                 return Outcome(0, (cell.UNMANAGED_ACCEPTED, cell.ACCEPTED), None)
             return Outcome(None, (cell.UNMANAGED_DROPPED, cell.DROPPED), None)
         flow = cell.FLOWS[Direction.INBOUND, decision.access, decision.reason]
@@ -235,7 +235,7 @@ class VerdictPath:
     def _denied(
         self, decision: int, request: int, counted: list[int], denial: tuple[Direction, int]
     ) -> Outcome:
-        if self._is_audit:
+        if self.is_audit:
             return self._accepted(decision, request, counted, denial)
         return Outcome(None, (*counted, cell.DROPPED), denial)
 

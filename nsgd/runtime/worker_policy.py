@@ -27,7 +27,7 @@ class WorkerPolicy:
     mark_mask: int
     accept_unmanaged: bool
     is_audit: bool
-    tells_denials: bool  # each denied packet goes to the ring of denials
+    tells_denials: bool  # each one; otherwise some of each rule
     is_fail_open: bool
     is_host_only: bool
     rule_numbers: Sequence[Sequence[int]]  # by table and rule

@@ -82,8 +82,8 @@ def test_deny_counts_the_first_table_only(path: VerdictPath, counters: SharedCou
     assert hits(counters, Direction.INBOUND, deny) == 1
     assert counters.cells[cell.FLOWS[Direction.INBOUND, Access.DENY, Reason.RULE]] == 1
     assert counters.cells[cell.DENIED[Reason.RULE]] == 1
-    assert counters.cells[cell.DROPPED] == 1
-    assert sum(counters.cells) == 4
+    assert counters.cells[cell.DROPPED] == counters.cells[cell.DENIALS_WRITTEN] == 1
+    assert sum(counters.cells) == 5
 
 
 def test_other_tools_bits_survive(path: VerdictPath) -> None:

@@ -1,0 +1,159 @@
+"""Recent denials, kept for the verb ``denials``: who was denied, when and by which rule.
+
+A ring of bounded length, of those that a rule denied and that were told: a few of each rule a
+second (all of them in audit mode and for flow logs), the rest counted. Rule hits count every one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from nsgd.model.packet import TCP, UDP, PacketHeader
+from nsgd.model.rule import Access, Direction
+from nsgd.runtime import counters as cell
+from nsgd.runtime.control_wire import UsageRefused
+from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.denials import Denial, DenialReader
+from nsgd.runtime.flow_filter import PROTOCOL_NAMES, FlowFilter, Side
+from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.told_denials import ToldDenials
+
+MOST_KEPT = 1000
+_MOST_AT_ONCE = 512
+
+
+class _Kept(NamedTuple):
+    id: int  # goes up by one with each
+    denial: Denial
+    header: PacketHeader
+    side: Side
+    names: tuple[str | None, str | None]  # of the sender and the receiver, where declared
+
+
+class RecentDenials:
+    """Hears of denials by the worker and by the kernel engine; the newest are kept."""
+
+    def __init__(self, counters: SharedCounters, told: ToldDenials, most: int = MOST_KEPT) -> None:
+        self._cells = counters.cells
+        self._reader = DenialReader(counters)
+        self._since_s = time.time()
+        self._kept: deque[_Kept] = deque(maxlen=most)
+        self._ids = itertools.count(1)
+        self._missed = 0  # told by the worker, and not read
+        self._heard: list[Denial] = []
+        self._numbers: object = None
+        self._rules: dict[tuple[Direction, int], tuple[str, str]] = {}
+        told.listener = self._hear
+
+    def tend(self, loaded: LoadedPolicy) -> None:
+        """Read what came, and let the worker tell of more; about once a second."""
+        self.read(loaded)
+        self._cells[cell.DENIALS_WINDOW] += 1
+
+    def read(self, loaded: LoadedPolicy) -> None:
+        """Keep what came since the last call."""
+        denials, others = self._reader.read(_MOST_AT_ONCE)
+        self._missed += others
+        heard, self._heard = self._heard, []
+        for denial in (*denials, *heard):
+            self._keep(denial, loaded)
+
+    def list_denials(
+        self, arguments: Mapping[str, Any], loaded: LoadedPolicy | None
+    ) -> dict[str, Any]:
+        """Answer the verb ``denials``: those that are kept and meant, the newest first.
+
+        Args:
+            arguments: A flow filter's, whose NIC is at either end; *after*, an id: those that came
+                later; *limit*.
+            loaded: The policy in force, by which new ones are named.
+
+        Raises:
+            UsageRefused: The filter is none.
+        """
+        meant = FlowFilter.of(arguments)
+        limit = arguments.get("limit", 0)
+        if limit < 0:
+            raise UsageRefused(f"{limit} is no limit; write 0 for none")
+        if loaded is not None:
+            self.read(loaded)
+        after = arguments.get("after", 0)
+        found = (
+            _row(kept)
+            for kept in reversed(self._kept)
+            if kept.id > after
+            and meant.meets_header(kept.header)
+            and meant.meets_side(kept.side)
+            and meant.meets_ends(*kept.names)
+        )
+        return {
+            "denials": list(itertools.islice(found, limit or None)),
+            "lastId": self._kept[-1].id if self._kept else 0,
+            "kept": len(self._kept),
+            "mostKept": self._kept.maxlen,
+            "since": _iso_utc(self._since_s),
+            # Denied by rules and never here: beyond the limits, or faster than they are read. Those
+            # beyond the kernel engine's limits are kernelDenials.untold of the status.
+            "notTold": self._cells[cell.DENIALS_UNTOLD] + self._missed,
+        }
+
+    def _hear(self, denial: Denial) -> None:
+        if len(self._heard) < MOST_KEPT:
+            self._heard.append(replace(denial, time_ms=time.time_ns() // 1_000_000))
+        else:
+            self._missed += 1
+
+    def _keep(self, denial: Denial, loaded: LoadedPolicy) -> None:
+        if self._numbers is not loaded.numbers:
+            self._numbers = loaded.numbers
+            self._rules = {
+                (direction, number): (group, rule)
+                for direction, by_rule in loaded.numbers.by_direction.items()
+                for (group, rule, access), number in by_rule.items()
+                if access is Access.DENY
+            }
+        found = self._rules.get((denial.direction, denial.number))
+        if found is None:
+            return  # by no rule, such as an ambiguous network: counted by its reason
+        group, rule = found
+        header = denial.header
+        endpoints = loaded.policy.endpoint_map
+        ends = endpoints.find(header.version, header.source, header.destination, None, None)
+        sender, receiver = (
+            endpoints.endpoints[index].name if index >= 0 else None for index in ends
+        )
+        side = Side(denial.direction, group or None, rule, Access.DENY.value, "rule")
+        self._kept.append(_Kept(next(self._ids), denial, header, side, (sender, receiver)))
+
+
+def _row(kept: _Kept) -> dict[str, Any]:
+    denial, side = kept.denial, kept.side
+    has_ports = denial.protocol in (TCP, UDP)
+    is_outbound = side.direction is Direction.OUTBOUND
+    return {
+        "id": kept.id,
+        "time": _iso_utc(denial.time_ms / 1000),
+        "direction": side.direction.value,
+        "networkSecurityGroup": side.network_security_group,
+        "rule": side.rule,
+        "protocol": PROTOCOL_NAMES.get(denial.protocol, str(denial.protocol)),
+        "source": str(denial.source),
+        "sourcePort": denial.source_port if has_ports else None,
+        "destination": str(denial.destination),
+        "destinationPort": denial.destination_port if has_ports else None,
+        "from": kept.names[0],
+        "to": kept.names[1],
+        # Whose rule it was.
+        "networkInterface": kept.names[0] if is_outbound else kept.names[1],
+    }
+
+
+def _iso_utc(time_s: float) -> str:
+    found = datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")
+    return found.replace("+00:00", "Z")
