@@ -171,3 +171,38 @@ def match_plain(node: PlainNode, values: tuple[int, ...]) -> int:
                 return int(rule)
         node = node[2]
     return int(node)
+
+
+def left_to_ask(node: PlainNode, values: tuple[int | None, ...]) -> PlainNode:
+    """A node that decides as *node* does, where the values of some fields are known.
+
+    Nothing is asked again ahead of the first split by a field that is not known; what stands
+    behind that is not looked at.
+
+    Args:
+        node: Where to begin.
+        values: In the order of Field; None for what is not known.
+    """
+    while node.__class__ is tuple and node[0] != _LIST:
+        value = values[node[0]]
+        if value is None:
+            return node
+        node = node[2][bisect_right(node[1], value) - 1]
+    if node.__class__ is not tuple:
+        return node
+    left: list[PlainNode] = []
+    for rule, conditions in node[1]:
+        unknown = []
+        for field, bounds in conditions:
+            value = values[field]
+            if value is None:
+                unknown.append((field, bounds))
+            elif not bisect_right(bounds, value) & 1:
+                break
+        else:
+            if not unknown:
+                # Met for certain: nothing behind it is ever asked.
+                return (_LIST, tuple(left), rule) if left else rule
+            left.append((rule, tuple(unknown)))
+    rest = left_to_ask(node[2], values)
+    return (_LIST, tuple(left), rest) if left else rest

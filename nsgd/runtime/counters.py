@@ -13,6 +13,7 @@ import mmap
 import os
 from collections.abc import Mapping
 from itertools import product
+from struct import Struct
 
 from nsgd.model.decision import Reason
 from nsgd.model.packet import Unparsable
@@ -46,6 +47,7 @@ _FIRST_HIT = _FIRST_FLOW + len(FLOWS)
 
 MOST_OUTCOMES = 32768
 CELLS_OF_OUTCOME = 12  # the most that one outcome adds to; 0 ends a shorter list
+_LIST = Struct(f"={CELLS_OF_OUTCOME}I")
 _OUTCOME_BYTES = MOST_OUTCOMES * (8 + 4 * CELLS_OF_OUTCOME)
 
 DENIAL_BYTES = 48
@@ -89,6 +91,10 @@ class SharedCounters:
                 for index in self.cells_of_outcome(outcome):
                     totals[index] += count
         return totals
+
+    def list_cells(self, outcome: int, cells: tuple[int, ...]) -> None:
+        """Say which cells an outcome adds to: CELLS_OF_OUTCOME, those that are none 0."""
+        _LIST.pack_into(self.cells_of_outcomes, outcome * _LIST.size, *cells)
 
     def cells_of_outcome(self, outcome: int) -> tuple[int, ...]:
         """The cells that an outcome adds to."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
-
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import CELLS_OF_OUTCOME, MOST_OUTCOMES, SharedCounters
 
@@ -31,10 +29,8 @@ class OutcomeCells:
         outcome = len(self._known)
         if outcome >= MOST_OUTCOMES or not 0 < len(counted) <= CELLS_OF_OUTCOME:
             return None
-        first = outcome * CELLS_OF_OUTCOME
         # To its end: a worker that was killed here may have left a longer list.
-        listed = array("I", counted + _NONE[len(counted) :])
-        self._counters.cells_of_outcomes[first : first + CELLS_OF_OUTCOME] = memoryview(listed)
+        self._counters.list_cells(outcome, counted + _NONE[len(counted) :])
         self._counters.cells[cell.OUTCOMES_USED] = outcome + 1
         self._known[counted] = outcome
         return outcome

@@ -16,7 +16,7 @@ from nsgd.model.packet import TCP, UDP, PacketHeader
 from nsgd.model.rule import Direction
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.verdict import VerdictPath
-from nsgd.wire.packet import FIN_SYN_RST_ACK, IPV4_FRAGMENT_BITS, SYN, parse_fields
+from nsgd.wire.packet import FIN_SYN_RST_ACK, IPV4_FRAGMENT_BITS, SYN, Fields, parse_fields
 from nsgd.wire.verdict import ACCEPT, DROP, Give
 
 _MOST_REMEMBERED = 65536  # about 8 MB
@@ -69,18 +69,18 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
         path.classes_v4.pages,
         path.classes_v4.first_page,
     )
-    source_ports, destination_ports = path.source_ports, path.destination_ports
-    last_source_class, last_destination_class = max(source_ports), max(destination_ports)
+    source_ports, tcp_ports, udp_ports = path.source_ports, path.tcp_ports, path.udp_ports
+    last_source_class = max(source_ports)
     tells_source_ports = last_source_class > 0
-    # Where the parts of the integer begin; a protocol takes 8 bits.
-    to_shift = 8 + last_destination_class.bit_length()
+    # Where the parts of the integer begin.
+    to_shift = max(*tcp_ports, *udp_ports).bit_length()
     from_shift = to_shift + first_page.bit_length()
     port_shift = from_shift + first_page.bit_length()
     link_shift = port_shift + last_source_class.bit_length()
     requests, other_bits = path.requests, path.other_bits
     outcomes = path.counters.outcomes
-    judge = path.judge
-    is_audit = path.is_audit
+    judge, decide, is_audit = path.judge, path.decide, path.is_audit
+    outcome_cell = outcome_cells.get
     remembered: dict[int, tuple[int, int | None]] = {}
     recall = remembered.get
     denials = path.denials
@@ -105,14 +105,12 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
         return pairs[links]
 
     def learn(
-        key: int, payload: bytes, in_link: str | None, out_link: str | None
+        key: int, fields: Fields, packet: QueuedPacket, source_class: int, to_class: int
     ) -> tuple[int, int | None] | None:
-        """Remember what follows from a packet; None where it must be judged in full."""
-        fields = parse_fields(payload)
-        if not isinstance(fields, tuple):
-            return None
-        outcome = path.decide(fields, in_link, out_link)
-        counted = outcome_cells.get(outcome.counted)
+        """Remember what follows from a packet; None where it has no cell."""
+        links = (name(packet.indev), name(packet.outdev)) if tells_links else (None, None)
+        outcome = decide(fields, *links, source_class, to_class)
+        counted = outcome_cell(outcome.counted)
         if counted is None:
             return None
         if len(remembered) >= _MOST_REMEMBERED:
@@ -120,8 +118,8 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
             denied.clear()
         if outcome.denial is not None:
             denied[key] = outcome.denial
-        remembered[key] = counted, outcome.decision
-        return remembered[key]
+        known = remembered[key] = counted, outcome.decision
+        return known
 
     def tell(key: int, payload: bytes) -> None:
         denial = denied.get(key)
@@ -158,8 +156,7 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
                 key = (
                     source_class << from_shift
                     | to_class << to_shift
-                    | destination_ports[to_port] << 8
-                    | protocol
+                    | (udp_ports if protocol == UDP else tcp_ports)[to_port]
                 )
                 if tells_source_ports:
                     key |= source_ports[port] << port_shift
@@ -169,7 +166,8 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
                     key |= (pair_number(links) if number is None else number) << link_shift
                 known = recall(key)
                 if known is None:
-                    known = learn(key, payload, name(packet.indev), name(packet.outdev))
+                    fields: Fields = 4, protocol, source, destination, port, to_port, False
+                    known = learn(key, fields, packet, source_class, to_class)
                 if known is not None:
                     outcome, decision = known
                     outcomes[outcome] += 1

@@ -8,18 +8,28 @@ the hand-over of a policy instead of names.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nsgd.model.decision import Decision, Reason
-from nsgd.model.packet import PacketHeader, Unparsable
+from nsgd.model.packet import UDP, PacketHeader, Unparsable
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.evaluate import (
     ALLOWED_WITHOUT_GROUP,
     consulted_tables,
     consulted_tables_of_host,
 )
+from nsgd.policy.tree_nodes import match_plain
 from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
+from nsgd.runtime.asked_tables import (
+    ALLOW_FINALLY,
+    DENY,
+    NOTHING,
+    AskedTable,
+    TablesBetween,
+    asked_tables,
+)
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
 from nsgd.runtime.paged_classes import PagedClasses
@@ -28,6 +38,8 @@ from nsgd.wire.packet import Fields, parse_fields
 
 _MOST_REMEMBERED = 16384  # about 6 MB
 _UNBOUND = -1  # the class of links that bind nothing
+_ALLOWED_OUT = cell.FLOWS[Direction.OUTBOUND, Access.ALLOW, Reason.RULE]
+_ALLOWED_IN = cell.FLOWS[Direction.INBOUND, Access.ALLOW, Reason.RULE]
 
 
 class Outcome(NamedTuple):
@@ -47,10 +59,8 @@ class VerdictPath:
 
     def __init__(self, worker_policy: WorkerPolicy, counters: SharedCounters) -> None:
         self._policy = worker_policy.policy
-        self._tables = worker_policy.policy.tables
+        self._tables = asked_tables(worker_policy, counters)
         self._accept_unmanaged = worker_policy.accept_unmanaged
-        self._numbers = worker_policy.rule_numbers
-        self._marks = worker_policy.rule_marks
         layout = MarkLayout(worker_policy.mark_mask)
         self.other_bits = ~worker_policy.mark_mask & 0xFFFFFFFF
         self.requests = layout.requests
@@ -66,9 +76,10 @@ class VerdictPath:
         self.denials = DenialWriter(counters, is_limited=not worker_policy.tells_denials)
         self._audit_denied = layout.inbound(AUDIT_DENIED)
         self._cells = counters.cells
-        self._first_hit = [counters.first_hit_cell(table.direction) for table in self._tables]
+        self._first_hit = {each: counters.first_hit_cell(each) for each in Direction}
         self.counters = counters
         self.classes_v4 = PagedClasses(*worker_policy.address_classes[4])
+        self._tables_between = TablesBetween(worker_policy, self._tables[4])
         self._starts_v6, self._classes_v6 = worker_policy.address_classes[6]
         self._link_classes = worker_policy.link_classes
         # On such a machine a link tells by its side which end is the machine's, whatever it binds.
@@ -76,7 +87,8 @@ class VerdictPath:
         self._consulted = consulted_tables_of_host if self._is_host_only else consulted_tables
         self.tells_links = self._is_host_only or bool(self._link_classes)
         self.source_ports = worker_policy.source_port_classes
-        self.destination_ports = worker_policy.destination_port_classes
+        self.tcp_ports = worker_policy.tcp_port_classes
+        self.udp_ports = worker_policy.udp_port_classes
         self._remembered: dict[tuple[object, ...], Outcome] = {}
 
     def judge(
@@ -122,11 +134,12 @@ class VerdictPath:
                 self._classes_v6[bisect_right(starts, source) - 1],
                 self._classes_v6[bisect_right(starts, destination) - 1],
             )
+        destination_ports = self.udp_ports if protocol == UDP else self.tcp_ports
         if request & self._is_reply:
             # The ports of an answer are those of its flow the other way round.
-            ports = self.destination_ports[source_port], self.source_ports[destination_port]
+            ports = destination_ports[source_port], self.source_ports[destination_port]
         else:
-            ports = self.source_ports[source_port], self.destination_ports[destination_port]
+            ports = self.source_ports[source_port], destination_ports[destination_port]
         key = (
             classes,
             ports,
@@ -152,8 +165,22 @@ class VerdictPath:
             self._link_classes.get(out_link, other) if out_link else None,
         )
 
-    def decide(self, packet: Fields, in_link: str | None, out_link: str | None) -> Outcome:
-        """What follows from a first packet without request bits, decided anew."""
+    def decide(
+        self,
+        packet: Fields,
+        in_link: str | None,
+        out_link: str | None,
+        source_class: int,
+        destination_class: int,
+    ) -> Outcome:
+        """What follows from a first IPv4 packet without request bits, decided anew.
+
+        The classes are those of its addresses.
+        """
+        if not self.tells_links:
+            tables = self._tables_between.find(packet, source_class, destination_class)
+            if tables:
+                return self._ask(tables, packet, 0, is_counted=True)
         return self._decide(PacketHeader(*packet), 0, in_link, out_link)
 
     def _decide(
@@ -169,39 +196,47 @@ class VerdictPath:
         tables = self._consulted(self._policy, packet, in_link, out_link)
         if isinstance(tables, Decision):
             return self._without_table(tables, request, is_counted)
+        of_version = self._tables[packet.version]
+        return self._ask([of_version[index] for index in tables], packet, request, is_counted)
+
+    def _ask(
+        self, tables: Sequence[AskedTable], packet: Fields, request: int, is_counted: bool
+    ) -> Outcome:
+        _, protocol, source, destination, source_port, destination_port, midstream = packet
+        values = protocol, destination_port, source, destination, source_port
         counted: list[int] = []
-        marks = {Direction.OUTBOUND: self._no_outbound, Direction.INBOUND: self._no_inbound}
+        outbound_mark, inbound_mark = self._no_outbound, self._no_inbound
         direction: Direction | None = None
         settled: Direction | None = None
-        for index in tables:
-            table = self._tables[index]
-            if table.direction is settled:
+        for table, asked, root, says, hits, marks in tables:
+            if asked is settled:
                 continue
-            rule = table.match(*packet[:6])
-            if table.is_silent(rule):
+            rule = match_plain(root, values)
+            said = says[rule]
+            if said == NOTHING:
                 continue
-            direction = table.direction
-            number = self._numbers[index][rule]
-            marks[direction] = self._marks[index][rule]
-            is_allowed = table.is_allowed(rule)
-            if is_counted or not is_allowed:
-                counted.append(self._first_hit[index] + number)
-            if not is_allowed:
+            direction = asked
+            if direction is Direction.OUTBOUND:
+                outbound_mark = marks[rule]
+            else:
+                inbound_mark = marks[rule]
+            if is_counted or said == DENY:
+                counted.append(hits[rule])
+            if said == DENY:
                 reason = table.reason(rule)
                 counted += (cell.FLOWS[direction, Access.DENY, reason], cell.DENIED[reason])
-                decision = marks[Direction.OUTBOUND] | marks[Direction.INBOUND]
+                number = hits[rule] - self._first_hit[direction]
+                decision = outbound_mark | inbound_mark
                 return self._denied(decision, request, counted, (direction, number))
-            if table.is_final(rule):
+            if said == ALLOW_FINALLY:
                 settled = direction
         if direction is None:
             return self._without_table(ALLOWED_WITHOUT_GROUP, request, is_counted)
         if is_counted:
-            counted.append(cell.FLOWS[direction, Access.ALLOW, Reason.RULE])
-            if packet.is_midstream and not request & self._is_open:
+            counted.append(_ALLOWED_OUT if direction is Direction.OUTBOUND else _ALLOWED_IN)
+            if midstream and not request & self._is_open:
                 counted.append(cell.MIDSTREAM)
-        return self._accepted(
-            marks[Direction.OUTBOUND] | marks[Direction.INBOUND], request, counted
-        )
+        return self._accepted(outbound_mark | inbound_mark, request, counted)
 
     def _without_table(self, decision: Decision, request: int, is_counted: bool) -> Outcome:
         if decision.access is None:

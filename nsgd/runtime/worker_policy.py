@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
-from nsgd.model.rule import Direction
+from nsgd.model.rule import Direction, Protocol
 from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
 from nsgd.policy.address_set import Range
 from nsgd.policy.classes import StepMap, join_classes
 from nsgd.policy.compile import CompiledPolicy
+from nsgd.policy.effective import EffectiveSecurityRule
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import MarkLayout
+
+_PORTS = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,9 @@ class WorkerPolicy:
     address_classes: Mapping[IPVersion, tuple[Sequence[int], Sequence[int]]]
     link_classes: Mapping[str, int]  # the same for links that bind a NIC
     source_port_classes: Sequence[int]  # the class of each port
-    destination_port_classes: Sequence[int]
+    # The same of destination ports; ports of TCP and of UDP may be of one class.
+    tcp_port_classes: Sequence[int]
+    udp_port_classes: Sequence[int]
 
     @classmethod
     def build(
@@ -58,6 +63,7 @@ class WorkerPolicy:
             ]
             for table, table_numbers in zip(policy.tables, rule_numbers, strict=True)
         ]
+        rules = [rule for table in policy.tables for rule in table.rules]
         return cls(
             generation,
             policy,
@@ -71,10 +77,8 @@ class WorkerPolicy:
             rule_marks,
             {version: _address_classes(policy, version) for version in IP_VERSIONS},
             _link_classes(policy),
-            _port_classes(rule.source_ports for table in policy.tables for rule in table.rules),
-            _port_classes(
-                rule.destination_ports for table in policy.tables for rule in table.rules
-            ),
+            _port_classes(rule.source_ports for rule in rules),
+            *_destination_port_classes(rules),
         )
 
     def to_bytes(self) -> bytes:
@@ -93,7 +97,8 @@ class WorkerPolicy:
             self.address_classes,
             self.link_classes,
             array("H", self.source_port_classes).tobytes(),
-            array("H", self.destination_port_classes).tobytes(),
+            array("H", self.tcp_port_classes).tobytes(),
+            array("H", self.udp_port_classes).tobytes(),
         )
         return marshal.dumps(plain)
 
@@ -101,8 +106,8 @@ class WorkerPolicy:
     def from_bytes(cls, data: bytes) -> WorkerPolicy:
         """The inverse of to_bytes."""
         # Written by the supervisor, over a descriptor that nobody else holds.
-        generation, policy, *rest, source_ports, destination_ports = marshal.loads(data)  # noqa: S302
-        ports = (_smallest(array("H", classes)) for classes in (source_ports, destination_ports))
+        generation, policy, *rest, source, tcp, udp = marshal.loads(data)  # noqa: S302
+        ports = (_smallest(array("H", classes)) for classes in (source, tcp, udp))
         return cls(generation, CompiledPolicy.from_plain(policy), *rest, *ports)
 
 
@@ -134,12 +139,40 @@ def _address_classes(policy: CompiledPolicy, version: IPVersion) -> tuple[list[i
 
 
 def _port_classes(ranges: Iterable[Sequence[Range]]) -> array[int]:
-    starts, classes = join_classes(_inside_or_not(ranges))
-    table = array("H")
-    for first, after, number in zip(starts, (*starts[1:], 65536), classes, strict=True):
-        # No port is behind 65535, though a range that ends there says what would be.
-        table.extend([number] * (min(after, 65536) - min(first, 65536)))
-    return table
+    return _written_out(join_classes(_inside_or_not(ranges)), _PORTS)
+
+
+def _destination_port_classes(
+    rules: Iterable[EffectiveSecurityRule],
+) -> tuple[array[int], array[int]]:
+    """Of TCP and of UDP, as if the ports of UDP came behind those of TCP."""
+    ranges: dict[tuple[bool, bool, Sequence[Range]], tuple[Range, ...]] = {}
+    for rule in rules:
+        is_any = Protocol.ANY in rule.protocols
+        key = (
+            is_any or Protocol.TCP in rule.protocols,
+            is_any or Protocol.UDP in rule.protocols,
+            rule.destination_ports,
+        )
+        if key not in ranges:
+            ranges[key] = tuple(
+                (first + offset, last + offset)
+                for is_meant, offset in zip(key, (0, _PORTS), strict=False)
+                if is_meant
+                for first, last in rule.destination_ports
+            )
+    classes = _written_out(join_classes(_inside_or_not(ranges.values())), 2 * _PORTS)
+    return classes[:_PORTS], classes[_PORTS:]
+
+
+def _written_out(step_map: StepMap, count: int) -> array[int]:
+    """The results for the first *count* values."""
+    written = array("H")
+    starts, results = step_map
+    for first, after, number in zip(starts, (*starts[1:], count), results, strict=True):
+        # No port is behind the last, though a range that ends there says what would be.
+        written.extend([number] * (min(after, count) - min(first, count)))
+    return written
 
 
 def _inside_or_not(sets: Iterable[Sequence[Range]]) -> Iterator[StepMap]:

@@ -22,12 +22,15 @@ from nsgd.policy.tree_nodes import (
     Field,
     Flattener,
     Node,
+    PlainNode,
     RuleList,
     Split,
     Tree,
     is_list,
     is_split,
+    left_to_ask,
     longest_list_of,
+    match_plain,
     nodes_of,
 )
 from tests.policy.builders import INBOUND
@@ -39,6 +42,14 @@ Rules = Sequence[EffectiveSecurityRule]
 PORTED = (6, 17)
 NUMBERS = (0, 1, 6, 7, 16, 17, 18, 47, 50, 51, 58, 255)
 TOP_PORT = 65535
+# Fields whose values may be known before a table is asked.
+KNOWN = (
+    set[int](),
+    {Field.PROTOCOL, Field.SOURCE, Field.DESTINATION},
+    {Field.SOURCE, Field.SOURCE_PORT},
+    {Field.PROTOCOL, Field.DESTINATION_PORT},
+    set(Field),
+)
 
 
 def naive(rules: Rules, version: IPVersion, values: Values) -> int:
@@ -151,8 +162,23 @@ def check(table: CompiledTable, version: IPVersion, seed: int, number: int) -> T
         protocol, destination_port, source, destination, source_port = values
         packet = version, protocol, source, destination, source_port, destination_port
         assert table.match(*packet) == expected
+        check_what_is_left(table.plain_tree(version, Flattener()), values, expected)
     check_shape(table, tree, version)
     return tree
+
+
+def check_what_is_left(root: PlainNode, values: Values, expected: int) -> None:
+    """Whatever is known of a packet: what is left decides it, and asks no such thing at first."""
+    for known in KNOWN:
+        of_these = tuple(value if field in known else None for field, value in enumerate(values))
+        left = left_to_ask(root, of_these)
+        assert match_plain(left, values) == expected, known
+        while isinstance(left, tuple) and left[0] == -1:
+            conditions = [field for _, each in left[1] for field, _ in each]
+            assert conditions
+            assert not known & set(conditions)
+            left = left[2]
+        assert isinstance(left, int) or left[0] not in known
 
 
 def check_shape(table: CompiledTable, tree: Tree, version: IPVersion) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from nsgd.config.load import Document, load_documents
 from nsgd.model.address import Address
-from nsgd.model.packet import TCP, PacketHeader
+from nsgd.model.packet import TCP, UDP, PacketHeader
 from nsgd.model.rule import Access
 from nsgd.model.settings import DaemonSettings
 from nsgd.policy.compile import compile_policy
@@ -20,7 +21,7 @@ from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
 
-from .test_verdict_agreement import to_bytes
+from .test_verdict_agreement import Comparison, Sent, to_bytes
 
 SETTINGS = DaemonSettings()
 LAYOUT = MarkLayout(SETTINGS.mark_mask)
@@ -104,3 +105,19 @@ def test_the_senders_network_says_which_receiver_is_meant(order: str, is_linked:
             assert (mark is None) is (expected is Access.DENY), (name, order)
     finally:
         counters.close()
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_the_short_way_agrees(monkeypatch: pytest.MonkeyPatch, is_linked: bool) -> None:
+    """Between all addresses that are there, both ways: most are of both networks, or of none."""
+    comparison = Comparison(monkeypatch, SETTINGS)
+    values = [Address.parse(f"10.0.{third}.{last}").value for third in (0, 1, 2) for last in (4, 5)]
+    sent = [
+        Sent(to_bytes(PacketHeader(4, protocol, source, to, 40000, 80, False)), 0, link, None)
+        for source, to in itertools.permutations((*values, Address.parse("8.8.8.8").value), 2)
+        for protocol in (TCP, UDP)
+        for link in ("client-a", "client-b", None)
+    ]
+    comparison.compare(overlapping(is_linked=is_linked), sent * 2)
+    assert comparison.short == 2 * len(sent)
+    assert min(comparison.verdicts.values()) > 50
