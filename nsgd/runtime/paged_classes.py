@@ -15,7 +15,7 @@ from typing import Protocol
 _PAGE_BITS = 16
 PAGE_ADDRESSES = 1 << _PAGE_BITS
 _PAGES = 1 << (32 - _PAGE_BITS)
-# Of pages with all their addresses written out; 256 KiB each.
+# Of pages with all their addresses written out: 64 KiB each with up to 256 classes, else 128.
 _MOST_DENSE_PAGES = 64
 
 
@@ -48,6 +48,7 @@ class PagedClasses:
         """Cut into pages: *classes[i]* holds from *starts[i]* on, and *starts[0]* is 0."""
         self.first_page = max(classes) + 1
         self.pages: list[Page] = []
+        typecode = "B" if self.first_page <= 1 << 8 else "H" if self.first_page <= 1 << 16 else "I"
         self.top = array("I", [0]) * _PAGES
         for start, after, number in zip(starts, (*starts[1:], 1 << 32), classes, strict=True):
             whole, end = -(-start // PAGE_ADDRESSES), after // PAGE_ADDRESSES
@@ -59,7 +60,7 @@ class PagedClasses:
             first = page << _PAGE_BITS
             self.top[page] = self.first_page + len(self.pages)
             if rank < _MOST_DENSE_PAGES:
-                self.pages.append(_dense(starts, classes, first))
+                self.pages.append(_dense(starts, classes, first, typecode))
             else:
                 self.pages.append(_BisectedPage(starts, classes, first))
 
@@ -71,14 +72,17 @@ class PagedClasses:
         return self.pages[found - self.first_page][address & (PAGE_ADDRESSES - 1)]
 
 
-def _dense(starts: Sequence[int], classes: Sequence[int], first: int) -> array[int]:
-    written = array("I")
+def _dense(
+    starts: Sequence[int], classes: Sequence[int], first: int, typecode: str
+) -> Sequence[int]:
+    """As narrow as can be: which page is asked next is anyone's guess, and caches are small."""
+    written = array(typecode)
     index = bisect_right(starts, first) - 1
     address = first
     while address < first + PAGE_ADDRESSES:
         end = starts[index + 1] if index + 1 < len(starts) else first + PAGE_ADDRESSES
         end = min(end, first + PAGE_ADDRESSES)
-        written.extend(array("I", [classes[index]]) * (end - address))
+        written.extend(array(typecode, [classes[index]]) * (end - address))
         address = end
         index += 1
-    return written
+    return written.tobytes() if typecode == "B" else written
