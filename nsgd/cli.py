@@ -18,6 +18,7 @@ from nsgd.commands import (
     flows,
     host,
     lab,
+    monitor,
     questions,
     tags,
 )
@@ -52,6 +53,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     daemon.add_verbs(verb)
     apply.add_verbs(verb)
     flows.add_verbs(verb)
+    monitor.add_verbs(verb)
     documents.add_verbs(verb)
     convert.add_verbs(verb)
     questions.add_verbs(verb)

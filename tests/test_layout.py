@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lab": {"model", "azure", "config", "policy"},
     "bench": {"model", "config", "policy", "ruleset", "wire", "kernel", "lab"},
     "doctor": BELOW_RUNTIME | {"kernel", "runtime"},
+    "top": {"observe", "runtime"},
     "daemon": BELOW_RUNTIME | {"kernel", "runtime", "lab"},
     "commands": BELOW_RUNTIME
     | {
@@ -52,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "doctor",
         "daemon",
         "spaces",
+        "top",
     },
     "cli": {"commands"},
     "manual": {"config", "commands", "cli"},
@@ -97,6 +99,8 @@ EFFECTS = {
 STANDARD_LIBRARY_ONLY = {"model"}
 SCAPY_LAYERS = {"lab"}
 SCAPY_MODULES = {"nsgd.bench.naive_scapy"}
+# Drawing at a terminal is an extra that no other verb needs, the daemon least of all.
+RICH_LAYERS = {"top"}
 
 MAXIMUM_LINES = 300
 # Modules that are longer, each with the reason why it has no seam.
@@ -155,6 +159,8 @@ def violations(module: str, source: str, is_package: bool = False) -> list[str]:
             problems.append(f"{module}: {name} has no effects, but imports {imported}")
         elif root == "scapy" and name not in SCAPY_LAYERS and module not in SCAPY_MODULES:
             problems.append(f"{module}: scapy is for the lab only")
+        elif root == "rich" and name not in RICH_LAYERS:
+            problems.append(f"{module}: rich is for nsgd top only")
         elif name in STANDARD_LIBRARY_ONLY and not _is_standard(root):
             problems.append(f"{module}: {name} may not import {imported}")
     if {"kernel", "runtime"} <= layers and not module.startswith("nsgd.daemon"):
@@ -225,6 +231,7 @@ def test_every_module_is_seen() -> None:
         ("nsgd.tag_fetch.fetch", "from nsgd.kernel import table"),
         ("nsgd.daemon", "from nsgd.cli import main"),
         ("nsgd.commands.daemon", "import nsgd.kernel.nft\nimport nsgd.runtime.worker"),
+        ("nsgd.commands.daemon", "from rich.console import Console"),
         ("nsgd.helpers", "import ast"),
     ],
 )
@@ -242,6 +249,7 @@ def test_a_bad_import_is_caught(module: str, source: str) -> None:
         ("nsgd.runtime.worker", "from nsgd.kernel.queue import Queue\nimport nsgd.policy.table"),
         ("nsgd.runtime.worker", "from nsgd.kernel import queue"),
         ("nsgd.lab.traffic", "from scapy.layers.inet import IP"),
+        ("nsgd.top.screen", "from rich.console import Console"),
         ("nsgd.daemon", "import nsgd.kernel.nft\nimport nsgd.runtime.worker"),
         ("nsgd.tag_fetch.fetch", "from nsgd.runtime.tag_install import install"),
         ("nsgd.analysis.lint", "from nsgd.spaces.explore import find"),

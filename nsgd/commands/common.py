@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nsgd.config.load import LoadedConfig
@@ -155,6 +155,34 @@ def tag_source(args: argparse.Namespace) -> TagStore | TagFile:
     return TagStore(args.state_dir / DIRECTORY_NAME)
 
 
+# Of flows, and of decisions about them: option, what its value is called, and what is meant.
+_FILTERS = (
+    ("--nsg", "NAME", "{} that a rule of this network security group made"),
+    ("--rule", "NAME", "{} that a rule of this name made"),
+    ("--direction", "DIRECTION", "Inbound or Outbound: {} that a rule of it made"),
+    ("--nic", "NAME", "{} with this network interface, or scale set, at either end"),
+    ("--source", "PREFIX", "{} whose initiator is there"),
+    ("--destination", "PREFIX", "{} whose other end is there"),
+    ("--protocol", "PROTOCOL", "Tcp, Udp, Icmp, Esp, Ah, or a number"),
+)
+_FILTER_NAMES = ("nsg", "rule", "direction", "nic", "source", "destination", "protocol", "port")
+
+
+def add_filters(parser: argparse.ArgumentParser, things: str) -> None:
+    """Options that say which flows are meant, or which decisions; filters_of() reads them."""
+    for option, metavar, text in _FILTERS:
+        words = text.format(things)
+        if things == "flows":
+            words = words.replace(" made", " allowed")
+        parser.add_argument(option, metavar=metavar, help=words)
+    parser.add_argument("--port", metavar="PORT", type=int, help=f"{things} to this port")
+
+
+def filters_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What the daemon is asked for."""
+    return {name: value for name in _FILTER_NAMES if (value := getattr(args, name)) is not None}
+
+
 def directory(variable: str, default: str) -> Path:
     # systemd sets the variable, with several directories after one another where a unit has them.
     return Path(os.environ.get(variable, "").partition(":")[0] or default)
@@ -177,6 +205,13 @@ def show_error(error: ControlError) -> int:
         "usage": EXIT_USAGE,
     }
     return fail(str(error), codes.get(error.kind.value, EXIT_FAILED))
+
+
+def show_refusal(error: ControlError) -> int:
+    """As show_error(), and why the daemon did not do it."""
+    if not error.problems:
+        return show_error(error)
+    return fail("; ".join((str(error), *error.problems)), EXIT_FAILED)
 
 
 def fail(message: str, code: int) -> int:

@@ -5,33 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nsgd.commands.common import (
-    EXIT_FAILED,
     EXIT_OK,
     EXIT_USAGE,
     REQUEST_TIMEOUT_S,
     AddVerb,
+    add_filters,
     add_runtime_dir,
     fail,
+    filters_of,
     plural,
-    show_error,
+    show_refusal,
 )
 from nsgd.runtime.control_wire import SOCKET_NAME
 
-if TYPE_CHECKING:
-    from nsgd.runtime.control_client import ControlError
-
-_FILTERS = (
-    ("--nsg", "NAME", "flows that a rule of this network security group allowed"),
-    ("--rule", "NAME", "flows that a rule of this name allowed"),
-    ("--direction", "DIRECTION", "Inbound or Outbound: flows that a rule of it allowed"),
-    ("--nic", "NAME", "flows with this network interface, or scale set, at either end"),
-    ("--source", "PREFIX", "flows whose initiator is there"),
-    ("--destination", "PREFIX", "flows whose other end is there"),
-    ("--protocol", "PROTOCOL", "Tcp, Udp, Icmp, Esp, Ah, or a number"),
-)
 # Rows of which the widths are found together: a listing of millions is printed as it comes.
 _ROWS_AT_ONCE = 500
 _HEAD = (
@@ -64,9 +53,7 @@ def add_verbs(verb: AddVerb) -> None:
         default="list",
         help="cut: packets of these connections no longer pass; new ones are judged by the rules",
     )
-    for option, metavar, text in _FILTERS:
-        flows.add_argument(option, metavar=metavar, help=text)
-    flows.add_argument("--port", metavar="PORT", type=int, help="flows to this port")
+    add_filters(flows, "flows")
     flows.add_argument("--all", action="store_true", help="cut: every flow, there is no filter")
     flows.add_argument(
         "--limit", metavar="N", type=int, help="list: so many flows at most (all of them)"
@@ -78,8 +65,7 @@ def add_verbs(verb: AddVerb) -> None:
 def _flows(args: argparse.Namespace) -> int:
     from nsgd.runtime.control_client import ControlError
 
-    names = ("nsg", "rule", "direction", "nic", "source", "destination", "protocol", "port")
-    arguments = {name: value for name in names if (value := getattr(args, name)) is not None}
+    arguments = filters_of(args)
     try:
         if args.act == "cut":
             if args.limit is not None:
@@ -94,15 +80,7 @@ def _flows(args: argparse.Namespace) -> int:
             arguments["limit"] = args.limit
         return _list(args, arguments)
     except ControlError as error:
-        return _show(error)
-
-
-def _show(error: ControlError) -> int:
-    from nsgd.runtime.control_client import ControlErrorKind
-
-    if error.kind is not ControlErrorKind.REFUSED:
-        return show_error(error)
-    return fail("; ".join((str(error), *error.problems)), EXIT_FAILED)
+        return show_refusal(error)
 
 
 def _cut(args: argparse.Namespace, arguments: Mapping[str, Any]) -> int:
@@ -176,8 +154,8 @@ def _print_table(flows: Iterable[dict[str, Any]], summary: Mapping[str, Any]) ->
 def _cells(flow: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         flow["protocol"],
-        _end(flow["source"], flow["sourcePort"]),
-        _end(flow["destination"], flow["destinationPort"]),
+        end_text(flow["source"], flow["sourcePort"]),
+        end_text(flow["destination"], flow["destinationPort"]),
         _side(flow["outbound"]),
         _side(flow["inbound"]),
         flow["state"],
@@ -188,7 +166,8 @@ def _cells(flow: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _end(address: str, port: int | None) -> str:
+def end_text(address: str, port: int | None) -> str:
+    """An address, with its port where it has one."""
     if port is None:
         return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nsgd.config.problem import ConfigRefused
-from nsgd.daemon.adapters import GatewayTable, KernelFlows, TableMonitor, open_log_group
+from nsgd.daemon.adapters import FlowBegins, GatewayTable, KernelFlows, TableMonitor, open_log_group
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.links import LinkMonitor
 from nsgd.kernel.queue import read_queue_counters
@@ -24,6 +24,7 @@ from nsgd.observe.snapshot import QueueState, snapshot_as_json
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.ruleset.guarded import Guarded
+from nsgd.ruleset.rule_chains import UNTOLD
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
 from nsgd.runtime.flow_list import FlowLister
@@ -125,6 +126,7 @@ def _run(
                 "confirm": supervisor.trial.confirm,
                 "flows": lister.list_flows,
                 "cutFlows": lister.cut_flows,
+                "monitor": supervisor.told.monitor,
                 "denials": lambda request: supervisor.told.list_denials(request, supervisor.loaded),
             },
             write_verbs=frozenset({"reload", "stop", "apply", "confirm", "cutFlows"}),
@@ -146,6 +148,8 @@ def _run(
         # which takes as long as writing them.
         monitor = TableMonitor(nft)
         supervisor.watch_table(monitor)
+        untold = partial(_untold, supervisor, reader)
+        supervisor.told.let_monitor(supervisor.in_force, FlowBegins, untold, control.feed)
         supervisor.loop.watch(control, control.handle)
         supervisor.run()
     except ConfigRefused as error:
@@ -176,6 +180,15 @@ def _read_counters(reader: NftTable) -> Mapping[str, int]:
     except KernelError as error:
         log.warning("counters of the table cannot be read: %s", error)
         return {}
+
+
+def _untold(supervisor: Supervisor, reader: NftTable) -> int:
+    try:
+        with supervisor.lock:
+            return reader.read_counter(UNTOLD)
+    except KernelError as error:
+        log.warning("denials that are not told cannot be counted: %s", error)
+        return 0
 
 
 def _queue_state(number: int, max_length: int) -> QueueState | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from nsgd.kernel.conntrack import FlowTable
 from nsgd.kernel.error import KernelError
+from nsgd.kernel.flow_events import FlowEvents
 from nsgd.kernel.nflog import DenialReceiver
 from nsgd.kernel.routes import links_towards, own_addresses
 from nsgd.kernel.ruleset_monitor import RulesetMonitor
@@ -22,8 +23,12 @@ from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_table import ForeignChanges
 from nsgd.runtime.told_denials import LogReader
 from nsgd.wire.conntrack import ConntrackEntry
+from nsgd.wire.flow_events import GROUP_NEW, FlowSeen
 
 log = logging.getLogger("nsgd")
+
+# Monitors lose what does not fit: some 4000 flows that begin between two looks at them.
+_MONITOR_BUFFER_BYTES = 4 << 20
 
 
 class GatewayTable:
@@ -146,6 +151,32 @@ def open_log_group(group: int) -> LogReader | None:
     except KernelError as error:
         log.error("%s: the kernel engine's denials are counted and not told", error)
         return None
+
+
+class FlowBegins:
+    """The kernel's events of new flows, its refusals told as the runtime knows them."""
+
+    def __init__(self) -> None:
+        try:
+            self._events = FlowEvents(_MONITOR_BUFFER_BYTES, (GROUP_NEW,))
+        except KernelError as error:
+            raise RefusedByKernel(f"the kernel does not tell of new flows: {error}") from error
+
+    @property
+    def lost(self) -> int:
+        """Events that did not fit."""
+        return self._events.lost
+
+    def read(self, most: int) -> list[tuple[bool, FlowSeen]]:
+        """What has come."""
+        try:
+            return self._events.read(most)
+        except KernelError as error:
+            raise RefusedByKernel(f"the kernel does not tell of new flows: {error}") from error
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._events.close()
 
 
 class TableMonitor:

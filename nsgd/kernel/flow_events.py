@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from struct import Struct
 
@@ -43,12 +43,16 @@ _LOOK_UPS_PER_SEND = 128
 class FlowEvents:
     """Begins and ends of flows of this network namespace, until close(). Raises KernelError."""
 
-    def __init__(self, receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> None:
-        """Listen, with so much room for events that wait to be read."""
+    def __init__(
+        self,
+        receive_buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+        groups: Sequence[int] = (GROUP_NEW, GROUP_DESTROY),
+    ) -> None:
+        """Listen, with so much room for events that wait to be read; of begins, or of ends too."""
         self.overflows = 0
         self._socket = _open(receive_buffer_bytes)
         try:
-            for group in (GROUP_NEW, GROUP_DESTROY):
+            for group in groups:
                 self._socket.setsockopt(SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
             self._socket.setblocking(False)
         except OSError as error:

@@ -144,6 +144,23 @@ class NftSocket:
                     return found
                 found.append(netlink.split_attributes(netlink.generic_payload(body)))
 
+    def _look_up(self, command: int, payload: bytes) -> dict[int, bytes] | None:
+        """The attributes of the one object that is named; None where there is none."""
+        self._sequence += 1
+        sequence = self._sequence
+        kind = netlink.nft_message_type(command)
+        self._send(netlink.message(kind, 0, sequence, commands.FAMILY_INET, payload), "read")
+        while True:
+            for answer, answered, content in netlink.split_messages(self._receive("read")):
+                if answered != sequence:
+                    continue
+                if answer != netlink.NLMSG_ERROR:
+                    return netlink.split_attributes(netlink.generic_payload(content))
+                number = netlink.error_number(content)
+                if number == errno.ENOENT:
+                    return None
+                raise KernelError("read", f"table inet {TABLE}", number or errno.EIO)
+
     def _send(self, data: bytes | bytearray, operation: str) -> None:
         try:
             self._socket.send(data)

@@ -203,6 +203,14 @@ class NftTable(NftSocket):
                 counters[name] = int(_PACKETS.unpack(packets)[0])
         return counters
 
+    def read_counter(self, name: str) -> int:
+        """Packets of one named counter; 0 where the table has none of this name."""
+        request = netlink.text(1, TABLE) + netlink.text(2, name)
+        found = self._look_up(commands.GETOBJ, request + netlink.be32(3, commands.OBJECT_COUNTER))
+        data = netlink.split_attributes(found.get(4, b"")) if found is not None else {}
+        packets = data.get(2, b"")
+        return int(_PACKETS.unpack(packets)[0]) if len(packets) == 8 else 0
+
     def _objects(self, kind: int) -> Iterator[tuple[str, bytes]]:
         """Name and data of the table's counters or limits."""
         request = netlink.text(1, TABLE) + netlink.be32(3, kind)

@@ -7,13 +7,14 @@ user. What arrives is untrusted bytes.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import selectors
 import socket
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nsgd.config.problem import ConfigRefused
 from nsgd.runtime.control_listen import (
@@ -42,7 +43,19 @@ log = logging.getLogger("nsgd")
 # A long answer comes in parts, each made when the one before has been sent: the loop goes on in
 # between, and no more than one is held.
 Parts = Generator[dict[str, Any], None, dict[str, Any]]
-Handler = Callable[[dict[str, Any]], dict[str, Any] | Parts]
+
+
+class Stream(Protocol):
+    """An answer that goes on until the client leaves: what comes is asked for at feed()."""
+
+    def take(self) -> dict[str, Any] | None:
+        """The next part; None where there is nothing to say yet."""
+
+    def close(self) -> None:
+        """The client has left."""
+
+
+Handler = Callable[[dict[str, Any]], dict[str, Any] | Parts | Stream]
 
 # What a handler may raise to refuse; anything else is a bug and stops the daemon.
 REFUSALS = (ConfigRefused, StateError, RefusedByKernel, WorkerError)
@@ -63,6 +76,7 @@ class _Connection:
         self.unsent: memoryview | None = None  # None until there is an answer
         self.verb = ""
         self.parts: Parts | None = None  # of the answer, those that are still to be made
+        self.stream: Stream | None = None  # a part of which waits to be sent, or none has come
 
 
 class ControlServer:
@@ -128,6 +142,17 @@ class ControlServer:
         if None in ready:
             self._accept()
 
+    def feed(self) -> None:
+        """Send those whose answer is a stream what has come for them; called from the loop.
+
+        A client that has not read the part before is passed over: its stream keeps, or loses.
+        """
+        for connection in list(self._connections):
+            if connection.stream is not None and connection.unsent is None:
+                part = connection.stream.take()
+                if part is not None:
+                    self._answer(connection, {"ok": True, "result": part, "more": True})
+
     def close(self) -> None:
         """Leave; the socket's file goes too, unless it is another's by now."""
         for connection in list(self._connections):
@@ -161,7 +186,11 @@ class ControlServer:
 
     def _advance(self, connection: _Connection) -> None:
         try:
-            if connection.unsent is None:
+            if connection.unsent is None and connection.stream is not None:
+                # Whoever is told has nothing to say: gone, or no client of ours.
+                connection.socket.recv(1)
+                self._drop(connection)
+            elif connection.unsent is None:
                 self._receive(connection)
             else:
                 self._send(connection)
@@ -205,7 +234,7 @@ class ControlServer:
         return self._frame_of(connection, lambda: self._handlers[verb](arguments))
 
     def _frame_of(
-        self, connection: _Connection, make: Callable[[], dict[str, Any] | Parts]
+        self, connection: _Connection, make: Callable[[], dict[str, Any] | Parts | Stream]
     ) -> dict[str, Any]:
         """The frame of a result, of the next part of one, or of a refusal."""
         verb, connection.parts = connection.verb, None
@@ -213,6 +242,10 @@ class ControlServer:
             result = make()
             if isinstance(result, dict):
                 return {"ok": True, "result": result}
+            if not isinstance(result, Generator):
+                connection.stream = result
+                # The client hears that it is being told, whatever there is to say.
+                return {"ok": True, "result": result.take() or {}, "more": True}
             try:
                 part = next(result)
             except StopIteration as end:
@@ -235,11 +268,16 @@ class ControlServer:
 
     def _send(self, connection: _Connection) -> None:
         assert connection.unsent is not None
-        connection.deadline_s = self._clock() + TIMEOUT_S
+        is_stream = connection.stream is not None
+        connection.deadline_s = math.inf if is_stream else self._clock() + TIMEOUT_S
         while connection.unsent:
             connection.unsent = connection.unsent[connection.socket.send(connection.unsent) :]
         parts = connection.parts
-        if parts is None:
+        if is_stream:
+            # A reader that is slow loses what it does not read, and not its place.
+            connection.unsent = None
+            self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
+        elif parts is None:
             self._drop(connection)
         else:
             # One at a time: it goes out when the loop comes by again.
@@ -250,6 +288,8 @@ class ControlServer:
             self._connections.remove(connection)
             if connection.parts is not None:
                 connection.parts.close()
+            if connection.stream is not None:
+                connection.stream.close()
             self._selector.unregister(connection.socket)
             connection.socket.close()
 

@@ -42,6 +42,7 @@ VERB_ARGUMENTS: Mapping[str, Mapping[str, type]] = {
     "confirm": {"revert": bool},
     "flows": {**_FLOW_FILTER, "limit": int},
     "denials": {**_FLOW_FILTER, "after": int, "limit": int},
+    "monitor": {**_FLOW_FILTER, "access": str},
     "cutFlows": {**_FLOW_FILTER, "all": bool},
 }
 

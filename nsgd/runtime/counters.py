@@ -31,6 +31,7 @@ DENIALS_WRITTEN = 8  # records ever written to the ring of denials
 OUTCOMES_USED = 9  # outcomes that have a cell of their own
 DENIALS_WINDOW = 10  # goes up where a worker may tell of some more denials; the reader's
 DENIALS_UNTOLD = 11  # denials beyond the limits of a window
+DENIALS_ALL = 12  # not 0 where a worker is to tell of all denials; the reader's
 _FIRST_ENUMERATED = 16
 
 UNPARSABLE: Mapping[Unparsable, int] = {

@@ -54,7 +54,7 @@ class DenialWriter:
 
     def wants(self, direction: Direction, number: int) -> bool:
         """Tell whether a denial by the rule of *number* is to be written; count it where not."""
-        if not self._is_limited:
+        if not self._is_limited or self._cells[cell.DENIALS_ALL]:
             return True
         window = self._cells[cell.DENIALS_WINDOW]
         if window != self._window:

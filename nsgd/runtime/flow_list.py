@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
-from nsgd.model.address import Address
-from nsgd.model.packet import TCP, UDP, PacketHeader
-from nsgd.model.rule import Access, Direction
+from nsgd.model.packet import PacketHeader
 from nsgd.model.settings import Mode
-from nsgd.ruleset.marks import ADOPTED, AUDIT_DENIED, NO_TABLE, MarkLayout
+from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.control_wire import UsageRefused
-from nsgd.runtime.flow_filter import PROTOCOL_NAMES, FlowFilter, Side
+from nsgd.runtime.flow_filter import FlowFilter, Side
+from nsgd.runtime.flow_names import FlowNames, ends_as_json, side_as_json
 from nsgd.runtime.flows import Flows
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
@@ -27,11 +26,6 @@ from nsgd.wire.conntrack_detail import FlowDetail, parse_detail
 log = logging.getLogger("nsgd")
 
 Parts = Generator[dict[str, Any], None, dict[str, Any]]
-_WITHOUT_RULE = {
-    NO_TABLE: ("noNetworkSecurityGroup", Access.ALLOW),
-    ADOPTED: ("adopted", Access.ALLOW),
-    AUDIT_DENIED: ("audit", Access.DENY),
-}
 
 
 class FlowLister:
@@ -116,51 +110,23 @@ class _Reader:
     """Reads marks by one policy's numbers."""
 
     def __init__(self, loaded: LoadedPolicy, meant: FlowFilter) -> None:
-        self._layout = MarkLayout(loaded.settings.mark_mask)
-        self._endpoints = loaded.policy.endpoint_map
+        self._names = FlowNames(loaded)
         self._meant = meant
-        self._identities = {
-            direction: {number: rule for rule, number in by_rule.items()}
-            for direction, by_rule in loaded.numbers.by_direction.items()
-        }
-        self._sides: dict[tuple[Direction, int], Side] = {}
 
     def meant(
         self, entry: ConntrackEntry
     ) -> Iterator[tuple[tuple[Side, Side], tuple[str | None, str | None]]]:
         """The two sides and the names of both ends, if the flow is decided and meant."""
-        if not self._layout.is_decision(entry.mark) or not self._meant.meets_header(entry.header):
+        if not self._names.layout.is_decision(entry.mark):
             return
-        numbers = self._layout.numbers(entry.mark)
-        outbound, inbound = Direction.OUTBOUND, Direction.INBOUND
-        sides = self._side(outbound, numbers[0]), self._side(inbound, numbers[1])
+        if not self._meant.meets_header(entry.header):
+            return
+        sides = self._names.sides(entry.mark)
         if not any(self._meant.meets_side(side) for side in sides):
             return
-        names = self._names(entry.header)
+        names = self._names.ends(entry.header)
         if self._meant.meets_ends(*names):
             yield sides, names
-
-    def _side(self, direction: Direction, number: int) -> Side:
-        side = self._sides.get((direction, number))
-        if side is None:
-            side = self._sides[direction, number] = self._new_side(direction, number)
-        return side
-
-    def _new_side(self, direction: Direction, number: int) -> Side:
-        identity = self._identities[direction].get(number)
-        if identity is not None:
-            group, rule, access = identity
-            return Side(direction, group or None, rule, access.value, "rule")
-        # Unknown are those of a state directory that was lost, or of another gateway's.
-        reason, access = _WITHOUT_RULE.get(number, ("unknown", Access.ALLOW))
-        return Side(direction, None, None, access.value, reason)
-
-    def _names(self, header: PacketHeader) -> tuple[str | None, str | None]:
-        found = self._endpoints.find(header.version, header.source, header.destination, None, None)
-        sender, receiver = (
-            self._endpoints.endpoints[index].name if index >= 0 else None for index in found
-        )
-        return sender, receiver
 
 
 def _row(
@@ -170,17 +136,10 @@ def _row(
     detail: FlowDetail,
 ) -> dict[str, Any]:
     """A flow in the words of ``nsgd flows -o json``."""
-    has_ports = header.protocol in (TCP, UDP)
     counts = detail.counts
     return {
-        "protocol": PROTOCOL_NAMES.get(header.protocol, str(header.protocol)),
-        "source": str(Address(header.version, header.source)),
-        "sourcePort": header.source_port if has_ports else None,
-        "destination": str(Address(header.version, header.destination)),
-        "destinationPort": header.destination_port if has_ports else None,
-        "from": names[0],
-        "to": names[1],
-        **{side.direction.value.lower(): _side_as_json(side) for side in sides},
+        **ends_as_json(header, names),
+        **{side.direction.value.lower(): side_as_json(side) for side in sides},
         "state": detail.tcp_state or ("REPLIED" if detail.is_answered else "UNREPLIED"),
         "ageSeconds": None
         if detail.started_ns is None
@@ -190,13 +149,4 @@ def _row(
         "bytes": None if counts is None else counts.bytes,
         "replyPackets": None if counts is None else counts.reply_packets,
         "replyBytes": None if counts is None else counts.reply_bytes,
-    }
-
-
-def _side_as_json(side: Side) -> dict[str, Any]:
-    return {
-        "networkSecurityGroup": side.network_security_group,
-        "rule": side.rule,
-        "access": side.access,
-        "reason": side.reason,
     }

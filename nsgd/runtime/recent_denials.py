@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ from nsgd.runtime.told_denials import ToldDenials
 
 MOST_KEPT = 1000
 _MOST_AT_ONCE = 512
+# The loop comes by at least once a second; what comes by more often is no reason to tell more.
+_WINDOW_S = 0.9
 
 
 class _Kept(NamedTuple):
@@ -49,12 +51,27 @@ class RecentDenials:
         self._heard: list[Denial] = []
         self._numbers: object = None
         self._rules: dict[tuple[Direction, int], tuple[str, str]] = {}
+        self._told = told
+        self._next_window_s = 0.0
+        self.listener: Callable[[Denial], None] | None = None  # hears of each that is read
         told.listener = self._hear
 
+    @property
+    def missed(self) -> int:
+        """Denials that were told, or would have been by the worker, and not read."""
+        return self._cells[cell.DENIALS_UNTOLD] + self._missed + self._told.lost
+
+    def tell_all(self, is_wanted: bool) -> None:
+        """Have the worker tell of every denial, or of some of each rule."""
+        self._cells[cell.DENIALS_ALL] = is_wanted
+
     def tend(self, loaded: LoadedPolicy) -> None:
-        """Read what came, and let the worker tell of more; about once a second."""
+        """Read what came and, once a second, let the worker tell of more."""
         self.read(loaded)
-        self._cells[cell.DENIALS_WINDOW] += 1
+        now_s = time.monotonic()
+        if now_s >= self._next_window_s:
+            self._next_window_s = now_s + _WINDOW_S
+            self._cells[cell.DENIALS_WINDOW] += 1
 
     def read(self, loaded: LoadedPolicy) -> None:
         """Keep what came since the last call."""
@@ -63,6 +80,8 @@ class RecentDenials:
         heard, self._heard = self._heard, []
         for denial in (*denials, *heard):
             self._keep(denial, loaded)
+            if self.listener is not None:
+                self.listener(denial)
 
     def list_denials(
         self, arguments: Mapping[str, Any], loaded: LoadedPolicy | None

@@ -12,6 +12,8 @@ from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flow_log.keeper import FlowLogKeeper
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.loop import Loop
+from nsgd.runtime.monitors import FlowBegins, Monitor, Monitors
+from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.recent_denials import RecentDenials
 from nsgd.runtime.told_denials import LogReader, ToldDenials
 
@@ -22,11 +24,13 @@ class Told:
     def __init__(
         self, loop: Loop, open_log_group: Callable[[int], LogReader | None], state_directory: Path
     ) -> None:
+        self._loop = loop
         self.denials = ToldDenials(loop, open_log_group)
         self.flow_log = FlowLogKeeper(loop, state_directory)
         self._counters: SharedCounters | None = None
         self._audit_log: AuditLog | None = None
         self.recent: RecentDenials | None = None
+        self.monitors: Monitors | None = None
 
     def begin(self, counters: SharedCounters) -> None:
         """Hear of what the worker denies."""
@@ -56,6 +60,25 @@ class Told:
         if self.recent is not None and loaded is not None:
             self.recent.tend(loaded)
         self.flow_log.tend()
+        if self.monitors is not None and loaded is not None:
+            self.monitors.tend()
+
+    def let_monitor(
+        self,
+        in_force: Callable[[], LoadedPolicy],
+        open_events: Callable[[], FlowBegins],
+        untold: Callable[[], int],
+        feed: Callable[[], None],
+    ) -> None:
+        """Let clients monitor from now on; the arguments are those of Monitors."""
+        if self.recent is not None:
+            self.monitors = Monitors(self._loop, in_force, self.recent, open_events, untold, feed)
+
+    def monitor(self, arguments: Mapping[str, Any]) -> Monitor:
+        """Tell a client of decisions. Raises UsageRefused, RefusedByKernel."""
+        if self.monitors is None:
+            raise RefusedByKernel("the daemon is still starting; try again")
+        return self.monitors.attach(arguments)
 
     def list_denials(
         self, arguments: Mapping[str, Any], loaded: LoadedPolicy | None
@@ -67,6 +90,8 @@ class Told:
 
     def close(self) -> None:
         """Tell no more."""
+        if self.monitors is not None:
+            self.monitors.close()
         self.denials.close()
         self.flow_log.close()
 

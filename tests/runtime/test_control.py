@@ -235,6 +235,86 @@ def test_the_loop_goes_on_between_parts(path: Path) -> None:
         assert counts[-1] == 10
 
 
+class Told:
+    """A stream that has what the test puts there."""
+
+    def __init__(self) -> None:
+        self.waiting: list[dict[str, Any]] = []
+        self.closed = 0
+
+    def take(self) -> dict[str, Any] | None:
+        return self.waiting.pop(0) if self.waiting else None
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def received(client: socket.socket) -> list[Any]:
+    """Results of the frames that have come."""
+    data, found = client.recv(1 << 16), []
+    while data:
+        (length,) = struct.unpack("!I", data[:4])
+        answer = json.loads(data[4 : 4 + length])
+        assert (answer["ok"], answer["more"]) == (True, True)
+        found.append(answer["result"])
+        data = data[4 + length :]
+    return found
+
+
+def test_a_stream(path: Path) -> None:
+    """It begins at once, goes on with what is fed, and ends when the client leaves."""
+    told = Told()
+    with server_at(path, {"status": lambda arguments: told}) as server:
+        with connect(path) as client:
+            client.sendall(frame({"verb": "status"}))
+            pump(server)
+            assert received(client) == [{}]
+            told.waiting += [{"part": 1}, {"part": 2}]
+            server.feed()
+            server.feed()
+            server.feed()
+            assert received(client) == [{"part": 1}, {"part": 2}]
+            pump(server)
+            assert told.closed == 0
+        pump(server)
+        assert told.closed == 1
+        server.feed()
+
+
+def test_a_stream_waits_for_a_reader_that_is_slow(path: Path) -> None:
+    """It is asked for no more, its client is not dropped however long it takes, others go on."""
+    told, clock = Told(), Clock()
+    handlers: dict[str, Handler] = {"status": lambda arguments: told, "flows": parts_of([], 0)}
+    with server_at(path, handlers, clock) as server, connect(path) as slow:
+        slow.sendall(frame({"verb": "status"}))
+        pump(server)
+        told.waiting += [{"part": number, "filling": "x" * 100_000} for number in range(20)]
+        for _ in range(20):
+            server.feed()
+            clock.now_s += 60
+        left = len(told.waiting)
+        assert left > 0
+        assert exchange(server, path, frame({"verb": "flows"})) is not None
+        received = bytearray()
+        while left == len(told.waiting):
+            received += slow.recv(1 << 20)
+            pump(server)
+            server.feed()
+        assert received
+        assert told.closed == 0
+
+
+def test_who_is_told_has_nothing_to_say(path: Path) -> None:
+    """Further bytes end the stream."""
+    told = Told()
+    with server_at(path, {"status": lambda arguments: told}) as server, connect(path) as client:
+        client.sendall(frame({"verb": "status"}))
+        pump(server)
+        client.sendall(b"x")
+        pump(server)
+        assert told.closed == 1
+
+
 def test_a_refusal_in_the_middle_of_an_answer(path: Path) -> None:
     """It ends the answer, as it would have been one."""
 
