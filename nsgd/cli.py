@@ -21,6 +21,7 @@ from nsgd.commands import (
     monitor,
     questions,
     tags,
+    top,
 )
 from nsgd.commands.common import EXIT_CODES, EXIT_FAILED, verb_adder
 
@@ -54,6 +55,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     apply.add_verbs(verb)
     flows.add_verbs(verb)
     monitor.add_verbs(verb)
+    top.add_verbs(verb)
     documents.add_verbs(verb)
     convert.add_verbs(verb)
     questions.add_verbs(verb)

@@ -264,3 +264,22 @@ def test_the_command(net: Network) -> None:
         assert table.wait(10) == 0
         assert table.stderr is not None
         assert "decisions" in table.stderr.read()
+
+
+def test_the_live_view_and_denials_say_the_same(net: Network) -> None:
+    """Hits are the counters', and the denial that was just made stands there."""
+    assert not net.tcp("internet", "server", 23)
+    net.wait(
+        lambda: "10.0.1.4:23" in net.nsgd("denials", "--nic", "server").stdout, "no denial is told"
+    )
+    found = json.loads(
+        net.nsgd("top", "--once", "--interval", "0.5", "--nic", "server", "-o", "json").stdout
+    )
+    told = {
+        (row["networkSecurityGroup"], row["direction"], row["rule"]): row["hits"]
+        for row in found["rules"]
+        if row["hits"]
+    }
+    assert told == net.hits()
+    (denial,) = (row for row in found["denials"] if row["destinationPort"] == 23)
+    assert (denial["source"], denial["rule"], denial["times"]) == (INTERNET_V4, "DenyAllInBound", 1)
