@@ -196,6 +196,7 @@ def _all_settings(settings: DaemonSettings) -> Json:
         "adoptSeconds": settings.adopt_seconds,
         "failsafe": [_failsafe(failsafe) for failsafe in settings.failsafe],
         "metricsListen": f"{f'[{host}]' if ':' in host else host}:{settings.metrics_port}",
+        "queues": settings.queues,
         "queueNumber": settings.queue_number,
         "queueLength": settings.queue_length,
         "markMask": f"{settings.mark_mask:#010x}",

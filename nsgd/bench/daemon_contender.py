@@ -11,8 +11,8 @@ from nsgd.bench.policies import DECIDED_BY, Size, policy_document
 from nsgd.bench.running_daemon import RunningDaemon, start_daemon
 from nsgd.config.load import Document, load_documents
 from nsgd.lab.netns import NetworkNamespace
-from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.gateway import gateway_ruleset
+from nsgd.ruleset.queues import QueueRule
 
 ENGINES = ("kernel", "queue")
 
@@ -50,5 +50,5 @@ def _change(document: dict[str, Any]) -> None:
 def _ruleset(policy: str, size: Size, engine: str) -> str:
     content = json.dumps(policy_document(policy, size, engine)).encode()
     loaded = load_documents([Document(policy, content)])
-    rule = QueueRule(loaded.settings.queue_number, native=False)
+    rule = QueueRule(loaded.settings.queue_number, native=False, count=loaded.settings.queues)
     return gateway_ruleset(loaded.model, loaded.settings, rule).text()

@@ -15,6 +15,7 @@ from nsgd.config.shape import Choice, Integer, Parsed
 from nsgd.config.wording import show
 from nsgd.model.address import Address
 from nsgd.model.settings import (
+    MOST_QUEUES,
     DaemonRole,
     DaemonSettings,
     Engine,
@@ -27,6 +28,7 @@ from nsgd.model.settings import (
 
 _DEFAULTS = DaemonSettings()
 _PORTS = 65535
+_LAST_QUEUE = 65535
 
 _LISTEN = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>0|[1-9][0-9]{0,4})")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*")
@@ -111,8 +113,8 @@ SETTINGS: Mapping[str, Field] = {
         Parsed("host:port", parse_listen),
         default=f"{_DEFAULTS.metrics_host}:{_DEFAULTS.metrics_port}",
     ),
-    "queues": Field(Integer(1, 1, is_later=True), default=1),
-    "queueNumber": Field(Integer(0, 65535), default=_DEFAULTS.queue_number),
+    "queues": Field(Integer(1, MOST_QUEUES), default=_DEFAULTS.queues),
+    "queueNumber": Field(Integer(0, _LAST_QUEUE), default=_DEFAULTS.queue_number),
     "queueLength": Field(Integer(1, 1_000_000), default=_DEFAULTS.queue_length),
     "markMask": Field(
         Parsed("a 32-bit mask", parse_mark_mask), default=f"{_DEFAULTS.mark_mask:#010x}"
@@ -144,6 +146,7 @@ def assemble_settings(
             ("onStop", "on_stop"),
             ("existingFlows", "existing_flows"),
             ("adoptSeconds", "adopt_seconds"),
+            ("queues", "queues"),
             ("queueNumber", "queue_number"),
             ("queueLength", "queue_length"),
             ("markMask", "mark_mask"),
@@ -163,4 +166,14 @@ def assemble_settings(
         if failsafe is not None
     )
     values["flow_log"] = assemble_flow_log(raw.get("flowLog"))
-    return DaemonSettings(**values)
+    settings = DaemonSettings(**values)
+    # Each by itself outside its bounds has been reported.
+    are_within = settings.queue_number <= _LAST_QUEUE and settings.queues <= MOST_QUEUES
+    if are_within and settings.queue_number + settings.queues - 1 > _LAST_QUEUE:
+        report.add(
+            first_place.at("queues"),
+            f"{settings.queues} queues from {settings.queue_number} on are more than there are",
+            f"set queueNumber to {_LAST_QUEUE + 1 - settings.queues} at most",
+        )
+        return _DEFAULTS
+    return settings

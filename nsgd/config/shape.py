@@ -75,11 +75,10 @@ class Text(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Integer(Shape):
-    """An integer from *smallest* to *largest*; *is_later* if a later release takes larger ones."""
+    """An integer from *smallest* to *largest*."""
 
     smallest: int
     largest: int
-    is_later: bool = False
 
     def read(self, value: object, mistakes: list[Mistake]) -> int | None:
         """Numbers in quotes are text, and refused."""
@@ -98,11 +97,8 @@ class Integer(Shape):
             )
             return None
         if not self.smallest <= value <= self.largest:
-            if self.is_later and value > self.largest:
-                mistakes.append(Mistake(f"{show(value)} is not supported yet", allowed))
-            else:
-                bounds = f"{self.smallest}-{self.largest}"
-                mistakes.append(Mistake(f"{show(value)} is outside {bounds}", allowed))
+            bounds = f"{self.smallest}-{self.largest}"
+            mistakes.append(Mistake(f"{show(value)} is outside {bounds}", allowed))
         return value
 
 

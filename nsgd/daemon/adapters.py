@@ -15,8 +15,8 @@ from nsgd.kernel.ruleset_monitor import RulesetMonitor
 from nsgd.kernel.table import NftTable
 from nsgd.model.address import Address
 from nsgd.ruleset import batch
-from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
+from nsgd.ruleset.queues import QueueRule
 from nsgd.runtime.collection import collecting_rarely, give_back
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.open_flows import RefusedByKernel
@@ -53,7 +53,7 @@ class GatewayTable:
         try:
             if self._has_queue_statement is None:
                 self._has_queue_statement = self._table.has_queue_statement()
-            rule = QueueRule(settings.queue_number, self._has_queue_statement)
+            rule = QueueRule(settings.queue_number, self._has_queue_statement, settings.queues)
             networks = loaded.model.virtual_networks
             declared = (prefix for network in networks for prefix in network.address_space)
             inward = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from nsgd.doctor.check import Check, ok, problem, unknown
 from nsgd.doctor.conntrack_checks import conntrack_checks
@@ -28,7 +29,7 @@ def _judge(facts: Facts) -> Iterator[Check]:
     yield from host_checks(facts)
     yield _policy(facts)
     yield service_tags_check(facts)
-    yield _queue_number(facts)
+    yield _queue_numbers(facts)
     yield _daemon(facts)
 
 
@@ -45,23 +46,51 @@ def _policy(facts: Facts) -> Check:
     return ok(name, f"{len(model.network_interfaces)} network interfaces{scale_sets} declared")
 
 
-def _queue_number(facts: Facts) -> Check:
+def _queue_numbers(facts: Facts) -> Check:
     name = "queue number"
-    number = facts.settings.queue_number
+    numbers = facts.settings.queue_numbers
+    first, *others = numbers
+    queues = f"queues {first} to {others[-1]}" if others else f"queue {first}"
     if not facts.is_queue_readable:
-        return unknown(name, f"the kernel shows the reader of queue {number} to root alone")
-    reader = facts.queue_reader
-    if reader is None:
-        return ok(name, f"nobody reads queue {number}")
-    who = "another process" if reader.pid is None else f"process {reader.pid} ({reader.command})"
-    worker = facts.status["worker"]["pid"] if facts.status else None
-    if worker is not None and reader.pid in (worker, None):
-        return ok(name, f"the daemon's worker reads queue {number}")
-    return problem(
-        name,
-        f"queue {number} is read by {who}, which is not the worker of a daemon seen here",
-        "end it, or set daemon.queueNumber to a free number",
-    )
+        return unknown(name, f"the kernel shows the readers of {queues} to root alone")
+    status = facts.status
+    workers = {w["queueNumber"]: w["pid"] for w in status["workers"]} if status else {}
+    read = []
+    for number in numbers:
+        reader = facts.queue_readers.get(number)
+        if reader is None:
+            continue
+        worker = workers.get(number)
+        if worker is None or reader.pid not in (worker, None):
+            who = "another process"
+            if reader.pid is not None:
+                who = f"process {reader.pid} ({reader.command})"
+            return problem(
+                name,
+                f"queue {number} is read by {who}, which is not the worker of a daemon seen here",
+                f"end it, or set daemon.queueNumber to {_free_number(len(numbers))}",
+            )
+        read.append(number)
+    if not read:
+        return ok(name, f"nobody reads {queues}")
+    if len(read) < len(numbers):
+        missing = ", ".join(str(number) for number in numbers if number not in read)
+        fix = "look at the daemon's log; other queues than it was started with need a restart"
+        return problem(name, f"nobody reads queue {missing}", fix)
+    if others:
+        return ok(name, f"the daemon's workers read {queues}")
+    return ok(name, f"the daemon's worker reads {queues}")
+
+
+def _free_number(queues: int) -> str:
+    return "a free number" if queues == 1 else f"the first of {queues} free numbers"
+
+
+def _workers_down(status: Mapping[str, Any]) -> str:
+    down = [str(each["queueNumber"]) for each in status["workers"] if not each["up"]]
+    if len(status["workers"]) == 1:
+        return "its worker is down"
+    return f"no worker serves queue {', '.join(down)}"
 
 
 def _daemon(facts: Facts) -> Check:
@@ -71,7 +100,7 @@ def _daemon(facts: Facts) -> Check:
         found = f"{status['version']} runs, policy {status['generation']} in force"
         if status["worker"]["up"]:
             return ok(name, found)
-        return problem(name, f"{found}, but its worker is down", "look at the daemon's log")
+        return problem(name, f"{found}, but {_workers_down(status)}", "look at the daemon's log")
     if not facts.is_daemon_absent:
         return unknown(name, facts.status_error, "run this as root or as the daemon's user")
     if facts.nftables is None:

@@ -94,7 +94,8 @@ class Facts:
     own_addresses: frozenset[Address] | None = None
     rule_marks: frozenset[int] | None = None  # masks of packet marks that routing rules compare
     is_queue_readable: bool = False
-    queue_reader: QueueReader | None = None
+    # Of each queue of the settings; None where nobody reads it.
+    queue_readers: Mapping[int, QueueReader | None] = field(default_factory=dict)
     status: Mapping[str, Any] | None = None  # of the running daemon
     status_error: str = ""
     is_daemon_absent: bool = False  # known not to run

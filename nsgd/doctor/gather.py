@@ -17,7 +17,7 @@ from typing import Any
 
 from nsgd.doctor.facts import Facts, Nftables, NftCommand, Policy, TagFileSeen
 from nsgd.doctor.marks import flowtables, mark_uses
-from nsgd.doctor.queue_reader import read_queue_reader
+from nsgd.doctor.queue_reader import read_queue_readers
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.probe import NftProbe
 from nsgd.kernel.routes import own_addresses
@@ -72,7 +72,7 @@ def gather(
     own, rule_marks = _read_own()
     links, routes = _read_links()
     settings = policy.settings if policy else DaemonSettings()
-    is_queue_readable, queue_reader = read_queue_reader(settings.queue_number)
+    queue_readers = read_queue_readers(settings.queue_numbers)
     version, error, library = _import_netfilterqueue()
     return Facts(
         kernel_release=platform.release(),
@@ -89,8 +89,8 @@ def gather(
         routes=routes,
         own_addresses=own,
         rule_marks=rule_marks,
-        is_queue_readable=is_queue_readable,
-        queue_reader=queue_reader,
+        is_queue_readable=queue_readers is not None,
+        queue_readers=queue_readers or {},
         status=status,
         status_error=status_error,
         is_daemon_absent=is_daemon_absent,

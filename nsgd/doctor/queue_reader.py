@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from nsgd.doctor.facts import QueueReader
@@ -12,17 +12,14 @@ _NETLINK_NETFILTER = "12"
 _NET = Path("/proc/thread-self/net")
 
 
-def read_queue_reader(number: int) -> tuple[bool, QueueReader | None]:
-    """Whether the kernel shows its queues to this user, and who reads this one."""
+def read_queue_readers(numbers: Iterable[int]) -> Mapping[int, QueueReader | None] | None:
+    """Who reads each queue; None where the kernel does not show its queues to this user."""
     try:
         lines = (_NET / "netfilter/nfnetlink_queue").read_text().splitlines()
     except OSError:
-        return False, None
-    for line in lines:
-        queue, port_id, *_ = line.split()
-        if queue == str(number):
-            return True, _reader(port_id)
-    return True, None
+        return None
+    port_ids = {int(queue): port_id for queue, port_id, *_ in (line.split() for line in lines)}
+    return {number: _reader(port_ids[number]) if number in port_ids else None for number in numbers}
 
 
 def _reader(port_id: str) -> QueueReader:

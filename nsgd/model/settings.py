@@ -98,6 +98,9 @@ class FlowLog:
 DEFAULT_MARK_MASK = 0xFFFF3FFF
 
 
+MOST_QUEUES = 16
+
+
 @dataclass(frozen=True, slots=True)
 class DaemonSettings:
     """Settings with their defaults; *mark_mask* are the ct and packet mark bits that are ours."""
@@ -117,6 +120,7 @@ class DaemonSettings:
     mark_mask: int = DEFAULT_MARK_MASK
     roles: frozenset[DaemonRole] = frozenset({DaemonRole.GATEWAY})
     flow_log: FlowLog | None = None  # None: flows are not logged
+    queues: int = 1  # from queue_number on, with a worker for each
 
     @property
     def is_gateway(self) -> bool:
@@ -132,6 +136,11 @@ class DaemonSettings:
     def is_host_only(self) -> bool:
         """Whether only this machine's NICs are guarded; a link that binds one is then its own."""
         return not self.is_gateway
+
+    @property
+    def queue_numbers(self) -> range:
+        """The number of each worker's queue."""
+        return range(self.queue_number, self.queue_number + self.queues)
 
     @property
     def lets_undecided_pass(self) -> bool:

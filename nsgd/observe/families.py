@@ -14,6 +14,19 @@ def gauge(name: str, help_text: str, value: float, **labels: str) -> Metric:
     return family
 
 
+def gauges(
+    name: str,
+    help_text: str,
+    labels: tuple[str, ...],
+    samples: Iterable[tuple[tuple[str, ...], float]],
+) -> Metric:
+    """A value for each combination of labels."""
+    family = GaugeMetricFamily(name, help_text, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
 def by(name: str, help_text: str, label: str, values: Mapping[str, int]) -> Metric:
     """A counter with one label."""
     return counter(name, help_text, (label,), (((key,), count) for key, count in values.items()))

@@ -17,9 +17,8 @@ from nsgd.observe.flow_log_metrics import flow_log_metrics
 from nsgd.observe.metrics_server import MetricsServer
 from nsgd.observe.open_flow_metrics import open_flow_metrics
 from nsgd.observe.service_tag_metrics import service_tag_metrics
-from nsgd.observe.snapshot import QueueState, Snapshot
-
-_WORKER = "0"
+from nsgd.observe.snapshot import Snapshot
+from nsgd.observe.worker_metrics import worker_metrics
 
 
 class SnapshotCollector(Collector):
@@ -34,7 +33,7 @@ class SnapshotCollector(Collector):
         yield from _daemon(snapshot)
         yield from _flows(snapshot)
         yield from _packets(snapshot)
-        yield from _queue(snapshot.queue)
+        yield from worker_metrics(snapshot.workers)
         yield from service_tag_metrics(snapshot.service_tags)
         yield from applied_metrics(snapshot.applied)
         yield from flow_log_metrics(snapshot.flow_log)
@@ -120,18 +119,6 @@ def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
         [(("succeeded",), snapshot.reloads_succeeded), (("refused",), snapshot.reloads_refused)],
     )
     yield gauge(
-        "nsgd_worker_up",
-        "Whether the verdict worker runs; while 0, undecided flows follow the failure mode.",
-        snapshot.worker_up,
-        worker=_WORKER,
-    )
-    yield counter(
-        "nsgd_worker_restarts",
-        "Verdict workers started in place of one that died or failed.",
-        ("worker",),
-        [((_WORKER,), snapshot.worker_restarts)],
-    )
-    yield gauge(
         "nsgd_table_owned",
         "Whether the kernel keeps other programs from changing the nftables table.",
         snapshot.table_owned,
@@ -200,7 +187,7 @@ def _packets(snapshot: Snapshot) -> Iterator[Metric]:
     )
     yield counter(
         "nsgd_queued_packets",
-        "Packets that the kernel's rules sent to the queue; less the verdicts and the waiting,"
+        "Packets that the kernel's rules sent to the queues; less the verdicts and the waiting,"
         " these are the packets lost there.",
         (),
         [((), snapshot.queued_packets)],
@@ -220,7 +207,7 @@ def _packets(snapshot: Snapshot) -> Iterator[Metric]:
     )
     yield by(
         "nsgd_verdicts",
-        "Packets that the worker answered, by verdict.",
+        "Packets that the workers answered, by verdict.",
         "verdict",
         snapshot.verdicts,
     )
@@ -260,33 +247,4 @@ def _packets(snapshot: Snapshot) -> Iterator[Metric]:
         "Base chains that other programs deleted; the kernel drops what waits in queues then.",
         (),
         [((), acts.base_chains_deleted)],
-    )
-
-
-def _queue(queue: QueueState | None) -> Iterator[Metric]:
-    yield gauge(
-        "nsgd_queue_readable",
-        "Whether the queue's state could be read; while 0, the other queue metrics are absent.",
-        queue is not None,
-    )
-    if queue is None:
-        return
-    number = str(queue.number)
-    yield gauge(
-        "nsgd_queue_depth", "Packets that wait in the queue now.", queue.length, queue=number
-    )
-    yield gauge(
-        "nsgd_queue_max_length",
-        "Packets that may wait in the queue; the kernel drops what comes then.",
-        queue.max_length,
-        queue=number,
-    )
-    yield counter(
-        "nsgd_queue_dropped",
-        "Packets that the kernel dropped at the queue since the present worker bound it.",
-        ("queue", "reason"),
-        [
-            ((number, "queue_full"), queue.dropped_full),
-            ((number, "socket"), queue.dropped_socket),
-        ],
     )

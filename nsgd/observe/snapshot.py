@@ -1,7 +1,7 @@
 """Everything that metrics and status show, at about one moment: values only.
 
 All counts start with the daemon and only grow, except those of the queue, which the kernel starts
-anew with each worker.
+anew with each worker of that queue.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class FlowCount:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """The kernel's queue; counts are since the present worker bound it."""
+    """A queue of the kernel; counts are since the present worker bound it."""
 
     number: int
     length: int  # packets that wait now
@@ -47,6 +47,16 @@ class QueueState:
     dropped_full: int
     dropped_socket: int  # the worker's receive buffer was full
     packets_seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A queue's worker."""
+
+    queue_number: int
+    pid: int | None  # None while none serves the queue
+    restarts: int
+    queue: QueueState | None  # None where nobody reads it or its state cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +122,11 @@ class Snapshot:
     queued_packets: int  # sent to the queue by our rules
     undecided_packets: int  # let through by failureMode open, nobody having decided
     failsafe_packets: int
-    verdicts: Mapping[str, int]  # given by the worker
+    verdicts: Mapping[str, int]  # given by the workers
     adopted_flows: int
     reevaluated_flows: int
     cut_flows: int
-    queue: QueueState | None  # None where nobody reads it or its state cannot be read
-    worker_up: bool
-    worker_restarts: int
-    worker_pid: int | None  # None while there is no worker
+    workers: tuple[WorkerSeen, ...]  # at least one, by the numbers of their queues
     foreign_marks: int
     table_owned: bool
     mark_mask: int
@@ -132,7 +139,7 @@ class Snapshot:
 
 def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
     """The snapshot for programs, in the words of ``nsgd status -o json``."""
-    queue, seconds_left = snapshot.queue, snapshot.applied.seconds_left
+    seconds_left = snapshot.applied.seconds_left
     return {
         "state": "running",
         "version": snapshot.version,
@@ -184,21 +191,23 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "judgedAgain": snapshot.reevaluated_flows,
             "cut": snapshot.cut_flows,
         },
-        "queue": None
-        if queue is None
-        else {
-            "number": queue.number,
-            "length": queue.length,
-            "maxLength": queue.max_length,
-            "droppedFull": queue.dropped_full,
-            "droppedSocket": queue.dropped_socket,
-            "packetsSeen": queue.packets_seen,
-        },
+        # All of them as one: the first one's queue number and process, and sums.
+        "queue": _queue_as_json(_all_queues(snapshot.workers)),
         "worker": {
-            "up": snapshot.worker_up,
-            "pid": snapshot.worker_pid,
-            "restarts": snapshot.worker_restarts,
+            "up": all(worker.pid is not None for worker in snapshot.workers),
+            "pid": snapshot.workers[0].pid,
+            "restarts": sum(worker.restarts for worker in snapshot.workers),
         },
+        "workers": [
+            {
+                "queueNumber": worker.queue_number,
+                "up": worker.pid is not None,
+                "pid": worker.pid,
+                "restarts": worker.restarts,
+                "queue": _queue_as_json(worker.queue),
+            }
+            for worker in snapshot.workers
+        ],
         "reloads": {
             "succeeded": snapshot.reloads_succeeded,
             "refused": snapshot.reloads_refused,
@@ -218,6 +227,33 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "secondsToConfirm": None if seconds_left is None else round(seconds_left),
         },
         "flowLog": flow_log_as_json(snapshot.flow_log),
+    }
+
+
+def _all_queues(workers: tuple[WorkerSeen, ...]) -> QueueState | None:
+    queues = [worker.queue for worker in workers if worker.queue is not None]
+    if len(queues) < len(workers):
+        return None
+    return QueueState(
+        number=queues[0].number,
+        length=sum(queue.length for queue in queues),
+        max_length=sum(queue.max_length for queue in queues),
+        dropped_full=sum(queue.dropped_full for queue in queues),
+        dropped_socket=sum(queue.dropped_socket for queue in queues),
+        packets_seen=sum(queue.packets_seen for queue in queues),
+    )
+
+
+def _queue_as_json(queue: QueueState | None) -> dict[str, Any] | None:
+    if queue is None:
+        return None
+    return {
+        "number": queue.number,
+        "length": queue.length,
+        "maxLength": queue.max_length,
+        "droppedFull": queue.dropped_full,
+        "droppedSocket": queue.dropped_socket,
+        "packetsSeen": queue.packets_seen,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nsgd.observe.flow_log_state import flow_log_line
@@ -127,8 +127,31 @@ def _applied(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     return []
 
 
+def _workers(workers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """A row about each worker and its queue, or two where there is one."""
+    flows = "new flows follow" if len(workers) == 1 else "its share of new flows follows"
+    for index, worker in enumerate(workers):
+        state = (
+            f"up, process {worker['pid']}" if worker["up"] else f"DOWN: {flows} the failure mode"
+        )
+        state += f", {_plural(worker['restarts'], 'restart')}"
+        queue = worker["queue"]
+        waiting = f"{worker['queueNumber']}: " + (
+            "state not readable"
+            if queue is None
+            else f"{queue['length']} of {queue['maxLength']} packets wait,"
+            f" {queue['droppedFull']} dropped as it was full,"
+            f" {queue['droppedSocket']} by the worker's socket"
+        )
+        if len(workers) == 1:
+            yield "worker", state
+            yield "queue", waiting
+        else:
+            yield f"worker {index}", f"{state}; queue {waiting}"
+
+
 def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
-    worker, queue, reloads, table = (status[key] for key in ("worker", "queue", "reloads", "table"))
+    reloads, table = status["reloads"], status["table"]
     flow_log = status.get("flowLog")
     last = "" if reloads["lastSucceeded"] else "; the last one was refused, the policy before stays"
     return [
@@ -143,23 +166,7 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         *_applied(status),
         ("reloads", f"{reloads['succeeded']} succeeded, {reloads['refused']} refused{last}"),
-        (
-            "worker",
-            (
-                f"up, process {worker['pid']}"
-                if worker["up"]
-                else "DOWN: new flows follow the failure mode"
-            )
-            + f", {_plural(worker['restarts'], 'restart')}",
-        ),
-        (
-            "queue",
-            "state not readable"
-            if queue is None
-            else f"{queue['number']}: {queue['length']} of {queue['maxLength']} packets wait,"
-            f" {queue['droppedFull']} dropped as it was full,"
-            f" {queue['droppedSocket']} by the worker's socket",
-        ),
+        *_workers(status["workers"]),
         (
             "table",
             ("owned" if table["owned"] else "not owned: others may change it")

@@ -29,6 +29,7 @@ from nsgd.ruleset.matches import (
     Side,
 )
 from nsgd.ruleset.objects import Chain, NftRule, nft_rule
+from nsgd.ruleset.queues import QueueRule
 from nsgd.ruleset.save import save_chains
 from nsgd.ruleset.sources import Sources
 from nsgd.ruleset.statements import (
@@ -36,7 +37,6 @@ from nsgd.ruleset.statements import (
     Count,
     Drop,
     Goto,
-    Queue,
     SetMark,
     Statement,
 )
@@ -59,14 +59,6 @@ COUNTERS: tuple[str, ...] = (
 ASK = "ask"
 _ICMP_REDIRECTS = ((ICMP, 5), (ICMPV6, 137))  # protocol and type
 _SIDES: tuple[Side, Side] = ("source", "destination")
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRule:
-    """How packets reach the worker on this kernel."""
-
-    number: int
-    native: bool
 
 
 def drop_everything(guarded: Guarded) -> Iterator[Chain]:
@@ -156,6 +148,7 @@ class Gateway:
         ):
             yield Chain(name, tuple(rules))
         yield from self.idle.chains()
+        yield from self.queue_rule.chains(bypass=self.settings.lets_undecided_pass)
         yield from save_chains(
             self._layout,
             forwards=settings.is_gateway,
@@ -275,20 +268,17 @@ class Gateway:
         yield nft_rule(MatchCtState(CtState.RELATED), SetMark("ct", self._others))
         yield nft_rule(*self._has_decision, _request(layout.is_decided))
         yield nft_rule(MatchCtState(CtState.UNTRACKED), _request(layout.is_each))
-        yield self._queue()
+        yield from self._queue()
 
     def _decide_each(self) -> Iterator[NftRule]:
         """Queue a packet that is judged by itself and leaves no decision."""
         layout = self._layout
         yield nft_rule(SetMark("meta", self._others, layout.is_each))
         yield nft_rule(MatchCtReply(), _request(layout.is_reply))
-        yield self._queue()
+        yield from self._queue()
 
-    def _queue(self) -> NftRule:
-        bypass = self.settings.lets_undecided_pass
-        return nft_rule(
-            Count("queued"), Queue(self.queue_rule.number, self.queue_rule.native, bypass)
-        )
+    def _queue(self) -> Iterator[NftRule]:
+        return self.queue_rule.ending(bypass=self.settings.lets_undecided_pass)
 
 
 def _request(bits: int) -> SetMark:

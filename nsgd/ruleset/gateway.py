@@ -12,7 +12,7 @@ from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe
 from nsgd.policy.address_set import AddressSet
 from nsgd.ruleset import chains
-from nsgd.ruleset.chains import Gateway, QueueRule
+from nsgd.ruleset.chains import Gateway
 from nsgd.ruleset.dispatch import KernelRuleset
 from nsgd.ruleset.failsafe import failsafe_set
 from nsgd.ruleset.guarded import Guarded
@@ -28,6 +28,7 @@ from nsgd.ruleset.objects import (
     Ruleset,
 )
 from nsgd.ruleset.physical import EPOCHS, with_physical_sets
+from nsgd.ruleset.queues import QueueRule
 from nsgd.ruleset.rule_chains import ALL_DENIALS
 
 # Other filters run at 0: what they drop is not worth a copy to the worker. A decision is saved
@@ -65,7 +66,7 @@ def gateway_ruleset(
     Args:
         model: The loaded networks.
         settings: Failure mode, audit, failsafe and marks.
-        queue_rule: How packets reach the worker.
+        queue_rule: How packets reach the workers.
         inward_links: Links that routes to declared networks use, default routes apart; None while
             nobody follows the routes.
         adopting: Pass and mark mid-stream TCP, in the learning window of the first start.
@@ -81,7 +82,8 @@ def gateway_ruleset(
     declared = AddressSet.of_prefixes(
         prefix for network in model.virtual_networks for prefix in network.address_space
     )
-    sets: list[AnySet] = [links, forwarders, LinkSet("inward", tuple(sorted(inward_links or ())))]
+    inward = LinkSet("inward", tuple(sorted(inward_links or ())))
+    sets: list[AnySet] = [links, forwarders, inward, *queue_rule.sets()]
     for version in IP_VERSIONS:
         sets += [
             AddressRangeSet(f"managed{version}", version, managed.ranges(version)),

@@ -95,6 +95,12 @@ def link_key(side: Side) -> Key:
     )
 
 
+def flow_hash_key(modulus: int) -> Key:
+    """A number below *modulus* that the packets of a flow have in common, in both directions."""
+    loading = (x.symmetric_hash(modulus),)
+    return Key(f"symhash mod {modulus}", "integer", _TYPE_INTEGER, 4, False, None, loading)
+
+
 PROTOCOL = Key(
     "meta l4proto", "inet_proto", _TYPE_PROTOCOL, 1, False, None, (x.meta_load(x.META_L4PROTO),)
 )

@@ -8,11 +8,11 @@ from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonSettings, Engine, Mode
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.gateway import gateway_ruleset
 from nsgd.ruleset.kernel_engine import KernelEngine
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.objects import Ruleset
+from nsgd.ruleset.queues import QueueRule
 from nsgd.ruleset.table_chains import Circumstances
 
 

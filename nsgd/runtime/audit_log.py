@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 from nsgd.model.settings import Mode
 from nsgd.runtime.counters import SharedCounters
@@ -17,10 +18,10 @@ _LINES_A_SECOND = 20
 
 
 class AuditLog:
-    """Reads denials of the worker, which has none unless the mode is audit, and of the kernel."""
+    """Reads denials of the workers, which have none unless the mode is audit, and of the kernel."""
 
-    def __init__(self, counters: SharedCounters, told: ToldDenials) -> None:
-        self._reader = DenialReader(counters)
+    def __init__(self, areas: Sequence[SharedCounters], told: ToldDenials) -> None:
+        self._readers = [DenialReader(counters) for counters in areas]
         self._told = told
         self._next_s = 0.0
 
@@ -30,12 +31,13 @@ class AuditLog:
         if now_s < self._next_s:
             return
         self._next_s = now_s + 1
-        denials, others = self._reader.read(_LINES_A_SECOND)
-        told, more = self._told.take()
+        denials, others = self._told.take()
+        for reader in self._readers:
+            read, more = reader.read(_LINES_A_SECOND)
+            denials, others = denials + read, others + more
         if loaded.settings.mode is not Mode.AUDIT:
             return
-        denials += told
-        others += more + max(0, len(denials) - _LINES_A_SECOND)
+        others += max(0, len(denials) - _LINES_A_SECOND)
         for denial in denials[:_LINES_A_SECOND]:
             log.warning("audit: would deny %s", denial.describe(loaded.numbers))
         if others:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
+from operator import add
 from struct import Struct
 
 from nsgd.model.decision import Reason
@@ -96,6 +97,14 @@ class SharedCounters:
     def list_cells(self, outcome: int, cells: tuple[int, ...]) -> None:
         """Say which cells an outcome adds to: CELLS_OF_OUTCOME, those that are none 0."""
         _LIST.pack_into(self.cells_of_outcomes, outcome * _LIST.size, *cells)
+
+    @staticmethod
+    def sum(areas: Sequence[SharedCounters]) -> list[int]:
+        """The totals of several areas of one size; cells that count nothing have no meaning."""
+        first, *others = (area.totals() for area in areas)
+        for other in others:
+            first = list(map(add, first, other))
+        return first
 
     def cells_of_outcome(self, outcome: int) -> tuple[int, ...]:
         """The cells that an outcome adds to."""

@@ -29,6 +29,7 @@ log = logging.getLogger("nsgd")
 # Settings that a running daemon cannot change: name in documents, attribute.
 _FIXED_WHILE_RUNNING = (
     ("queueNumber", "queue_number"),
+    ("queues", "queues"),
     ("queueLength", "queue_length"),
     ("markMask", "mark_mask"),
     ("metricsListen", "metrics_host"),

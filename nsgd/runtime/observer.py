@@ -18,10 +18,12 @@ from nsgd.observe.snapshot import (
     RuleHits,
     ServiceTagsState,
     Snapshot,
+    WorkerSeen,
 )
 from nsgd.policy.numbers import DIRECTIONS
 from nsgd.ruleset.rule_chains import UNTOLD
 from nsgd.runtime import counters as cell
+from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flow_log.state import flow_log_state
 from nsgd.runtime.kernel_counts import KernelCounts
 from nsgd.runtime.load import LoadedPolicy
@@ -34,7 +36,7 @@ _NOT_DENIALS = (Reason.UNMANAGED, Reason.NO_NSG)
 
 
 class Observer:
-    """Reads the worker's counters, the kernel's and the supervisor's state."""
+    """Reads the workers' counters, the kernel's and the supervisor's state."""
 
     def __init__(
         self,
@@ -64,11 +66,11 @@ class Observer:
         """One reading; called from the loop and from scrapes."""
         supervisor = self._supervisor
         with supervisor.lock:
-            loaded, counters = supervisor.loaded, supervisor.counters
-            if loaded is None or counters is None:
+            loaded, areas = supervisor.loaded, supervisor.counters
+            if loaded is None or not areas:
                 raise RuntimeError("no policy is in force yet")
             kernel = self._kernel_counters()
-            cells = counters.totals()
+            cells, counters = SharedCounters.sum(areas), areas[0]
             settings = loaded.settings
             self._kernel_counts.add(cells, kernel, loaded.numbers, counters)
             in_force = self._rules_in_force(loaded)
@@ -86,7 +88,6 @@ class Observer:
                 "unmanaged": unmanaged_dropped,
                 "internalError": cells[cell.INTERNAL_ERRORS],
             }
-            worker_pid = supervisor.worker_pid
             return Snapshot(
                 version=nsgd.__version__,
                 engine=settings.engine.value,
@@ -130,10 +131,15 @@ class Observer:
                 adopted_flows=supervisor.open_flows.adopted + kernel.get("adopted", 0),
                 reevaluated_flows=supervisor.open_flows.judged_again,
                 cut_flows=supervisor.open_flows.cut,
-                queue=self._queue_state(settings.queue_number, settings.queue_length),
-                worker_up=worker_pid is not None,
-                worker_restarts=supervisor.worker_restarts,
-                worker_pid=worker_pid,
+                workers=tuple(
+                    WorkerSeen(
+                        worker.queue_number,
+                        worker.pid,
+                        worker.restarts,
+                        self._queue_state(worker.queue_number, settings.queue_length),
+                    )
+                    for worker in supervisor.worker_states
+                ),
                 foreign_marks=kernel.get("foreign_mark", 0),
                 table_owned=self._is_table_owned(),
                 mark_mask=settings.mark_mask,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -39,15 +39,18 @@ class _Kept(NamedTuple):
 
 
 class RecentDenials:
-    """Hears of denials by the worker and by the kernel engine; the newest are kept."""
+    """Hears of denials by the workers and by the kernel engine; the newest are kept."""
 
-    def __init__(self, counters: SharedCounters, told: ToldDenials, most: int = MOST_KEPT) -> None:
-        self._cells = counters.cells
-        self._reader = DenialReader(counters)
+    def __init__(
+        self, areas: Sequence[SharedCounters], told: ToldDenials, most: int = MOST_KEPT
+    ) -> None:
+        """Hear of workers, each by its area, and of the kernel engine; keep *most*."""
+        self._cells = [counters.cells for counters in areas]
+        self._readers = [DenialReader(counters) for counters in areas]
         self._since_s = time.time()
         self._kept: deque[_Kept] = deque(maxlen=most)
         self._ids = itertools.count(1)
-        self._missed = 0  # told by the worker, and not read
+        self._missed = 0  # told by workers, and not read
         self._heard: list[Denial] = []
         self._numbers: object = None
         self._rules: dict[tuple[Direction, int], tuple[str, str]] = {}
@@ -58,25 +61,36 @@ class RecentDenials:
 
     @property
     def missed(self) -> int:
-        """Denials that were told, or would have been by the worker, and not read."""
-        return self._cells[cell.DENIALS_UNTOLD] + self._missed + self._told.lost
+        """Denials that were told, or would have been by workers, and not read."""
+        return self._untold + self._missed + self._told.lost
+
+    @property
+    def _untold(self) -> int:
+        return sum(cells[cell.DENIALS_UNTOLD] for cells in self._cells)
 
     def tell_all(self, is_wanted: bool) -> None:
-        """Have the worker tell of every denial, or of some of each rule."""
-        self._cells[cell.DENIALS_ALL] = is_wanted
+        """Have the workers tell of every denial, or of some of each rule."""
+        for cells in self._cells:
+            cells[cell.DENIALS_ALL] = is_wanted
 
     def tend(self, loaded: LoadedPolicy) -> None:
-        """Read what came and, once a second, let the worker tell of more."""
+        """Read what came and, once a second, let the workers tell of more."""
         self.read(loaded)
         now_s = time.monotonic()
         if now_s >= self._next_window_s:
             self._next_window_s = now_s + _WINDOW_S
-            self._cells[cell.DENIALS_WINDOW] += 1
+            for cells in self._cells:
+                cells[cell.DENIALS_WINDOW] += 1
 
     def read(self, loaded: LoadedPolicy) -> None:
         """Keep what came since the last call."""
-        denials, others = self._reader.read(_MOST_AT_ONCE)
-        self._missed += others
+        denials: list[Denial] = []
+        for reader in self._readers:
+            read, others = reader.read(_MOST_AT_ONCE)
+            denials += read
+            self._missed += others
+        if len(self._readers) > 1:
+            denials.sort(key=lambda denial: denial.time_ms)
         heard, self._heard = self._heard, []
         for denial in (*denials, *heard):
             self._keep(denial, loaded)
@@ -119,7 +133,7 @@ class RecentDenials:
             "since": _iso_utc(self._since_s),
             # Denied by rules and never here: beyond the limits, or faster than they are read. Those
             # beyond the kernel engine's limits are kernelDenials.untold of the status.
-            "notTold": self._cells[cell.DENIALS_UNTOLD] + self._missed,
+            "notTold": self._untold + self._missed,
         }
 
     def _hear(self, denial: Denial) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor: one policy in force, one worker alive, one table in the kernel.
+"""The supervisor: one policy in force, its workers alive, one table in the kernel.
 
 It never touches a packet. A reload is one kernel transaction and one hand-over; whatever goes
 wrong on the way leaves the old policy in force.
@@ -19,7 +19,6 @@ from typing import TypeVar
 from nsgd.config.document import Document
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
-from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.adoption import AdoptionWindow
 from nsgd.runtime.beside import do_beside
 from nsgd.runtime.counters import SharedCounters
@@ -41,15 +40,15 @@ from nsgd.runtime.tag_watch import TagWatch
 from nsgd.runtime.told import Told
 from nsgd.runtime.told_denials import LogReader
 from nsgd.runtime.trial import Trial
-from nsgd.runtime.worker_keeper import WorkerKeeper
 from nsgd.runtime.worker_policy import WorkerPolicy
+from nsgd.runtime.workers import Workers, WorkerState
 
 log = logging.getLogger("nsgd")
 _T = TypeVar("_T")
 
 
 class Supervisor:
-    """Owns the policy in force and the worker."""
+    """Owns the policy in force and the workers."""
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class Supervisor:
         self._state_directory = state_directory
         self._table = table
         self.loop = Loop()
-        self._keeper = WorkerKeeper(self.loop)
+        self._workers = Workers(self.loop)
         self.told = Told(self.loop, open_log_group, state_directory)
         self.guard: TableGuard | None = None
         self._links = LinkFollower(self.loop, self._install_again)
@@ -80,7 +79,6 @@ class Supervisor:
         self._remove_rules = self.has_served = False
         self.lock = threading.Lock()  # a scrape reads while the loop changes
         self.loaded: LoadedPolicy | None = None
-        self.counters: SharedCounters | None = None
         self.generation = 0
         self.loaded_at_s = 0.0
         self.reloads_succeeded = self.reloads_refused = 0
@@ -98,14 +96,14 @@ class Supervisor:
         return self.loaded
 
     @property
-    def worker_pid(self) -> int | None:
-        """Process id of the worker; None while there is none."""
-        return self._keeper.pid
+    def worker_states(self) -> Sequence[WorkerState]:
+        """The worker of each queue."""
+        return self._workers.states
 
     @property
-    def worker_restarts(self) -> int:
-        """Workers started in place of others."""
-        return self._keeper.restarts
+    def counters(self) -> Sequence[SharedCounters]:
+        """What each worker and those before it have counted."""
+        return self._workers.counters
 
     def prepare(self) -> DaemonSettings:
         """Load the first policy; nothing is started or changed.
@@ -121,7 +119,7 @@ class Supervisor:
     def start(self) -> None:
         """Bring the prepared policy into force.
 
-        The worker comes before the rules: from the first queued packet on somebody answers.
+        The workers come before the rules: from the first queued packet on somebody answers.
 
         Raises:
             StateError, WorkerError, RefusedByKernel: The rules in the kernel are what they were.
@@ -129,12 +127,12 @@ class Supervisor:
         if self._prepared is None:
             raise RuntimeError("no policy was prepared")
         loaded, is_first = self._prepared
-        self.counters = SharedCounters.create(MarkLayout(loaded.settings.mark_mask).capacity)
+        self._workers.open(loaded.settings)
         self.told.begin(self.counters)
         self.loaded = loaded
         self.generation = 1
         made = self._beside(partial(self._for_worker, loaded))
-        self._keeper.start(loaded.settings, self.counters, made)
+        self._workers.start(made, self.generation)
         # Numbers before the rules that use them, marks before the rules that read them.
         save_numbers(self._state_directory, loaded.numbers)
         window_s = self.open_flows.at_start(loaded, is_first=is_first)
@@ -209,9 +207,10 @@ class Supervisor:
             self.loaded = loaded
             self.generation += 1
             self.loaded_at_s = time.time()
-        self._keeper.hand_over(self._beside(partial(self._for_worker, loaded)))
+        made = self._beside(partial(self._for_worker, loaded))
+        self._workers.hand_over(made, self.generation, self._stay_alive)
         self._tags.in_force(loaded)
-        # After the worker: what it decided by the old policy is in the table by now.
+        # After the workers: what they decided by the old policy is in the table by now.
         self.open_flows.after_reload(previous, loaded, everything=reevaluate)
         log.info("policy %d in force: %s", self.generation, loaded.summary)
         return self.generation
@@ -224,8 +223,8 @@ class Supervisor:
         return WorkerPolicy.build(self.generation, *parts).to_bytes()
 
     def _stay_alive(self) -> None:
-        self._keeper.tend()
-        self._notifier.tend(is_alive=self._keeper.is_alive)
+        self._workers.tend()
+        self._notifier.tend(is_alive=self._workers.are_alive)
 
     def watch_table(self, watch: TableWatch) -> None:
         """Notice what others do to the table from now on, and undo it."""
@@ -234,7 +233,7 @@ class Supervisor:
 
     def links_changed(self) -> None:
         """Links or routes changed: names and the way inwards are looked up again."""
-        self._keeper.links_changed()
+        self._workers.links_changed()
         self._links.changed()
 
     def request_stop(self, *, remove_rules: bool) -> None:
@@ -262,7 +261,7 @@ class Supervisor:
         self.loop.run(ends | {signal.SIGHUP: self._reload_on_signal}, look_around)
 
     def close(self) -> None:
-        """End the worker; remove the rules where that was asked for, else leave them in force."""
+        """End the workers; remove the rules where that was asked for, else leave them in force."""
         if self.has_served and self.settings.on_stop is OnStop.REMOVE:
             self._remove_rules = True
         if self._remove_rules:
@@ -271,13 +270,12 @@ class Supervisor:
         elif self.has_served and self.loaded is not None:
             self.trial.end()
             leave_rules(self._table, self.loaded)
-        self._keeper.stop()
+        self._workers.stop()
         self.told.close()
         if self.has_served and not self._remove_rules:
             log.info("%s", rules_that_stay(self.settings))
         self.loop.close()
-        if self.counters is not None:
-            self.counters.close()
+        self._workers.close()
 
     def _reload_on_signal(self, given: Sequence[Document] | None = None) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,16 @@ class Told:
         self._loop = loop
         self.denials = ToldDenials(loop, open_log_group)
         self.flow_log = FlowLogKeeper(loop, state_directory)
-        self._counters: SharedCounters | None = None
+        self._areas: Sequence[SharedCounters] = ()
         self._audit_log: AuditLog | None = None
         self.recent: RecentDenials | None = None
         self.monitors: Monitors | None = None
 
-    def begin(self, counters: SharedCounters) -> None:
-        """Hear of what the worker denies."""
-        self._counters = counters
-        self._audit_log = AuditLog(counters, self.denials)
-        self.recent = RecentDenials(counters, self.denials)
+    def begin(self, areas: Sequence[SharedCounters]) -> None:
+        """Hear of what the workers deny, each in its area."""
+        self._areas = areas
+        self._audit_log = AuditLog(areas, self.denials)
+        self.recent = RecentDenials(areas, self.denials)
 
     @contextmanager
     def coming(self, loaded: LoadedPolicy, previous: LoadedPolicy | None = None) -> Iterator[None]:
@@ -96,5 +96,5 @@ class Told:
         self.flow_log.close()
 
     def _log_flows(self, loaded: LoadedPolicy) -> None:
-        if self._counters is not None:
-            self.denials.also = self.flow_log.follow(loaded, self._counters)
+        if self._areas:
+            self.denials.also = self.flow_log.follow(loaded, self._areas)

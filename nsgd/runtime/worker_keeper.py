@@ -1,20 +1,20 @@
 """Keeps one worker alive: starts it, hands it policies, replaces it when it dies or hangs.
 
-Nothing here raises once the first worker has served: without a worker new flows follow the
-failure mode, and the keeper tries again.
+Nothing here raises once the first worker has served: without a worker new flows of its queue
+follow the failure mode, and the keeper tries again. Nor does anything wait, so that a worker
+that does not start or hangs keeps nobody from looking after the others.
 """
 
 from __future__ import annotations
 
 import logging
+import select
 import time
 from functools import partial
 
-from nsgd.model.settings import DaemonSettings
-from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.loop import Loop
-from nsgd.runtime.worker_process import WorkerError, WorkerProcess
+from nsgd.runtime.worker_process import WorkerError, WorkerProcess, WorkerQueue
 
 log = logging.getLogger("nsgd")
 
@@ -23,50 +23,93 @@ _HEALTHY_AFTER_S = 10.0
 # The worker beats four times a second, whatever the traffic.
 HUNG_AFTER_S = 3.0
 _SECOND_LOOK_S = 0.5  # this process may have been the one that stood still
+# Each less than the unit's WatchdogSec, which is not fed meanwhile.
+START_TIMEOUT_S = 9.0
+HAND_OVER_TIMEOUT_S = 8.0
 
 
 class WorkerKeeper:
-    """The worker of a supervisor; *restarts* counts replacements."""
+    """The worker of one queue.
 
-    def __init__(self, loop: Loop) -> None:
+    Its counters belong to the queue and not to the worker: another one goes on with them.
+    """
+
+    def __init__(self, loop: Loop, queue: WorkerQueue, numbers: int) -> None:
         self._loop = loop
-        self._settings: DaemonSettings | None = None
-        self._counters: SharedCounters | None = None
+        self._numbers = numbers
         self._policy = b""
+        self._generation = 0
+        self._started_with = 0  # generation of the present worker's first policy
         self._worker: WorkerProcess | None = None
         self._started_s = 0.0
+        self._serves_since_s: float | None = None
+        self._handed_s: float | None = None  # since when a policy has not been taken
         self._failures = 0
         self._next_attempt_s = 0.0
         self._stale_since_s: float | None = None
+        self.queue = queue
+        self.counters = SharedCounters.create(numbers)
         self.restarts = 0
 
     @property
     def pid(self) -> int | None:
-        """Process id; None while there is no worker."""
+        """Process id of the worker; None while none serves."""
         worker = self._worker
-        return worker.pid if worker is not None and worker.is_running else None
+        return worker.pid if worker is not None and worker.serves and worker.is_running else None
 
     @property
     def is_alive(self) -> bool:
         """Tell whether the worker has come back to Python lately."""
         worker = self._worker
-        return worker is not None and worker.is_running and not self._is_stale(worker)
+        return self.pid is not None and worker is not None and not self._is_stale(worker)
 
-    def start(self, settings: DaemonSettings, counters: SharedCounters, policy: bytes) -> None:
-        """Start the first worker. Raises WorkerError."""
-        self._settings, self._counters, self._policy = settings, counters, policy
+    @property
+    def serves(self) -> bool:
+        """Tell whether a worker has bound the queue, to wait for the first one."""
+        return self._worker is not None and self._worker.serves
+
+    @property
+    def decides_by_older(self) -> bool:
+        """Tell whether the worker may decide by an older policy than the last one."""
+        worker = self._worker
+        return worker is not None and self._generation not in (
+            self._started_with,
+            worker.generation,
+        )
+
+    def start(self, policy: bytes, generation: int) -> None:
+        """Start the first worker and do not wait for it. Raises WorkerError."""
+        self._policy, self._generation = policy, generation
         self._start()
 
-    def hand_over(self, policy: bytes) -> None:
-        """Have the worker decide by another policy; one that does not take it is replaced."""
-        self._policy = policy
-        if self._worker is None:
+    def listen(self) -> None:
+        """Take in what the first worker has said. Raises WorkerError where it cannot serve."""
+        worker = self._worker
+        if worker is None:
+            raise WorkerError("there is none")
+        self._take_in(worker)
+        if not worker.serves and not worker.is_running:
+            raise WorkerError("it has ended")
+
+    def set_policy(self, policy: bytes, generation: int) -> None:
+        """Have every worker that is started from now on decide by this policy."""
+        self._policy, self._generation = policy, generation
+
+    def hand_over(self) -> None:
+        """Have the present worker decide by it too; one that does not take it is replaced."""
+        worker = self._worker
+        if worker is None or not self.decides_by_older:
             return
         try:
-            self._worker.install(policy)
+            worker.install(self._policy)
+            self._handed_s = time.monotonic()
         except WorkerError as error:
-            log.error("worker %d took no policy (%s), replacing it", self._worker.pid, error)
-            self._replace(is_hung=True)
+            self._takes_no_policy(worker, error)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until the worker has said something, or has gone."""
+        if self._worker is not None:
+            select.select([self._worker], [], [], timeout_s)
 
     def links_changed(self) -> None:
         """Tell the worker that link names may have changed."""
@@ -75,56 +118,118 @@ class WorkerKeeper:
 
     def tend(self) -> None:
         """Look after the worker; called at least once a second."""
-        worker = self._worker
-        if worker is not None and not worker.is_running:
-            self._died(worker)  # the loop, which would tell, is at something long
-        elif worker is not None:
-            now_s = time.monotonic()
-            if not self._is_stale(worker):
-                self._stale_since_s = None
-            elif self._stale_since_s is None:
-                self._stale_since_s = now_s
-                self._loop.soon(_SECOND_LOOK_S)
-            elif now_s - self._stale_since_s >= _SECOND_LOOK_S:
-                log.error("worker %d hangs, replacing it", worker.pid)
-                self._replace(is_hung=True)
-        elif self._settings is not None and time.monotonic() >= self._next_attempt_s:
-            self._try_to_start()
+        worker, now_s = self._worker, time.monotonic()
+        if worker is None:
+            if now_s >= self._next_attempt_s:
+                self._try_to_start()
+            return
+        # The loop, which would tell, may be at something long.
+        if not self._hear(worker):
+            return
+        if not worker.is_running:
+            self._died(worker)
+        elif not worker.serves:
+            if now_s - self._started_s >= START_TIMEOUT_S:
+                error = WorkerError(f"no answer within {START_TIMEOUT_S:.0f} s")
+                self._did_not_start(error, is_hung=True)
+        elif self._handed_s is not None:
+            # It may take long to read a policy, and has no heartbeat meanwhile but the one with
+            # which it begins.
+            handed_for_s = now_s - self._handed_s
+            has_begun = worker.heartbeat_age_s < handed_for_s
+            limit_s = HAND_OVER_TIMEOUT_S if has_begun else HUNG_AFTER_S
+            if handed_for_s >= limit_s:
+                error = WorkerError(f"no answer within {limit_s:.0f} s")
+                self._takes_no_policy(worker, error)
+        elif not self._is_stale(worker):
+            self._stale_since_s = None
+        elif self._stale_since_s is None:
+            self._stale_since_s = now_s
+            self._loop.soon(_SECOND_LOOK_S)
+        elif now_s - self._stale_since_s >= _SECOND_LOOK_S:
+            log.error("worker %d of queue %d hangs, replacing it", worker.pid, self.queue.number)
+            self._replace(is_hung=True)
+
+    def ask_to_end(self) -> None:
+        """Tell the worker to end; stop() waits for that."""
+        if self._worker is not None:
+            self._worker.ask_to_end()
 
     def stop(self, *, is_hung: bool = False) -> None:
         """End the worker."""
         if self._worker is not None:
             self._loop.unwatch(self._worker.exit_descriptor)
+            self._loop.unwatch(self._worker)
             self._worker.stop(is_hung=is_hung)
             self._worker = None
 
     def _is_stale(self, worker: WorkerProcess) -> bool:
-        lived_s = time.monotonic() - self._started_s
-        return min(lived_s, worker.heartbeat_age_s) > HUNG_AFTER_S
+        if self._serves_since_s is None:
+            return False
+        served_s = time.monotonic() - self._serves_since_s
+        return min(served_s, worker.heartbeat_age_s) > HUNG_AFTER_S
 
     def _start(self) -> None:
-        if self._settings is None or self._counters is None:
-            raise RuntimeError("there was no first start")
-        capacity = MarkLayout(self._settings.mark_mask).capacity
-        worker = WorkerProcess(self._settings, capacity, self._counters, self._policy)
+        worker = WorkerProcess(self.queue, self._numbers, self.counters, self._policy)
         self._worker = worker
+        self._started_with = self._generation
         self._started_s = time.monotonic()
-        self._stale_since_s = None
+        self._serves_since_s = self._handed_s = self._stale_since_s = None
         self._loop.watch(worker.exit_descriptor, partial(self._died, worker))
+        self._loop.watch(worker, partial(self._said, worker))
 
     def _try_to_start(self) -> None:
         try:
             self._start()
         except WorkerError as error:
-            self._failures += 1
-            self._schedule()
-            log.error("%s; trying again", error)
+            self._did_not_start(error)
+
+    def _take_in(self, worker: WorkerProcess) -> None:
+        worker.read()
+        if worker.serves and self._serves_since_s is None:
+            self._serves_since_s = time.monotonic()
+        if worker.generation == self._generation:
+            self._handed_s = None
+
+    def _said(self, worker: WorkerProcess) -> None:
+        self._hear(worker)
+
+    def _hear(self, worker: WorkerProcess) -> bool:
+        """Take in what it has said; False where that was its end."""
+        if worker is not self._worker:
+            return False  # in one round of the loop it may have been replaced already
+        try:
+            self._take_in(worker)
+        except WorkerError as error:
+            if worker.serves:
+                self._died(worker)
+            else:
+                self._did_not_start(error)
+            return False
+        return True
 
     def _died(self, worker: WorkerProcess) -> None:
-        # In one round of the loop it may have been replaced already.
-        if worker is self._worker:
-            log.error("worker %d died, starting another", worker.pid)
+        if worker is not self._worker:
+            return
+        if worker.serves:
+            number = self.queue.number
+            log.error("worker %d of queue %d died, starting another", worker.pid, number)
             self._replace()
+        elif self._hear(worker):  # which would have told why
+            self._did_not_start(WorkerError("it has ended"))
+
+    def _takes_no_policy(self, worker: WorkerProcess, error: WorkerError) -> None:
+        number = self.queue.number
+        log.error(
+            "worker %d of queue %d took no policy (%s), replacing it", worker.pid, number, error
+        )
+        self._replace(is_hung=True)
+
+    def _did_not_start(self, error: WorkerError, *, is_hung: bool = False) -> None:
+        self.stop(is_hung=is_hung)
+        self._failures += 1
+        self._schedule()
+        log.error("worker did not start: %s; trying again", error)
 
     def _replace(self, *, is_hung: bool = False) -> None:
         lived_s = time.monotonic() - self._started_s

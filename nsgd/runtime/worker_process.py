@@ -1,25 +1,24 @@
-"""The supervisor's side of a worker: start it, hand it policies, notice its death."""
+"""The supervisor's side of a worker process: starts it, writes and reads its channel, ends it.
+
+Nothing here waits for a worker but stop(): whoever keeps several looks after all of them.
+"""
 
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from typing import NamedTuple
 
-from nsgd.model.settings import DaemonSettings
 from nsgd.runtime import counters as cell
 from nsgd.runtime.channel import Channel, Message
 from nsgd.runtime.counters import SharedCounters
 
 # Known without importing the worker, which would import the queue's extension module.
 _WAKE_SIGNAL = signal.SIGUSR1
-# Each less than the unit's WatchdogSec, which is not fed meanwhile.
-_START_TIMEOUT_S = 9.0
-_HAND_OVER_TIMEOUT_S = 8.0
 _STOP_TIMEOUT_S = 5.0
 
 
@@ -27,19 +26,27 @@ class WorkerError(Exception):
     """The worker did not start, or did not take a policy."""
 
 
+class WorkerQueue(NamedTuple):
+    """What a worker reads: an NFQUEUE number, and how many packets may wait there."""
+
+    number: int
+    length: int
+
+
 class WorkerProcess:
-    """One running worker that decides by the policy it was last handed."""
+    """One process that decides by the policy it was last handed."""
 
     def __init__(
-        self, settings: DaemonSettings, numbers: int, counters: SharedCounters, policy: bytes
+        self, queue: WorkerQueue, numbers: int, counters: SharedCounters, policy: bytes
     ) -> None:
-        """Start a worker and wait until it serves the queue. Raises WorkerError."""
+        """Start a worker, which serves its queue when *serves* says so. Raises WorkerError."""
         self._counters = counters
-        self.exit_descriptor = -1
+        self.serves = False
+        self.generation = 0  # of the policy that it decides by
         try:
             self._channel, theirs = Channel.pair()
         except OSError as error:
-            raise WorkerError(f"worker did not start: {error}") from error
+            raise WorkerError(str(error)) from error
         inherited = (theirs.fileno(), counters.descriptor)
         argv = [
             sys.executable,
@@ -50,8 +57,8 @@ class WorkerProcess:
             f"--channel={inherited[0]}",
             f"--counters={inherited[1]}",
             f"--numbers={numbers}",
-            f"--queue={settings.queue_number}",
-            f"--queue-length={settings.queue_length}",
+            f"--queue={queue.number}",
+            f"--queue-length={queue.length}",
         ]
         try:
             self._process = subprocess.Popen(  # noqa: S603
@@ -59,18 +66,16 @@ class WorkerProcess:
             )
         except OSError as error:
             self._channel.close()
-            raise WorkerError(f"worker did not start: {error}") from error
+            raise WorkerError(str(error)) from error
         finally:
             theirs.close()
+        self.exit_descriptor = -1
         try:
-            # No wake-up: a signal would kill it before its handler is there. It waits for its
-            # first policy by itself.
-            self._channel.send(Message("policy", content=policy))
-            self._await("ready", _START_TIMEOUT_S)
             self.exit_descriptor = os.pidfd_open(self._process.pid)
+            self.install(policy)
         except (WorkerError, OSError) as error:
-            self.stop()
-            raise WorkerError(f"worker did not start: {error}") from error
+            self.stop(is_hung=True)
+            raise WorkerError(str(error)) from error
 
     @property
     def pid(self) -> int:
@@ -84,28 +89,49 @@ class WorkerProcess:
 
     @property
     def heartbeat_age_s(self) -> float:
-        """Seconds since the worker last came back to Python, its timer included."""
+        """Seconds since a worker of this area last came back to Python, its timer included."""
         return (time.monotonic_ns() - self._counters.cells[cell.HEARTBEAT_NS]) / 1e9
 
+    def fileno(self) -> int:
+        """For a selector: readable when the worker has said something, or has gone."""
+        return self._channel.fileno()
+
+    def read(self) -> None:
+        """Take in what the worker has said. Raises WorkerError where it ends, or has ended."""
+        while True:
+            try:
+                message = self._channel.receive()
+            except EOFError:
+                raise WorkerError(self._how_it_ended()) from None
+            if message is None:
+                return
+            match message.kind:
+                case "ready":
+                    self.serves = True
+                case "installed":
+                    self.generation = message.number
+                case "failed":
+                    raise WorkerError(message.text)
+
     def install(self, policy: bytes) -> None:
-        """Hand a policy over and wait until the worker decides by it. Raises WorkerError."""
-        try:
-            self._channel.send(Message("policy", content=policy))
-            self._wake()
-        except OSError as error:
-            raise WorkerError(f"the worker is gone: {error}") from error
-        self._await("installed", _HAND_OVER_TIMEOUT_S)
+        """Hand a policy over; *generation* tells when the worker decides by it.
+
+        Raises WorkerError.
+        """
+        self._say(Message("policy", content=policy))
 
     def links_changed(self) -> None:
         """Have the worker look link names up again.
 
         One that is dying need not, and one that does not read has such a message waiting.
         """
-        try:
-            self._channel.send(Message("links"))
-        except OSError:
-            return
-        self._wake()
+        with suppress(WorkerError):
+            self._say(Message("links"))
+
+    def ask_to_end(self) -> None:
+        """Tell the process to end; stop() waits for that."""
+        if self.is_running:
+            self._process.terminate()
 
     def stop(self, *, is_hung: bool = False) -> None:
         """End the process and wait for it; one that hangs is not asked first."""
@@ -125,27 +151,18 @@ class WorkerProcess:
         if self.exit_descriptor >= 0:
             os.close(self.exit_descriptor)
 
-    def _wake(self) -> None:
-        self._process.send_signal(_WAKE_SIGNAL)
+    def _say(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+            # Before that a signal would kill it: its handler is not there yet. What waits in the
+            # channel it reads by itself, before it serves or with its first heartbeat.
+            if self.serves:
+                self._process.send_signal(_WAKE_SIGNAL)
+        except OSError as error:
+            raise WorkerError(f"the worker is gone: {error}") from error
 
-    def _await(self, kind: str, timeout_s: float) -> Message:
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            readable, _, _ = select.select([self._channel], [], [], 0.05)
-            if not readable:
-                if self._process.poll() is not None:
-                    raise WorkerError(f"exit status {self._process.returncode}")
-                continue
-            try:
-                message = self._channel.receive()
-            except EOFError:
-                self._process.kill()
-                self._process.wait()
-                raise WorkerError(f"exit status {self._process.returncode}") from None
-            if message is None:
-                continue
-            if message.kind == "failed":
-                raise WorkerError(message.text)
-            if message.kind == kind:
-                return message
-        raise WorkerError(f"no answer within {timeout_s:.0f} s")
+    def _how_it_ended(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_STOP_TIMEOUT_S)
+            return f"exit status {self._process.returncode}"
+        return "it has closed its channel"

@@ -37,6 +37,7 @@ NFT_RETURN = -5
 _FIB_RESULT_OIF, _FIB_RESULT_ADDRESS_TYPE = 1, 3
 _FIB_SOURCE_ADDRESS, _FIB_DESTINATION_ADDRESS = 1, 2
 _FIB_INCOMING_LINK = 8
+_HASH_SYMMETRIC = 1
 OBJECT_COUNTER = 1
 OBJECT_LIMIT = 4
 OBJECT_FLOW_TIMEOUT = 7
@@ -127,6 +128,11 @@ def _bitwise32_head(mask: int, register: int) -> bytes:
         )
 
     return _around(make, 4)[0]
+
+
+def symmetric_hash(modulus: int, register: int = REGISTER) -> bytes:
+    """Load a hash of addresses, ports and protocol, the same for both directions."""
+    return _expression("hash", be32(2, register), be32(4, modulus), be32(7, _HASH_SYMMETRIC))
 
 
 def compare(operator: int, data: bytes, register: int = REGISTER) -> bytes:

@@ -115,6 +115,7 @@ def test_the_rest() -> None:
             0x00FFFFFF,
             frozenset(DaemonRole),
             FlowLog("/var/log/nsgd", FlowLogFormat.JSON_LINES, 1 << 21, 0, 60, 5),
+            4,
         ),
         DaemonSettings(flow_log=FlowLog("/var/log/nsgd")),
     ],

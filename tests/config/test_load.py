@@ -220,7 +220,7 @@ def test_all_problems_of_all_documents_at_once() -> None:
     problems = refuse(
         "networkSecurityGroups:\n- name: a\n  securityRules: 5\n- name: A\n",
         "a: *\n",
-        {"daemon": {"queues": 2}},
+        {"daemon": {"queues": 17}},
         "virtualNetworks:\n- name: lab\n  addressSpace:\n  - 10.0.0.1/8\n",
     )
     assert [str(problem) for problem in problems] == [
@@ -228,7 +228,7 @@ def test_all_problems_of_all_documents_at_once() -> None:
         "d0:4: networkSecurityGroups[1].name: network security group name 'A' is already taken by "
         "networkSecurityGroups[0]; give it another name; names are compared without case",
         "d1:1: '*' stands here without quotes; quote it: '*'",
-        "d2:1: daemon.queues: 2 is not supported yet; write 1",
+        "d2:1: daemon.queues: 17 is outside 1-16; write a number from 1 to 16",
         "d3:4: virtualNetworks[0].addressSpace[0]: 'lab': '10.0.0.1/8' has host bits set; "
         "write 10.0.0.0/8",
     ]

@@ -37,6 +37,8 @@ def test_the_defaults_of_the_table_are_those_of_the_model() -> None:
         ("metricsListen", "[::]:65535", {"metrics_host": "::", "metrics_port": 65535}),
         ("metricsListen", "localhost:0", {"metrics_host": "localhost", "metrics_port": 0}),
         ("metricsListen", "a-b.example:80", {"metrics_host": "a-b.example", "metrics_port": 80}),
+        ("queues", 1, {"queues": 1}),
+        ("queues", 16, {"queues": 16}),
         ("queueNumber", 0, {"queue_number": 0}),
         ("queueNumber", 65535, {"queue_number": 65535}),
         ("queueLength", 1, {"queue_length": 1}),
@@ -99,7 +101,8 @@ def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None
         ("metricsListen", "[::1%lo]:80", "is not an address to listen on"),
         ("metricsListen", "http://a:80", "is not an address to listen on"),
         ("metricsListen", "a b:80", "is not an address to listen on"),
-        ("queues", 0, "0 is outside 1-1"),
+        ("queues", 0, "0 is outside 1-16"),
+        ("queues", 17, "17 is outside 1-16"),
         ("queueNumber", -1, "-1 is outside 0-65535"),
         ("queueNumber", 65536, "65536 is outside 0-65535"),
         ("queueLength", 0, "0 is outside 1-1000000"),
@@ -115,7 +118,6 @@ def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None
         ("roles", ["gateway", "router"], "'router' is not allowed"),
         ("roles", "host", "'host' is not a list"),
         ("engine", "nft", "'nft' is not allowed"),
-        ("queues", 2, "2 is not supported yet"),
     ],
 )
 def test_a_setting_that_is_refused(key: str, value: object, message: str) -> None:
@@ -123,6 +125,21 @@ def test_a_setting_that_is_refused(key: str, value: object, message: str) -> Non
     path, found, _ = refuse_one({"daemon": {key: value}})
     assert path.startswith(f"daemon.{key}")
     assert message in found
+
+
+@pytest.mark.parametrize(
+    ("first", "queues", "is_refused"), [(65520, 16, False), (65521, 16, True), (65535, 2, True)]
+)
+def test_queues_end_with_the_last_number(first: int, queues: int, is_refused: bool) -> None:
+    """Every worker needs a number that there is."""
+    document = {"daemon": {"queueNumber": first, "queues": queues}}
+    if not is_refused:
+        assert load(document).settings.queue_numbers == range(first, first + queues)
+        return
+    path, found, way_out = refuse_one(document)
+    assert path == "daemon.queues"
+    assert found == f"{queues} queues from {first} on are more than there are"
+    assert way_out == f"set queueNumber to {65536 - queues} at most"
 
 
 def test_unquoted_in_yaml() -> None:

@@ -24,7 +24,7 @@ from tests.config.documents import Raw, group, refuse_one, rule
         (group(rule(description="x" * 200)), "shorten it"),
         (group(rule(description="\0")), "remove them"),
         ({"daemon": {"engine": "nft"}}, "write one of queue, kernel"),
-        ({"daemon": {"queues": 2}}, "write 1"),
+        ({"daemon": {"queues": 17}}, "write a number from 1 to 16"),
         ({"daemon": {"roles": "gateway"}}, "write ['gateway']"),
         ({"daemon": {"roles": {}}}, "write a list"),
         ({"zzz": 1}, "a document has virtualNetworks"),

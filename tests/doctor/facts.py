@@ -28,6 +28,7 @@ STATUS = {
     "version": "0.1.0",
     "generation": 3,
     "worker": {"up": True, "pid": 70},
+    "workers": [{"queueNumber": 9480, "up": True, "pid": 70}],
 }
 POLICY = Policy(
     NetworkModel(
@@ -66,7 +67,7 @@ HEALTHY = Facts(
     own_addresses=frozenset({Address.parse("127.0.0.1"), Address.parse("192.0.2.1")}),
     rule_marks=frozenset(),
     is_queue_readable=True,
-    queue_reader=QueueReader(70, "nsgd-worker"),
+    queue_readers={9480: QueueReader(70, "nsgd-worker")},
     status=STATUS,
     policy=POLICY,
 )

@@ -15,7 +15,7 @@ from nsgd.kernel.topology import LinkSeen, RouteSeen
 from nsgd.model.address import Prefix
 from nsgd.model.network import NetworkModel, VirtualNetwork
 from nsgd.model.settings import DaemonSettings
-from tests.doctor.facts import HEALTHY, NFTABLES, STATUS, check, nftables, sysctls
+from tests.doctor.facts import HEALTHY, NFTABLES, POLICY, STATUS, check, nftables, sysctls
 
 OK, UNKNOWN, WARNING, PROBLEM = State.OK, State.UNKNOWN, State.WARNING, State.PROBLEM
 
@@ -32,6 +32,15 @@ def test_nothing_is_claimed_where_nothing_was_seen() -> None:
     seen = judge(Facts(has_net_admin=False, netfilterqueue="1.1.0", status_error="no answer"))
     assert [c.name for c in seen if c.state is PROBLEM] == ["CAP_NET_ADMIN"]
     assert [c.name for c in judge(HEALTHY)] == [c.name for c in seen]
+
+
+def workers(*pids: int | None) -> dict[str, Any]:
+    """A running daemon with these workers, None for one that is down."""
+    each = [
+        {"queueNumber": 9480 + index, "up": pid is not None, "pid": pid}
+        for index, pid in enumerate(pids)
+    ]
+    return STATUS | {"worker": {"up": all(pids), "pid": pids[0]}, "workers": each}
 
 
 def chains(*changed: tuple[str, str, int, bool]) -> dict[str, Any]:
@@ -100,7 +109,9 @@ def chains(*changed: tuple[str, str, int, bool]) -> dict[str, Any]:
         ("IPv6 forwarding", {"sysctls": sysctls(forwarding=None)}, UNKNOWN, ""),
         ("policy documents", {"policy": None}, UNKNOWN, "none named"),
         ("policy documents", {"policy_problems": ("a: b", "c")}, PROBLEM, "a: b, and 1 more"),
-        ("daemon", {"status": STATUS | {"worker": {"up": False, "pid": None}}}, PROBLEM, "down"),
+        ("daemon", {"status": workers(None)}, PROBLEM, "its worker is down"),
+        ("daemon", {"status": workers(70, None, None)}, PROBLEM, "serves queue 9481, 9482"),
+        ("daemon", {"status": workers(70, 71)}, OK, "in force"),
         ("daemon", {"status": None, "status_error": "no answer"}, UNKNOWN, "no answer"),
         ("daemon", {"status": None, "is_daemon_absent": True}, PROBLEM, "not decided"),
         (
@@ -166,10 +177,38 @@ def test_marks_are_unknown_without_a_listing(nft: NftCommand | None) -> None:
 )
 def test_queue_number(reader: QueueReader | None, status: Any, state: State) -> None:
     """Only the worker of the daemon that answers may read the queue."""
-    found = check("queue number", queue_reader=reader, status=status)
+    found = check("queue number", queue_readers={9480: reader}, status=status)
     assert found.state is state
     if reader and reader.pid == 71:
         assert "process 71 (suricata)" in found.found
+
+
+@pytest.mark.parametrize(
+    ("readers", "status", "state", "words"),
+    [
+        ((None, None, None), None, OK, "nobody reads queues 9480 to 9482"),
+        ((70, 71, 72), workers(70, 71, 72), OK, "the daemon's workers read queues 9480 to 9482"),
+        ((70, None, 72), workers(70, None, 72), PROBLEM, "nobody reads queue 9481"),
+        ((70, 99, 72), workers(70, 71, 72), PROBLEM, "queue 9481 is read by process 99 (nsgd)"),
+        ((70, 71, 72), workers(70, 71), PROBLEM, "queue 9482 is read by process 72 (nsgd)"),
+        ((None, None, 99), None, PROBLEM, "queue 9482 is read by process 99 (nsgd)"),
+    ],
+)
+def test_queue_numbers(
+    readers: tuple[int | None, ...], status: Any, state: State, words: str
+) -> None:
+    """Of several queues each is its own worker's."""
+    found = check(
+        "queue number",
+        policy=dataclasses.replace(POLICY, settings=DaemonSettings(queues=3)),
+        queue_readers={
+            9480 + index: None if pid is None else QueueReader(pid, "nsgd")
+            for index, pid in enumerate(readers)
+        },
+        status=status,
+    )
+    assert found.state is state
+    assert words in found.found
 
 
 def test_queue_number_that_cannot_be_seen() -> None:

@@ -56,7 +56,7 @@ def test_an_empty_namespace(namespace: NetworkNamespace) -> None:
     assert Path(facts.queue_library).exists()
     assert [link.name for link in facts.links or ()] == ["lo"]
     assert facts.is_queue_readable
-    assert facts.queue_reader is None
+    assert facts.queue_readers == {9480: None}
     assert not [c for c in judge(facts) if c.state is State.PROBLEM]
 
 

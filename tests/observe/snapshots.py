@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.observe.snapshot import (
@@ -12,6 +14,7 @@ from nsgd.observe.snapshot import (
     QueueState,
     RuleHits,
     Snapshot,
+    WorkerSeen,
 )
 
 QUEUE = QueueState(
@@ -50,10 +53,7 @@ SNAPSHOT = Snapshot(
     reevaluated_flows=9,
     cut_flows=2,
     verdicts={"accept": 12, "drop": 132},
-    queue=QUEUE,
-    worker_up=True,
-    worker_restarts=1,
-    worker_pid=4321,
+    workers=(WorkerSeen(9480, 4321, 1, QUEUE),),
     foreign_marks=0,
     kernel_denials=KernelDenials(7, 93, 1),
     foreign_acts=ForeignActs(3, 2, 4),
@@ -62,4 +62,14 @@ SNAPSHOT = Snapshot(
     ),
     table_owned=True,
     mark_mask=0xFFFF3FFF,
+)
+
+# One of three workers is gone, and with it what is known of its queue.
+SEVERAL = replace(
+    SNAPSHOT,
+    workers=(
+        WorkerSeen(9480, 4321, 1, QUEUE),
+        WorkerSeen(9481, None, 2, None),
+        WorkerSeen(9482, 4323, 0, replace(QUEUE, number=9482, length=9)),
+    ),
 )

@@ -23,7 +23,7 @@ from nsgd.model.rule import Access, Direction
 from nsgd.observe.metrics import metrics_registry, start_metrics_server
 from nsgd.observe.metrics_server import MetricsServer
 from nsgd.observe.snapshot import FlowCount, RuleHits, Snapshot
-from tests.observe.snapshots import SNAPSHOT
+from tests.observe.snapshots import SEVERAL, SNAPSHOT
 
 EXPECTED = """\
 nsgd_build_info{engine="queue",roles="gateway,host",version="1.2.3"} 1
@@ -38,8 +38,6 @@ nsgd_config_last_reload_successful 0
 nsgd_config_last_reload_success_timestamp_seconds 1700000000.5
 nsgd_reloads_total{result="succeeded"} 3
 nsgd_reloads_total{result="refused"} 1
-nsgd_worker_up{worker="0"} 1
-nsgd_worker_restarts_total{worker="0"} 1
 nsgd_table_owned 1
 nsgd_rule_hits_total{access="Allow",direction="Inbound",nsg="web",rule="AllowHttp"} 12
 nsgd_rule_hits_total{access="Deny",direction="Inbound",nsg="web",rule="DenyAllInBound"} 130
@@ -69,7 +67,9 @@ nsgd_kernel_denials_total{result="lost"} 1
 nsgd_table_changed_by_others_total 3
 nsgd_table_repairs_total 2
 nsgd_foreign_base_chains_deleted_total 4
-nsgd_queue_readable 1
+nsgd_worker_up{worker="0"} 1
+nsgd_worker_restarts_total{worker="0"} 1
+nsgd_queue_readable{queue="9480"} 1
 nsgd_queue_depth{queue="9480"} 3
 nsgd_queue_max_length{queue="9480"} 4096
 nsgd_queue_dropped_total{queue="9480",reason="queue_full"} 5
@@ -129,16 +129,41 @@ def test_this_process_is_measured() -> None:
 
 def test_an_unreadable_queue() -> None:
     """No queue metric pretends to know, and one tells."""
-    made = samples(expose(dataclasses.replace(SNAPSHOT, queue=None)))
-    assert [line for line in made if line.startswith("nsgd_queue_")] == ["nsgd_queue_readable 0"]
+    unreadable = (dataclasses.replace(SNAPSHOT.workers[0], queue=None),)
+    made = samples(expose(dataclasses.replace(SNAPSHOT, workers=unreadable)))
+    assert [line for line in made if line.startswith("nsgd_queue_")] == [
+        'nsgd_queue_readable{queue="9480"} 0'
+    ]
+
+
+def test_several_workers() -> None:
+    """Each by its place, and each queue that is known by its number."""
+    made = samples(expose(SEVERAL))
+    assert [line for line in made if line.startswith(("nsgd_worker_up", "nsgd_queue_"))] == [
+        'nsgd_worker_up{worker="0"} 1',
+        'nsgd_worker_up{worker="1"} 0',
+        'nsgd_worker_up{worker="2"} 1',
+        'nsgd_queue_readable{queue="9480"} 1',
+        'nsgd_queue_readable{queue="9481"} 0',
+        'nsgd_queue_readable{queue="9482"} 1',
+        'nsgd_queue_depth{queue="9480"} 3',
+        'nsgd_queue_depth{queue="9482"} 9',
+        'nsgd_queue_max_length{queue="9480"} 4096',
+        'nsgd_queue_max_length{queue="9482"} 4096',
+        'nsgd_queue_dropped_total{queue="9480",reason="queue_full"} 5',
+        'nsgd_queue_dropped_total{queue="9480",reason="socket"} 6',
+        'nsgd_queue_dropped_total{queue="9482",reason="queue_full"} 5',
+        'nsgd_queue_dropped_total{queue="9482",reason="socket"} 6',
+    ]
+    assert 'nsgd_worker_restarts_total{worker="1"} 2' in made
 
 
 def test_a_snapshot_without_counts() -> None:
     """A policy without groups is exposed as well."""
-    empty = dataclasses.replace(SNAPSHOT, rule_hits=(), flows=(), worker_up=False)
+    empty = dataclasses.replace(SNAPSHOT, rule_hits=(), flows=())
     made = samples(expose(empty))
     assert not [line for line in made if line.startswith(("nsgd_rule_hits", "nsgd_flows"))]
-    assert 'nsgd_worker_up{worker="0"} 0' in made
+    assert 'nsgd_worker_up{worker="0"} 1' in made
 
 
 def test_names_are_escaped() -> None:

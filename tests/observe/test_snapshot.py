@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from nsgd.observe.snapshot import snapshot_as_json
-from tests.observe.snapshots import SNAPSHOT
+from nsgd.observe.snapshot import WorkerSeen, snapshot_as_json
+from tests.observe.snapshots import SEVERAL, SNAPSHOT
 
 
 def test_json() -> None:
@@ -62,6 +62,22 @@ def test_json() -> None:
             "packetsSeen": 7,
         },
         "worker": {"up": True, "pid": 4321, "restarts": 1},
+        "workers": [
+            {
+                "queueNumber": 9480,
+                "up": True,
+                "pid": 4321,
+                "restarts": 1,
+                "queue": {
+                    "number": 9480,
+                    "length": 3,
+                    "maxLength": 4096,
+                    "droppedFull": 5,
+                    "droppedSocket": 6,
+                    "packetsSeen": 7,
+                },
+            }
+        ],
         "reloads": {"succeeded": 3, "refused": 1, "lastSucceeded": False},
         "table": {
             "owned": True,
@@ -86,8 +102,31 @@ def test_json() -> None:
 def test_json_without_queue_and_worker() -> None:
     """What is not known is null, and everything is plain JSON."""
     made = snapshot_as_json(
-        dataclasses.replace(SNAPSHOT, queue=None, worker_up=False, worker_pid=None)
+        dataclasses.replace(SNAPSHOT, workers=(WorkerSeen(9480, None, 1, None),))
     )
     assert made["queue"] is None
     assert made["worker"] == {"up": False, "pid": None, "restarts": 1}
     assert json.loads(json.dumps(made)) == made
+
+
+def test_json_of_several_workers() -> None:
+    """Together they are up where all are, and their queues known where all are."""
+    made = snapshot_as_json(SEVERAL)
+    assert made["worker"] == {"up": False, "pid": 4321, "restarts": 3}
+    assert made["queue"] is None
+    assert [(each["queueNumber"], each["pid"]) for each in made["workers"]] == [
+        (9480, 4321),
+        (9481, None),
+        (9482, 4323),
+    ]
+    workers = tuple(worker for worker in SEVERAL.workers if worker.pid)
+    made = snapshot_as_json(dataclasses.replace(SEVERAL, workers=workers))
+    assert made["worker"] == {"up": True, "pid": 4321, "restarts": 1}
+    assert made["queue"] == {
+        "number": 9480,
+        "length": 12,
+        "maxLength": 8192,
+        "droppedFull": 10,
+        "droppedSocket": 12,
+        "packetsSeen": 14,
+    }

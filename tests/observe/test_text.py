@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from nsgd.observe.snapshot import AppliedState, snapshot_as_json
+from nsgd.observe.snapshot import AppliedState, WorkerSeen, snapshot_as_json
 from nsgd.observe.text import format_status, format_table
-from tests.observe.snapshots import SNAPSHOT
+from tests.observe.snapshots import SEVERAL, SNAPSHOT
 
 EXPECTED = """\
 nsgd     1.2.3, running since 2020-09-13T12:26:40Z
@@ -63,16 +63,13 @@ def test_status_of_an_idle_and_troubled_daemon() -> None:
         SNAPSHOT,
         rule_hits=(),
         flows=(),
-        queue=None,
-        worker_up=False,
-        worker_pid=None,
-        worker_restarts=0,
+        workers=(WorkerSeen(9480, None, 0, None),),
         table_owned=False,
         last_reload_succeeded=True,
     )
     text = format_status(snapshot_as_json(snapshot))
     assert "worker   DOWN: new flows follow the failure mode, 0 restarts\n" in text
-    assert "queue    state not readable\n" in text
+    assert "queue    9480: state not readable\n" in text
     assert "table    not owned: others may change it, mark mask 0xffff3fff\n" in text
     assert "reloads  3 succeeded, 1 refused\n" in text
     assert "\n\nRule hits: none yet\n\nFlows: none yet\n\n" in text
@@ -94,3 +91,17 @@ def test_a_policy_on_trial() -> None:
     assert "reverted in 0 seconds" in format_status(snapshot_as_json(at_once))
     config = dataclasses.replace(SNAPSHOT, applied=AppliedState({}))
     assert "nsgd apply" not in format_status(snapshot_as_json(config))
+
+
+def test_status_of_several_workers() -> None:
+    """A line for each, and what the missing one means."""
+    lines = format_status(snapshot_as_json(SEVERAL)).splitlines()
+    assert [" ".join(line.split()) for line in lines if line.startswith("worker")] == [
+        "worker 0 up, process 4321, 1 restart; queue 9480: 3 of 4096 packets wait,"
+        " 5 dropped as it was full, 6 by the worker's socket",
+        "worker 1 DOWN: its share of new flows follows the failure mode, 2 restarts;"
+        " queue 9481: state not readable",
+        "worker 2 up, process 4323, 0 restarts; queue 9482: 9 of 4096 packets wait,"
+        " 5 dropped as it was full, 6 by the worker's socket",
+    ]
+    assert not [line for line in lines if line.startswith("queue ")]

@@ -10,10 +10,10 @@ from typing import Any
 from nsgd.config.load import Document, ReadDocuments, load_documents
 from nsgd.policy.compile import Compiled, compile_after
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
 from nsgd.ruleset.objects import Ruleset
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
+from nsgd.ruleset.queues import QueueRule
 
 Policy = dict[str, Any]
 Rules = list[dict[str, Any]]
@@ -46,7 +46,7 @@ class Daemon:
             policy,
             self.numbers,
             loaded.settings,
-            QueueRule(loaded.settings.queue_number, False),
+            QueueRule(loaded.settings.queue_number, False, loaded.settings.queues),
             inward_links=tuple(sorted(i.link for i in loaded.model.network_interfaces if i.link)),
             adopting=adopting,
             epoch=epoch,

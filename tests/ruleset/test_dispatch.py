@@ -21,12 +21,12 @@ from nsgd.policy.endpoints import NOT_DECLARED
 from nsgd.policy.evaluate import decide
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset import profiles, table_chains
-from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.dispatch import ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
 from nsgd.ruleset.names import interface_counter, rule_name
 from nsgd.ruleset.objects import Ruleset
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
+from nsgd.ruleset.queues import QueueRule
 from nsgd.ruleset.rule_chains import UNTOLD
 from tests.ruleset.nft_interpreter import Interpreter, Walk
 from tests.ruleset.policies import Policy, changed, random_policy, worst_policy

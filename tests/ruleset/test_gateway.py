@@ -8,7 +8,6 @@ import pytest
 
 from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonRole, DaemonSettings, UnmanagedTraffic
-from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.commands import (
     DELCHAIN,
     DELOBJ,
@@ -22,6 +21,7 @@ from nsgd.ruleset.commands import (
     NEWTABLE,
 )
 from nsgd.ruleset.gateway import BASE_CHAINS, gateway_ruleset
+from nsgd.ruleset.queues import QueueRule
 from nsgd.ruleset.replace import replace_ruleset
 from nsgd.ruleset.written import Present
 from nsgd.wire.netlink import split_attributes

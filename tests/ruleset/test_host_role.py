@@ -15,10 +15,10 @@ from nsgd.model.packet import ICMPV6, TCP, UDP, PacketHeader
 from nsgd.model.rule import Access, Protocol
 from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe, Mode
 from nsgd.policy.evaluate import consulted_tables, consulted_tables_of_host, decide
-from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.gateway import fail_closed_ruleset, gateway_ruleset
 from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.names import rule_name
+from nsgd.ruleset.queues import QueueRule
 from tests.models import SMALL, prefixes
 from tests.ruleset.nft_interpreter import Interpreter, Walk
 from tests.ruleset.policies import Policy, random_policy, worst_policy

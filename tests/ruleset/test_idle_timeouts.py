@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from nsgd.model.network import NetworkModel, VirtualNetwork
 from nsgd.model.settings import DaemonSettings
 from nsgd.ruleset import commands
-from nsgd.ruleset.chains import QueueRule
 from nsgd.ruleset.diff import change_ruleset
 from nsgd.ruleset.gateway import gateway_ruleset
 from nsgd.ruleset.objects import Ruleset
+from nsgd.ruleset.queues import QueueRule
 from nsgd.ruleset.replace import replace_ruleset
 from nsgd.ruleset.written import Present
 from nsgd.wire.netlink import split_attributes

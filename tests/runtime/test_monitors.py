@@ -55,7 +55,7 @@ class Setting:
         self.loaded = loaded
         self.counters = counters
         self.told = ToldDenials(Loop(), lambda group: None)
-        self.recent = RecentDenials(counters, self.told)
+        self.recent = RecentDenials([counters], self.told)
         self.worker = DenialWriter(counters, is_limited=True)
         self.opened: list[Events] = []
         self.untold = 0

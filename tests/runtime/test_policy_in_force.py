@@ -23,7 +23,7 @@ from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_in_force import PolicyAnswerError, PolicyTeller, read_told_policy
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.tag_store import TagStore
-from nsgd.runtime.worker_keeper import WorkerKeeper
+from nsgd.runtime.workers import Workers
 from nsgd.wire.conntrack import ConntrackEntry
 
 from .test_control import driven, server_at
@@ -139,7 +139,7 @@ class Daemon:
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """One that serves its first policy."""
     for method in ("start", "hand_over", "stop"):
-        monkeypatch.setattr(WorkerKeeper, method, lambda *arguments: None)
+        monkeypatch.setattr(Workers, method, lambda *arguments: None)
     made = Daemon(tmp_path)
     made.supervisor.prepare()
     made.supervisor.start()

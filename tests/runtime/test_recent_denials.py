@@ -40,7 +40,7 @@ class Recent:
     def __init__(self, loaded: LoadedPolicy, counters: SharedCounters, most: int) -> None:
         self.loaded = loaded
         self.told = ToldDenials(Loop(), lambda group: None)
-        self.kept = RecentDenials(counters, self.told, most)
+        self.kept = RecentDenials([counters], self.told, most)
         self.worker = DenialWriter(counters, is_limited=True)
 
     def deny(

@@ -20,7 +20,7 @@ from nsgd.runtime.notify import Notifier
 from nsgd.runtime.policy_in_force import PolicyTeller, read_told_policy
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.tag_store import TagStore
-from nsgd.runtime.worker_keeper import WorkerKeeper
+from nsgd.runtime.workers import Workers
 
 from .test_policy_in_force import NoFlows, Table
 
@@ -173,7 +173,7 @@ def test_the_hash_is_of_all_that_was_read(tmp_path: Path) -> None:
 def test_a_daemon_keeps_its_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reload reads them again, and whoever asks for the policy gets all that it was made from."""
     for method in ("start", "hand_over", "stop"):
-        monkeypatch.setattr(WorkerKeeper, method, lambda *arguments: None)
+        monkeypatch.setattr(Workers, method, lambda *arguments: None)
     write(tmp_path / "n" / "b.json", group("linked"))
     tree = group("[parameters('name')]", {"name": {"type": "string"}})
     tree["resources"] += links("n/b.json")["resources"]

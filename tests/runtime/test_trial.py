@@ -22,7 +22,7 @@ from nsgd.runtime.standing_documents import StandingDocuments
 from nsgd.runtime.state import StateError
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.tag_store import TagStore
-from nsgd.runtime.worker_keeper import WorkerKeeper
+from nsgd.runtime.workers import Workers
 from tests.runtime.test_policy_in_force import NoFlows, Table, document
 from tests.runtime.test_templates import group, links, write
 
@@ -98,7 +98,7 @@ class Daemon:
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
     """One whose document allows."""
     for method in ("start", "hand_over", "stop"):
-        monkeypatch.setattr(WorkerKeeper, method, lambda *arguments: None)
+        monkeypatch.setattr(Workers, method, lambda *arguments: None)
     made = Daemon(tmp_path)
     made.write("Allow")
     return made.start()

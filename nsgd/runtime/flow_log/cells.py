@@ -10,6 +10,7 @@ import os
 from enum import Enum
 
 from nsgd.model.rule import Direction
+from nsgd.model.settings import MOST_QUEUES
 from nsgd.runtime.counters import DENIAL_RING_BYTES, DENIALS_WRITTEN
 
 HEARTBEAT_NS = 0  # monotonic clock
@@ -24,7 +25,6 @@ assert DENIALS_WRITTEN == 8
 DENIALS_MISSED = 9  # told, and overwritten before they were read
 PENDING = 10  # records that wait to be written
 LOGGED_UNTIL_MS = 11  # unix time up to which everything told is in records
-DENIALS_READ = (12, 13)  # of the worker's ring, and of the one here
 _FIRST_RESULT = 16
 
 
@@ -38,7 +38,8 @@ class Result(Enum):
 
 
 RESULTS = {result: _FIRST_RESULT + index for index, result in enumerate(Result)}
-_FIRST_TRAFFIC = 32
+DENIALS_READ = tuple(range(32, 33 + MOST_QUEUES))  # of the ring here, and of each worker's
+_FIRST_TRAFFIC = 64
 
 
 class FlowLogCells:

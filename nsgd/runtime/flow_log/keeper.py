@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ class FlowLogKeeper:
     def __init__(self, loop: Loop, state_directory: Path) -> None:
         self._loop = loop
         self._state_directory = state_directory
-        self._counters: SharedCounters | None = None
+        self._areas: Sequence[SharedCounters] = ()
         self._numbers = 0
         self._handover = b""  # empty where flows are not to be logged
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,14 +67,14 @@ class FlowLogKeeper:
         """Tell whether flows are to be logged."""
         return bool(self._handover)
 
-    def follow(self, loaded: LoadedPolicy, counters: SharedCounters) -> DenialWriter | None:
-        """Log by a policy from now on, or not at all.
+    def follow(self, loaded: LoadedPolicy, areas: Sequence[SharedCounters]) -> DenialWriter | None:
+        """Log by a policy from now on, or not at all; workers tell of denials in *areas*.
 
         Returns:
             Where denials of the kernel engine go; None where nobody logs them.
         """
         settings = loaded.settings
-        self._counters = counters
+        self._areas = areas
         self._numbers = MarkLayout(settings.mark_mask).capacity
         if settings.flow_log is None:
             self._handover = b""
@@ -85,8 +86,8 @@ class FlowLogKeeper:
             # What comes from now on is logged, however long the process takes to start.
             counts = self.cells.cells
             counts[cell.LOGGED_UNTIL_MS] = time.time_ns() // 1_000_000
-            rings: tuple[DenialRing, DenialRing] = (counters, self.cells)
-            for index, ring in zip(cell.DENIALS_READ, rings, strict=True):
+            rings: tuple[DenialRing, ...] = (self.cells, *areas)
+            for index, ring in zip(cell.DENIALS_READ, rings, strict=False):
                 counts[index] = ring.cells[DENIALS_WRITTEN]
         attribution = Attribution.build(
             loaded.model, loaded.policy.endpoint_map, loaded.numbers, settings.mark_mask
@@ -140,7 +141,7 @@ class FlowLogKeeper:
         return now_s - max(beat_s, self._started_s)
 
     def _start(self) -> None:
-        if self.cells is None or self._counters is None:
+        if self.cells is None:
             return
         missing = tuple(turn_on())
         if missing != self._missing:
@@ -152,15 +153,16 @@ class FlowLogKeeper:
         except OSError as error:
             self._failed(str(error))
             return
-        inherited = theirs.fileno(), self._counters.descriptor, self.cells.descriptor
+        areas = [area.descriptor for area in self._areas]
+        inherited = theirs.fileno(), self.cells.descriptor, *areas
         argv = [
             sys.executable,
             "-P",
             "-m",
             "nsgd.runtime.flow_log.process",
             f"--channel={inherited[0]}",
-            f"--counters={inherited[1]}",
-            f"--cells={inherited[2]}",
+            f"--cells={inherited[1]}",
+            *(f"--counters={area}" for area in areas),
             f"--numbers={self._numbers}",
             f"--state-dir={self._state_directory}",
             f"--since-ms={self.cells.cells[cell.LOGGED_UNTIL_MS]}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from nsgd.flowlog.following import FlowFollower, Saying
@@ -33,15 +33,15 @@ _MOST_MARKS = 65536
 class FlowLogger:
     """One log: the policy in force, the flows that are open, the records that wait."""
 
-    def __init__(self, cells: FlowLogCells, counters: SharedCounters) -> None:
-        """Read denials of the worker in *counters*, of the kernel engine in *cells*."""
+    def __init__(self, cells: FlowLogCells, areas: Sequence[SharedCounters]) -> None:
+        """Read denials of the kernel engine in *cells*, of workers in *areas*."""
         self._cells = cells
         self._counts = cells.cells
         # From where the process before had come to, or where the log was turned on.
-        rings: tuple[DenialRing, DenialRing] = (counters, cells)
+        rings: tuple[DenialRing, ...] = (cells, *areas)
         self._rings = [
             (index, DenialReader(ring, self._counts[index]))
-            for index, ring in zip(cell.DENIALS_READ, rings, strict=True)
+            for index, ring in zip(cell.DENIALS_READ, rings, strict=False)
         ]
         self._buffer = Buffer(cells, lambda line: log.warning("%s", line))
         self._handover: Handover | None = None

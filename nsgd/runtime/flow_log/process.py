@@ -131,7 +131,7 @@ def main() -> int:
     """Entry point of the process; its arguments come from the supervisor."""
     parser = argparse.ArgumentParser(prog="nsgd-flow-log")
     parser.add_argument("--channel", type=int, required=True)
-    parser.add_argument("--counters", type=int, required=True)
+    parser.add_argument("--counters", type=int, action="append", required=True)
     parser.add_argument("--cells", type=int, required=True)
     parser.add_argument("--numbers", type=int, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
@@ -143,8 +143,8 @@ def main() -> int:
     )
     os.nice(_NICENESS)
     cells = FlowLogCells(arguments.cells, arguments.numbers)
-    counters = SharedCounters(arguments.counters, arguments.numbers)
-    logger = FlowLogger(cells, counters)
+    areas = [SharedCounters(each, arguments.numbers) for each in arguments.counters]
+    logger = FlowLogger(cells, areas)
     channel = Channel.of_descriptor(arguments.channel)
     process = Process(channel, logger, cells, arguments.state_dir)
     return process.run(arguments.since_ms, arguments.receive_buffer)

@@ -1,0 +1,115 @@
+"""All workers of a supervisor, one for each queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nsgd.model.settings import DaemonSettings
+from nsgd.ruleset.marks import MarkLayout
+from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.loop import Loop
+from nsgd.runtime.worker_keeper import START_TIMEOUT_S, WorkerKeeper
+from nsgd.runtime.worker_process import WorkerError, WorkerQueue
+
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A worker as it is shown; *pid* is None while none serves the queue."""
+
+    queue_number: int
+    pid: int | None
+    restarts: int
+
+
+class Workers:
+    """Keeps a worker for each queue of the settings, each by itself."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._keepers: tuple[WorkerKeeper, ...] = ()
+
+    @property
+    def counters(self) -> Sequence[SharedCounters]:
+        """The area of each queue; none before open()."""
+        return [keeper.counters for keeper in self._keepers]
+
+    @property
+    def states(self) -> Sequence[WorkerState]:
+        """Each worker as it is now, by queue."""
+        return [WorkerState(k.queue.number, k.pid, k.restarts) for k in self._keepers]
+
+    @property
+    def are_alive(self) -> bool:
+        """Tell whether the heart of every worker beats."""
+        return all(keeper.is_alive for keeper in self._keepers)
+
+    def open(self, settings: DaemonSettings) -> None:
+        """Make a place for each worker, where its counters are."""
+        capacity = MarkLayout(settings.mark_mask).capacity
+        queues = (WorkerQueue(number, settings.queue_length) for number in settings.queue_numbers)
+        self._keepers = tuple(WorkerKeeper(self._loop, queue, capacity) for queue in queues)
+
+    def start(self, policy: bytes, generation: int) -> None:
+        """Start the first workers, all at once, and wait until each serves its queue.
+
+        Raises:
+            WorkerError: One does not; the others are still there.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_S
+        try:
+            for keeper in self._keepers:
+                keeper.start(policy, generation)
+            for keeper in self._keepers:
+                while not keeper.serves:
+                    if time.monotonic() >= deadline:
+                        raise WorkerError(f"no answer within {START_TIMEOUT_S:.0f} s")
+                    keeper.wait(_LOOK_S)
+                    keeper.listen()
+        except WorkerError as error:
+            raise WorkerError(f"worker did not start: {error}") from error
+
+    def hand_over(self, policy: bytes, generation: int, meanwhile: Callable[[], None]) -> None:
+        """Have every worker decide by another policy, and wait until none decides by an older.
+
+        One after the other, so that only one queue at a time waits while its worker reads the
+        policy. A worker that does not take it is replaced by one that has it from the start.
+
+        Args:
+            policy: As WorkerPolicy.to_bytes() makes it.
+            generation: Its generation.
+            meanwhile: Looks after all workers; called many times a second.
+        """
+        for keeper in self._keepers:
+            keeper.set_policy(policy, generation)
+        for keeper in self._keepers:
+            keeper.hand_over()
+            while keeper.decides_by_older:
+                meanwhile()
+                keeper.wait(_LOOK_S)
+
+    def links_changed(self) -> None:
+        """Tell the workers that link names may have changed."""
+        for keeper in self._keepers:
+            keeper.links_changed()
+
+    def tend(self) -> None:
+        """Look after each worker; called at least once a second."""
+        for keeper in self._keepers:
+            keeper.tend()
+
+    def stop(self) -> None:
+        """End the workers."""
+        for keeper in self._keepers:
+            keeper.ask_to_end()
+        for keeper in self._keepers:
+            keeper.stop()
+
+    def close(self) -> None:
+        """Let the counters go, of workers that have ended."""
+        for keeper in self._keepers:
+            keeper.counters.close()
+        self._keepers = ()

@@ -1,0 +1,169 @@
+"""Workers without processes: who is waited for, and whose turn it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import ClassVar
+
+import pytest
+
+from nsgd.model.rule import Direction
+from nsgd.model.settings import DaemonSettings
+from nsgd.runtime import counters as cell
+from nsgd.runtime import worker_keeper
+from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.loop import Loop
+from nsgd.runtime.worker_process import WorkerError, WorkerQueue
+from nsgd.runtime.workers import Workers
+
+SETTINGS = DaemonSettings(queues=3, queue_number=7)
+
+
+class FakeWorker:
+    """A worker that serves at once, and takes a policy when it is read from."""
+
+    made: ClassVar[list[FakeWorker]] = []
+    refused = -1  # number of a queue that cannot be bound
+
+    def __init__(
+        self, queue: WorkerQueue, numbers: int, counters: SharedCounters, policy: bytes
+    ) -> None:
+        self.queue = queue
+        self.pid = 100 + len(self.made)
+        self.policies = [policy]
+        self.serves = False
+        self.is_running = True
+        self.takes_policies = True
+        self.generation = 0
+        self.heartbeat_age_s = 0.0
+        self._descriptors = [os.memfd_create("fake"), *os.pipe()]
+        os.write(self._descriptors[2], b"x")
+        self.exit_descriptor = os.pidfd_open(os.getpid())
+        self.made.append(self)
+
+    def fileno(self) -> int:
+        return self._descriptors[1]
+
+    def read(self) -> None:
+        if self.queue.number == self.refused:
+            raise WorkerError("queue in use")
+        if not self.is_running:
+            raise WorkerError("exit status -9")
+        self.serves = True
+        if self.takes_policies:
+            self.generation = int(self.policies[-1])
+
+    def install(self, policy: bytes) -> None:
+        self.policies.append(policy)
+
+    def ask_to_end(self) -> None:
+        self.is_running = False
+
+    def stop(self, *, is_hung: bool = False) -> None:
+        self.is_running = False
+        for descriptor in (*self._descriptors, self.exit_descriptor):
+            os.close(descriptor)
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    """Three, not started."""
+    monkeypatch.setattr(worker_keeper, "WorkerProcess", FakeWorker)
+    monkeypatch.setattr(FakeWorker, "made", [])
+    loop = Loop()
+    made = Workers(loop)
+    made.open(SETTINGS)
+    yield made
+    made.stop()
+    made.close()
+    loop.close()
+
+
+def test_one_for_each_number(workers: Workers) -> None:
+    """All are started with the policy, and shown by queue."""
+    workers.start(b"1", 1)
+    assert [worker.queue.number for worker in FakeWorker.made] == [7, 8, 9]
+    assert [(s.queue_number, s.pid, s.restarts) for s in workers.states] == [
+        (7, 100, 0),
+        (8, 101, 0),
+        (9, 102, 0),
+    ]
+    assert workers.are_alive
+    FakeWorker.made[1].heartbeat_age_s = 100
+    assert workers.are_alive  # it has only begun to serve
+
+
+def test_a_start_fails_where_one_queue_is_taken(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And says whose."""
+    monkeypatch.setattr(FakeWorker, "refused", 9)
+    with pytest.raises(WorkerError, match="worker did not start: queue in use"):
+        workers.start(b"1", 1)
+
+
+def test_a_hand_over_waits_for_each(workers: Workers) -> None:
+    """One after the other; the next has its turn when the one before decides by it."""
+    workers.start(b"1", 1)
+    FakeWorker.made[0].takes_policies = False
+    turns: list[list[int]] = []
+
+    def meanwhile() -> None:
+        turns.append([len(worker.policies) - 1 for worker in FakeWorker.made])
+        FakeWorker.made[0].takes_policies = len(turns) > 3
+        workers.tend()
+
+    workers.hand_over(b"2", 2, meanwhile)
+    assert turns[:4] == [[1, 0, 0]] * 4
+    assert [worker.generation for worker in FakeWorker.made] == [2, 2, 2]
+
+
+def test_a_hand_over_replaces_who_does_not_take_it(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one that has the policy from the start, which nobody waits for."""
+    workers.start(b"1", 1)
+    monkeypatch.setattr(worker_keeper, "HAND_OVER_TIMEOUT_S", -1.0)
+    FakeWorker.made[1].takes_policies = False
+    FakeWorker.made[1].heartbeat_age_s = -1.0
+    workers.hand_over(b"2", 2, workers.tend)
+    assert [worker.queue.number for worker in FakeWorker.made] == [7, 8, 9, 8]
+    assert not FakeWorker.made[1].is_running
+    assert FakeWorker.made[3].policies == [b"2"]
+    assert [s.restarts for s in workers.states] == [0, 1, 0]
+
+
+def test_the_dead_are_replaced_and_their_counters_kept(workers: Workers) -> None:
+    """The new worker has the newest policy and the area of the one before it."""
+    workers.start(b"1", 1)
+    areas = list(workers.counters)
+    areas[2].cells[cell.ACCEPTED] = 5
+    FakeWorker.made[2].is_running = False
+    assert [s.pid for s in workers.states] == [100, 101, None]
+    assert not workers.are_alive
+    workers.tend()
+    assert len(FakeWorker.made) == 4
+    assert [s.pid for s in workers.states] == [100, 101, None]  # it does not serve yet
+    workers.tend()
+    assert [s.pid for s in workers.states] == [100, 101, 103]
+    assert list(workers.counters) == areas
+    areas[0].cells[cell.ACCEPTED] = 2
+    assert SharedCounters.sum(areas)[cell.ACCEPTED] == 7
+
+
+def test_the_sum_has_outcomes_of_every_area() -> None:
+    """An outcome's cell means something else in each area."""
+    areas = [SharedCounters.create(16) for _ in range(2)]
+    hit = areas[0].first_hit_cell(Direction.INBOUND) + 3
+    for area, counted in zip(areas, ((hit,), (hit, cell.DROPPED)), strict=True):
+        first = memoryview(bytearray(48)).cast("I")
+        for place, index in enumerate(counted):
+            first[place] = index
+        area.cells_of_outcomes[:12] = first
+        area.cells[cell.OUTCOMES_USED] = 1
+        area.outcomes[0] = 10
+    total = SharedCounters.sum(areas)
+    assert (total[hit], total[cell.DROPPED]) == (20, 10)
+    for area in areas:
+        area.close()
