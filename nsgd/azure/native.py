@@ -18,7 +18,7 @@ from nsgd.model.network import (
     VirtualNetwork,
 )
 from nsgd.model.platform import AZURE_PLATFORM, PlatformAddresses, Subscription
-from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe, FlowLog
+from nsgd.model.settings import Admission, DaemonRole, DaemonSettings, Failsafe, FlowLog
 
 _DEFAULTS = DaemonSettings()
 
@@ -199,6 +199,7 @@ def _all_settings(settings: DaemonSettings) -> Json:
         "queues": settings.queues,
         "queueNumber": settings.queue_number,
         "queueLength": settings.queue_length,
+        "admission": _admission(settings.admission),
         "markMask": f"{settings.mark_mask:#010x}",
         "flowLog": None if settings.flow_log is None else _flow_log(settings.flow_log),
     }
@@ -212,6 +213,17 @@ def _flow_log(flow_log: FlowLog) -> Json:
         "retentionPolicy": {"days": flow_log.retention_days},
         "intervalSeconds": flow_log.interval_seconds,
         **({} if flow_log.flush_seconds is None else {"flushSeconds": flow_log.flush_seconds}),
+    }
+
+
+def _admission(admission: Admission | None) -> Json:
+    if admission is None:
+        return {"enabled": False}
+    return {
+        "flowsPerSecond": admission.per_worker,
+        "sourceFlowsPerSecond": admission.per_source,
+        "allowedSourceFlowsPerSecond": admission.per_allowed_source,
+        "sourceBurst": admission.source_burst,
     }
 
 

@@ -2,7 +2,8 @@
 
 A process of its own in the client's namespace. Its frames are made beforehand; it only hands
 them to the kernel, and changes all source ports when it has come to their end, so that no flow is
-sent twice. It reads one JSON request a line and answers each with one line.
+sent twice. It may be told not to: a flow that is denied leaves nothing, and is new each time.
+It reads one JSON request a line and answers each with one line.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _PORT_STEP = 7919
 class Generator:
     """Frames in memory, and the socket that sends them."""
 
-    def __init__(self, link: str, frames: bytes) -> None:
+    def __init__(self, link: str, frames: bytes, *, keeps_ports: bool = False) -> None:
+        self._keeps_ports = keeps_ports
         self._count = len(frames) // SLOT_BYTES
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._socket.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
@@ -123,6 +125,8 @@ class Generator:
     def _begin_anew(self) -> None:
         """Give every frame the source port of another one further on."""
         self._next = 0
+        if self._keeps_ports:
+            return
         step = _PORT_STEP % self._count
         self._ports = self._ports[step:] + self._ports[:step]
         set_source_ports(self._words, self._ports)
@@ -133,8 +137,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="nsgd-bench-generator")
     parser.add_argument("--link", required=True)
     parser.add_argument("--frames", type=Path, required=True)
+    parser.add_argument("--keep-ports", action="store_true")
     arguments = parser.parse_args()
-    generator = Generator(arguments.link, arguments.frames.read_bytes())
+    generator = Generator(
+        arguments.link, arguments.frames.read_bytes(), keeps_ports=arguments.keep_ports
+    )
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

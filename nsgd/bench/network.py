@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,20 @@ from typing import Any
 from nsgd.bench.flows import (
     CLIENT_BASE,
     CLIENT_NETWORK,
+    FIRST_PORT,
+    PORTS,
+    PROTOCOLS,
     SERVER_BASE,
     SERVER_NETWORK,
+    Flow,
     make_flows,
 )
-from nsgd.bench.frames import FLOOD_TOS, make_frames
+from nsgd.bench.frames import FLOOD_TOS, SLOT_BYTES, make_frames
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.netfilter import NETLINK_NETFILTER
 from nsgd.lab.netns import Lab, NetworkNamespace
 from nsgd.lab.traffic import module_environment
+from nsgd.model.packet import UDP
 from nsgd.wire import netlink
 
 CLIENT_LINK, SERVER_LINK = "to-client", "to-server"
@@ -33,6 +40,7 @@ CLIENT_ADDRESS, SERVER_ADDRESS = CLIENT_BASE, SERVER_BASE
 _GATEWAY_ADDRESS = "169.254.1.1"
 # New flows of one window must fit the connection table, which holds 262 144 here.
 POOL_FLOWS = 200_000
+DENIED_PORT = 9  # of floods that a contender denies
 _NEW_FLOW_TIMEOUT_S = 2
 _TIMEOUTS = ("udp_timeout", "udp_timeout_stream", "tcp_timeout_syn_sent")
 _ANSWER_TIMEOUT_S = 30.0
@@ -69,12 +77,13 @@ class ConntrackCounts:
 class BenchNetwork:
     """One run's namespaces; the gateway has no ruleset yet."""
 
-    def __init__(self, lab: Lab, frames: Path) -> None:
+    def __init__(self, lab: Lab, frames: Path, *, keeps_ports: bool = False) -> None:
         """Build it, with the generator waiting.
 
         Args:
             lab: Owns the namespaces.
-            frames: The file that write_frames wrote.
+            frames: The file that write_frames wrote, or write_denied_frames.
+            keeps_ports: Whether a frame is sent as it is again.
         """
         self.gateway = lab.namespace("gateway", forwarding=True)
         self.client = lab.namespace("client")
@@ -101,6 +110,7 @@ class BenchNetwork:
             [
                 *(sys.executable, "-m", "nsgd.bench.generator"),
                 *("--link", HOST_LINK, "--frames", str(frames)),
+                *(("--keep-ports",) if keeps_ports else ()),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -184,6 +194,34 @@ def write_frames(path: Path, nics: int) -> None:
     """
     macs = (bytes.fromhex(mac.replace(":", "")) for mac in (_CLIENT_MAC, _GATEWAY_MAC))
     path.write_bytes(make_frames(make_flows(POOL_FLOWS, nics // 2), *macs))
+
+
+def write_denied_frames(path: Path, sources: Sequence[int]) -> None:
+    """Write frames of UDP flows to one port of the server, as many as the pool, for each in turn.
+
+    Args:
+        path: The file.
+        sources: Addresses that they come from.
+    """
+    macs = (bytes.fromhex(mac.replace(":", "")) for mac in (_CLIENT_MAC, _GATEWAY_MAC))
+    flows = [
+        Flow(
+            PROTOCOLS[index % 2],
+            sources[index // 2 % len(sources)],
+            SERVER_BASE,
+            FIRST_PORT + index // 2 % PORTS,
+            DENIED_PORT,
+        )
+        for index in range(2 * POOL_FLOWS)
+    ]
+    both = make_frames(flows, *macs)
+    words = array("Q", bytes(both))
+    # Slots of UDP and TCP in turn.
+    slot = SLOT_BYTES // 8
+    of_udp = array("Q", bytes(len(both) // 2))
+    for word in range(slot):
+        of_udp[word::slot] = words[PROTOCOLS.index(UDP) * slot + word :: 2 * slot]
+    path.write_bytes(of_udp.tobytes())
 
 
 def _received(namespace: NetworkNamespace, link: str) -> int:

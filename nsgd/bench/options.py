@@ -13,6 +13,8 @@ from nsgd.bench.selection import contender_names, is_meant
 
 ROUNDS, SCALE_ROUNDS, QUICK_ROUNDS = 5, 3, 1
 _SWEEP_POLICY = "mixed"
+# Of a run with --overload.
+OVERLOAD_NAMES = ("one-rule", "queue", "queue-unlimited", "kernel")
 
 
 class WrongUsage(Exception):
@@ -59,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=None,
         help="rounds, each with every contender once"
-        f" ({ROUNDS}, with --scale {SCALE_ROUNDS}, with --quick {QUICK_ROUNDS})",
+        f" ({ROUNDS}, with --scale and --overload {SCALE_ROUNDS}, with --quick {QUICK_ROUNDS})",
     )
     parser.add_argument(
         "--rate",
@@ -92,6 +94,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure start, reload and memory of nsgd with large documents",
     )
     parser.add_argument(
+        "--overload",
+        action="store_true",
+        help="measure others' connections while a flood of denied flows comes",
+    )
+    parser.add_argument(
         "--tags-file",
         metavar="FILE",
         type=Path,
@@ -114,19 +121,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check_options(args: argparse.Namespace) -> Options:
     """Read what argparse has left open. Raises WrongUsage."""
     words = tuple(word for word in args.only.split(",") if word)
-    names = (GENERATOR, *contender_names())
+    names = (GENERATOR, *contender_names(), *(OVERLOAD_NAMES if args.overload else ()))
     unknown = [word for word in words if not any(is_meant(name, [word]) for name in names)]
     if unknown:
         raise WrongUsage(f"no contender is named {', '.join(unknown)}")
     plan = QUICK if args.quick else FULL
     if args.rate is not None:
         plan = dataclasses.replace(plan, rate=args.rate)
-    usual = QUICK_ROUNDS if args.quick else SCALE_ROUNDS if args.scale else ROUNDS
+    usual = QUICK_ROUNDS if args.quick else SCALE_ROUNDS if args.scale or args.overload else ROUNDS
     rounds = usual if args.repeat is None else args.repeat
     if rounds < 1 or not 1 <= plan.rate < math.inf:
         raise WrongUsage("--repeat and --rate are at least 1")
-    if args.sweep and args.scale:
-        raise WrongUsage("--sweep and --scale are two runs")
+    others = [name for name in ("sweep", "scale", "overload") if getattr(args, name)]
+    if len(others) > 1:
+        raise WrongUsage(f"--{others[0]} and --{others[1]} are two runs")
     for option, needed, is_given in (
         ("--policy", "--sweep", args.policy is not None and not args.sweep),
         ("--plot", "--sweep", args.plot is not None and not args.sweep),
@@ -134,7 +142,9 @@ def check_options(args: argparse.Namespace) -> Options:
     ):
         if is_given:
             raise WrongUsage(f"{option} needs {needed}")
-    if (args.sweep or args.scale) and (args.rules is not None or args.nics is not None):
-        raise WrongUsage("--rules and --nics are for a run without --sweep or --scale")
+    if others and (args.rules is not None or args.nics is not None):
+        raise WrongUsage(
+            "--rules and --nics are for a run without --sweep or --scale or --overload"
+        )
     size = Size(args.rules or RULES[-1], args.nics or NICS[-1])
     return Options(words, plan, rounds, size, args.policy or _SWEEP_POLICY)

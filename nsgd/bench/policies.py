@@ -89,7 +89,12 @@ def policy_document(name: str, size: Size, engine: str = "queue") -> dict[str, A
             for side in _SIDES
             for index in range(size.asgs)
         ],
-        "daemon": {"metricsListen": "127.0.0.1:0", "engine": engine},
+        "daemon": {
+            "metricsListen": "127.0.0.1:0",
+            "engine": engine,
+            # A few sources open as many flows as can be decided.
+            "admission": {"enabled": False},
+        },
     }
 
 

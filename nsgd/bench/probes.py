@@ -19,7 +19,7 @@ _PROBE_TIMEOUT_S = 0.5
 _PROBE_PAUSE_S = 0.001
 _TCP_TIMEOUT_S = 10.0
 _CHUNK_BYTES = 1 << 20
-_ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: a reset instead of an orderly end
+ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: a reset instead of an orderly end
 
 
 def first_packet_latencies_us(network: BenchNetwork, count: int) -> list[float]:
@@ -64,7 +64,7 @@ def _connect(listener: socket.socket, address: tuple[str, int], duration_s: floa
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
             client.settimeout(_TCP_TIMEOUT_S)
             # Resets keep ports from waiting: each connection is a new flow.
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
             client.connect(address)
             accepted, _ = listener.accept()
             accepted.close()

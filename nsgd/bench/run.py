@@ -50,6 +50,10 @@ def run(args: argparse.Namespace) -> int:
             from nsgd.bench.scale_run import run_scale
 
             return run_scale(args, options)
+        if args.overload:
+            from nsgd.bench.overload_run import run_overload
+
+            return run_overload(args, options)
         return _run(args, options)
     except WrongUsage as wrong:
         return _fail(str(wrong), EXIT_USAGE)

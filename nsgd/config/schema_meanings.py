@@ -125,5 +125,10 @@ MEANINGS: Mapping[str, str] = {
     "days": "Files that are older are removed; 0 keeps them as long as there is room",
     "intervalSeconds": "Time between records of a flow that goes on",
     "flushSeconds": "Time between writes; 60 for azure, 1 for jsonLines",
+    "admission": "Limits on new flows ahead of the workers, so that one source cannot take all",
+    "flowsPerSecond": "New flows a second, for each queue, up to which no source is limited",
+    "sourceFlowsPerSecond": "New flows a second of each source while there are more than that",
+    "allowedSourceFlowsPerSecond": "The same of each source that has had a flow allowed lately",
+    "sourceBurst": "How many of these may come at once",
     "markMask": "Bits of packet and conntrack mark that nsgd may use, at least 24",
 }

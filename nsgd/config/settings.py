@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nsgd.config.admission import ADMISSION, ADMISSION_DEFAULTS, assemble_admission
 from nsgd.config.compound import Field, ListOf
 from nsgd.config.failsafe import FAILSAFE, assemble_failsafe
 from nsgd.config.flow_log import FLOW_LOG, assemble_flow_log
@@ -116,6 +117,7 @@ SETTINGS: Mapping[str, Field] = {
     "queues": Field(Integer(1, MOST_QUEUES), default=_DEFAULTS.queues),
     "queueNumber": Field(Integer(0, _LAST_QUEUE), default=_DEFAULTS.queue_number),
     "queueLength": Field(Integer(1, 1_000_000), default=_DEFAULTS.queue_length),
+    "admission": Field(ADMISSION, default=ADMISSION_DEFAULTS),
     "markMask": Field(
         Parsed("a 32-bit mask", parse_mark_mask), default=f"{_DEFAULTS.mark_mask:#010x}"
     ),
@@ -158,6 +160,8 @@ def assemble_settings(
         values["roles"] = roles
     if raw.get("metricsListen") is not None:
         values["metrics_host"], values["metrics_port"] = raw["metricsListen"]
+    if raw.get("admission") is not None:
+        values["admission"] = assemble_admission(raw["admission"])
     values["failsafe"] = tuple(
         failsafe
         for index, entry in enumerate(raw.get("failsafe") or ())

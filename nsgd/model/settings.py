@@ -93,6 +93,16 @@ class FlowLog:
         return 60 if self.format is FlowLogFormat.AZURE else 1
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How many flows may be opened, a second, before a worker is asked to decide them."""
+
+    per_worker: int = 10_000  # up to which no source has a limit
+    per_source: int = 30  # beyond that
+    source_burst: int = 60
+    per_allowed_source: int = 1_000  # of which a flow has been allowed lately; and as a burst
+
+
 # The bits that two 15-bit decision numbers need, without 0x4000 and 0x8000
 # (docs/adr/0001-decision-marks.md lists who takes which).
 DEFAULT_MARK_MASK = 0xFFFF3FFF
@@ -121,6 +131,7 @@ class DaemonSettings:
     roles: frozenset[DaemonRole] = frozenset({DaemonRole.GATEWAY})
     flow_log: FlowLog | None = None  # None: flows are not logged
     queues: int = 1  # from queue_number on, with a worker for each
+    admission: Admission | None = Admission()  # None: whoever comes first
 
     @property
     def is_gateway(self) -> bool:

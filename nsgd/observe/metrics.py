@@ -192,6 +192,13 @@ def _packets(snapshot: Snapshot) -> Iterator[Metric]:
         (),
         [((), snapshot.queued_packets)],
     )
+    yield by(
+        "nsgd_not_admitted_packets",
+        "Packets that open flows and were not queued, since too many came: beyond the rate of their"
+        " source, or of sources that have none of their own. They follow the failure mode.",
+        "reason",
+        snapshot.not_admitted_packets,
+    )
     yield counter(
         "nsgd_passed_undecided_packets",
         "Later packets of open flows that passed because nobody was there to decide; first packets"

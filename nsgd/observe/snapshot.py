@@ -119,6 +119,7 @@ class Snapshot:
     unparsable_packets: Mapping[str, int]  # by Unparsable.value
     unmanaged_packets: Mapping[str, int]  # by verdict
     midstream_packets: int
+    not_admitted_packets: Mapping[str, int]  # by what was used up
     queued_packets: int  # sent to the queue by our rules
     undecided_packets: int  # let through by failureMode open, nobody having decided
     failsafe_packets: int
@@ -172,6 +173,7 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         ],
         "packets": {
             "queued": snapshot.queued_packets,
+            "notAdmitted": dict(snapshot.not_admitted_packets),
             "passedUndecided": snapshot.undecided_packets,
             "failsafe": snapshot.failsafe_packets,
             "denied": dict(snapshot.denied_packets),

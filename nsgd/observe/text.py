@@ -30,6 +30,7 @@ def format_status(status: Mapping[str, Any], *, show_all: bool = False) -> str:
     shown = [row for row in hits if show_all or row["hits"]]
     counts = [
         ("queued", "", packets["queued"]),
+        *_named("admission", packets["notAdmitted"]),
         *_named("verdict", packets["verdicts"]),
         *_named("denied", packets["denied"]),
         *_named("unparsable", packets["unparsable"]),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from nsgd.model.address import IP_VERSIONS
 from nsgd.model.packet import AH, ICMP, ICMPV6, TCP
 from nsgd.model.settings import DaemonRole, DaemonSettings, Mode, UnmanagedTraffic
-from nsgd.ruleset import cut
+from nsgd.ruleset import admission, cut
+from nsgd.ruleset.admission import AdmissionRules
 from nsgd.ruleset.failsafe import failsafe_rules
 from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.host_chains import host_chains, own_ends
@@ -53,6 +54,7 @@ COUNTERS: tuple[str, ...] = (
     "failsafe",
     "adopted",
     "undecided_passed",
+    *admission.COUNTERS,
     cut.COUNTER,
 )
 
@@ -148,6 +150,7 @@ class Gateway:
         ):
             yield Chain(name, tuple(rules))
         yield from self.idle.chains()
+        yield from AdmissionRules(settings).chains()
         yield from self.queue_rule.chains(bypass=self.settings.lets_undecided_pass)
         yield from save_chains(
             self._layout,
@@ -155,6 +158,7 @@ class Gateway:
             has_links=self.has_links,
             own_ends=own_ends(by_link=by_link) if settings.is_host else (),
             is_fail_open=settings.lets_undecided_pass,
+            noting=tuple(AdmissionRules(settings).noting()),
         )
 
     def _gateway(self) -> Iterator[NftRule]:
@@ -278,7 +282,8 @@ class Gateway:
         yield from self._queue()
 
     def _queue(self) -> Iterator[NftRule]:
-        return self.queue_rule.ending(bypass=self.settings.lets_undecided_pass)
+        yield from AdmissionRules(self.settings).asking()
+        yield from self.queue_rule.ending(bypass=self.settings.lets_undecided_pass)
 
 
 def _request(bits: int) -> SetMark:

@@ -27,12 +27,14 @@ from nsgd.ruleset.objects import (
     CounterMap,
     LinkAddressSet,
     LinkSet,
+    SourceSet,
     VerdictMap,
 )
 from nsgd.wire import expressions as x
-from nsgd.wire.netlink import attribute, be32, nested, text
+from nsgd.wire.netlink import attribute, be32, be64, nested, text
 
 _CONSTANT, _INTERVAL, _MAP, _OBJECT_MAP, _CONCAT = 0x2, 0x4, 0x8, 0x40, 0x80
+_TIMEOUT, _DYNAMIC = 0x10, 0x20
 _VERDICT_TYPE = 0xFFFFFF00
 _ELEMENT_INTERVAL_END = 1
 _TYPE_LINK = 41
@@ -69,6 +71,10 @@ def anonymous_set(
 def new_set(any_set: AnySet, identifier: int) -> Iterator[Message]:
     """Create a named set or map with its elements."""
     match any_set:
+        case SourceSet(name, version, room, timeout_s):
+            key = address_key(version, "source")
+            more = _room(room) + be64(11, timeout_s * 1000)
+            yield NEWSET, CREATE, _set(name, _TIMEOUT | _DYNAMIC, key, identifier, more)
         case LinkSet(name):
             yield NEWSET, CREATE, _set(name, 0, link_key("source"), identifier)
         case AddressRangeSet(name, version):

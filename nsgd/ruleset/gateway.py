@@ -12,6 +12,7 @@ from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe
 from nsgd.policy.address_set import AddressSet
 from nsgd.ruleset import chains
+from nsgd.ruleset.admission import AdmissionRules
 from nsgd.ruleset.chains import Gateway
 from nsgd.ruleset.dispatch import KernelRuleset
 from nsgd.ruleset.failsafe import failsafe_set
@@ -82,8 +83,9 @@ def gateway_ruleset(
     declared = AddressSet.of_prefixes(
         prefix for network in model.virtual_networks for prefix in network.address_space
     )
+    admission = AdmissionRules(settings)
     inward = LinkSet("inward", tuple(sorted(inward_links or ())))
-    sets: list[AnySet] = [links, forwarders, inward, *queue_rule.sets()]
+    sets: list[AnySet] = [links, forwarders, inward, *queue_rule.sets(), *admission.sets()]
     for version in IP_VERSIONS:
         sets += [
             AddressRangeSet(f"managed{version}", version, managed.ranges(version)),
@@ -106,14 +108,16 @@ def gateway_ruleset(
     )
     made = _with_unused_chains(gateway.chains())
     if kernel is None:
-        plain = Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made, timeouts=idle.objects())
+        limits = tuple(admission.limits())
+        objects = idle.objects()
+        plain = Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made, limits, timeouts=objects)
         return with_physical_sets(plain, epoch)
     ruleset = Ruleset(
         kernel.counters,
         (*sets, *kernel.sets),
         BASE_CHAINS,
         made,
-        (ALL_DENIALS,),
+        (ALL_DENIALS, *admission.limits()),
         kernel.groups,
         idle.objects(),
     )

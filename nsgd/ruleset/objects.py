@@ -139,7 +139,18 @@ class RateLimit:
         return f"rate {self.per_second}/second burst {self.burst} packets"
 
 
-AnySet = LinkSet | AddressRangeSet | LinkAddressSet | VerdictMap | CounterMap
+@dataclass(frozen=True, slots=True)
+class SourceSet:
+    """Sources that rules put in by themselves, each for a time; IPv6's are a /64 each."""
+
+    name: str
+    version: IPVersion
+    room: int  # how many it can have at once
+    timeout_s: int
+    rate: tuple[int, int] | None = None  # that its rules give each: packets a second, burst
+
+
+AnySet = SourceSet | LinkSet | AddressRangeSet | LinkAddressSet | VerdictMap | CounterMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +237,14 @@ class Ruleset:
 def _set_body(any_set: AnySet) -> list[str]:
     flags: tuple[str, ...] = ()
     match any_set:
+        case SourceSet():
+            kind = "ipv4_addr" if any_set.version == 4 else "ipv6_addr"
+            flags = (
+                f"\t\tsize {any_set.room}",
+                "\t\tflags dynamic,timeout",
+                f"\t\ttimeout {any_set.timeout_s}s",
+            )
+            elements = []
         case LinkSet():
             kind = "ifname"
             elements = [f'"{link}"' for link in any_set.links]

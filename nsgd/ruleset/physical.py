@@ -23,10 +23,11 @@ from nsgd.ruleset.objects import (
     GroupParts,
     NftRule,
     Ruleset,
+    SourceSet,
     VerdictMap,
 )
 from nsgd.ruleset.same import Same
-from nsgd.ruleset.statements import Statement
+from nsgd.ruleset.statements import MatchSource, Statement, UpdateSource
 
 EPOCHS = "abcdefghijklmnopqrstuvwxyz"
 # Enough that nobody who writes rules can find two contents of one name.
@@ -41,7 +42,8 @@ def next_epoch(names: Iterable[str]) -> str:
 
 def is_fixed(any_set: AnySet) -> bool:
     """Tell whether a set is made once and never changed."""
-    return isinstance(any_set, AddressRangeSet) or (
+    # What rules have put in keeps the rate that it came with.
+    return isinstance(any_set, AddressRangeSet | SourceSet) or (
         isinstance(any_set, VerdictMap) and any_set.is_interval
     )
 
@@ -90,7 +92,7 @@ def _renamed(chain: Chain, names: Mapping[str, str]) -> Chain:
 
 def _statement(statement: Statement, names: Mapping[str, str]) -> Statement:
     match statement:
-        case MatchLink() | MatchAddress() | MatchLinkAddress():
+        case MatchLink() | MatchAddress() | MatchLinkAddress() | MatchSource() | UpdateSource():
             return replace(statement, set_name=names[statement.set_name])
         case BranchBy() | CountBy():
             return replace(statement, map_name=names[statement.map_name])

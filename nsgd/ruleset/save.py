@@ -33,15 +33,19 @@ def save_chains(
     has_links: bool,
     own_ends: Iterable[tuple[str, OwnEnd]] = (),
     is_fail_open: bool,
+    noting: tuple[NftRule, ...] = (),
 ) -> Iterator[Chain]:
-    """All of them, the entries first: of the forward hook, and of others with the machine's end."""
+    """All of them, the entries first: of the forward hook, and of others with the machine's end.
+
+    *noting* are rules for packets with a decision of the worker's.
+    """
     if forwards:
         ours = tuple(_touches_declared(has_links))
-        yield Chain("hook_forward_save", tuple(_save(layout, ours, is_fail_open)))
+        yield Chain("hook_forward_save", tuple(_save(layout, ours, is_fail_open, noting)))
     for hook, end in own_ends:
         itself = nft_rule(end.loopback(), Return())
         own = tuple(end.is_own())
-        yield Chain(f"{hook}_save", (itself, *_save(layout, own, is_fail_open)))
+        yield Chain(f"{hook}_save", (itself, *_save(layout, own, is_fail_open, noting)))
     yield Chain("save_decision", tuple(_save_decision(layout)))
     yield Chain("save_bits", tuple(_save_bits(layout)))
 
@@ -55,7 +59,12 @@ def _touches_declared(has_links: bool) -> Iterator[Statement]:
             yield MatchAddress(version, side, f"managed{version}")
 
 
-def _save(layout: MarkLayout, ours: Iterable[Statement], is_fail_open: bool) -> Iterator[NftRule]:
+def _save(
+    layout: MarkLayout,
+    ours: Iterable[Statement],
+    is_fail_open: bool,
+    noting: tuple[NftRule, ...],
+) -> Iterator[NftRule]:
     """Tell a decision from other marks."""
     if is_fail_open:
         # Nobody answered: the flow stays undecided, and its next packet is queued again.
@@ -68,6 +77,7 @@ def _save(layout: MarkLayout, ours: Iterable[Statement], is_fail_open: bool) -> 
         )
     yield nft_rule(MatchMark("meta", layout.outbound_decided, is_set=False), Return())
     yield nft_rule(MatchMark("meta", layout.inbound_decided, is_set=False), Return())
+    yield from noting
     # Unmanaged traffic comes by here too, with whatever marks others gave it.
     for match in ours:
         yield nft_rule(match, Goto("save_decision"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nsgd.model.address import IPVersion
 from nsgd.ruleset.branches import Branch, BranchBy, CountBy, MatchValue, MatchValues
 from nsgd.ruleset.flow_timeout import FlowTimeout
 from nsgd.ruleset.local_matches import MatchLoopback, MatchTranslatedToLocal
@@ -21,8 +22,12 @@ from nsgd.ruleset.matches import (
     MatchProtocol,
     MatchTcpFlags,
     MatchTransportByte,
+    address_text,
+    load_address,
+    load_family,
 )
 from nsgd.wire import expressions as x
+from nsgd.wire import hand_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,51 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchSource:
+    """The source is in a set that UpdateSource fills without a rate."""
+
+    version: IPVersion
+    set_name: str
+
+    def text(self) -> str:
+        return f"{_source_text(self.version)} @{self.set_name}"
+
+    def encode(self) -> list[bytes]:
+        return [*_load_source(self.version), x.lookup(self.set_name)]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSource:
+    """Put the source into a set; go on where it is in, and beyond *rate* where there is one.
+
+    The rate is packets a second and burst. Of IPv6 the source is its /64.
+    """
+
+    version: IPVersion
+    set_name: str
+    rate: tuple[int, int] | None = None
+
+    def text(self) -> str:
+        source = _source_text(self.version)
+        if self.rate is not None:
+            per_second, burst = self.rate
+            source += f" limit rate over {per_second}/second burst {burst} packets"
+        return f"update @{self.set_name} {{ {source} }}"
+
+    def encode(self) -> list[bytes]:
+        return [*_load_source(self.version), x.update_set(self.set_name, self.rate)]
+
+
+def _source_text(version: IPVersion) -> str:
+    return address_text(version, "source") + (" & ffff:ffff:ffff:ffff::" if version == 6 else "")
+
+
+def _load_source(version: IPVersion) -> list[bytes]:
+    mask = [x.bitwise(b"\xff" * 8 + bytes(8))] if version == 6 else []
+    return [*load_family(version), load_address(version, "source"), *mask]
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Hand the packet's first bytes to the listener of an NFLOG group."""
 
@@ -110,7 +160,7 @@ class Log:
         return f"log group {self.group} snaplen {self.snap_bytes}"
 
     def encode(self) -> list[bytes]:
-        return [x.log(self.group, self.snap_bytes)]
+        return [hand_out.log(self.group, self.snap_bytes)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +239,8 @@ class Queue:
 
     def encode(self) -> list[bytes]:
         if self.native:
-            return [x.queue_statement(self.number, bypass=self.bypass)]
-        return [x.queue_target(self.number, bypass=self.bypass)]
+            return [hand_out.queue_statement(self.number, bypass=self.bypass)]
+        return [hand_out.queue_target(self.number, bypass=self.bypass)]
 
 
 Statement = (
@@ -201,6 +251,8 @@ Statement = (
     | CountBy
     | Limit
     | SetFlowTimeout
+    | MatchSource
+    | UpdateSource
     | Log
     | MatchLink
     | MatchAddress

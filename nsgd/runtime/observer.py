@@ -21,6 +21,7 @@ from nsgd.observe.snapshot import (
     WorkerSeen,
 )
 from nsgd.policy.numbers import DIRECTIONS
+from nsgd.ruleset.admission import BEYOND_SOURCE_RATE, BEYOND_SOURCES
 from nsgd.ruleset.rule_chains import UNTOLD
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
@@ -124,6 +125,10 @@ class Observer:
                     "drop": unmanaged_dropped,
                 },
                 midstream_packets=cells[cell.MIDSTREAM],
+                not_admitted_packets={
+                    "sourceRate": kernel.get(BEYOND_SOURCE_RATE, 0),
+                    "sources": kernel.get(BEYOND_SOURCES, 0),
+                },
                 queued_packets=kernel.get("queued", 0),
                 undecided_packets=kernel.get("undecided_passed", 0),
                 failsafe_packets=kernel.get("failsafe", 0),

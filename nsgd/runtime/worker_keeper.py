@@ -120,7 +120,8 @@ class WorkerKeeper:
         """Look after the worker; called at least once a second."""
         worker, now_s = self._worker, time.monotonic()
         if worker is None:
-            if now_s >= self._next_attempt_s:
+            # Before the first start there is nothing that a worker could decide by.
+            if self._policy and now_s >= self._next_attempt_s:
                 self._try_to_start()
             return
         # The loop, which would tell, may be at something long.

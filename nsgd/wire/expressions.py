@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache
 
-from nsgd.wire.netlink import attribute, be16, be32, nested, text
+from nsgd.wire.netlink import attribute, be32, be64, nested, text
 
 # Registers are 4-byte slots from 8 on; a link name takes four of them.
 REGISTER = 8
@@ -38,6 +38,8 @@ _FIB_RESULT_OIF, _FIB_RESULT_ADDRESS_TYPE = 1, 3
 _FIB_SOURCE_ADDRESS, _FIB_DESTINATION_ADDRESS = 1, 2
 _FIB_INCOMING_LINK = 8
 _HASH_SYMMETRIC = 1
+_DYNSET_UPDATE = 1
+_INVERTED = 1
 OBJECT_COUNTER = 1
 OBJECT_LIMIT = 4
 OBJECT_FLOW_TIMEOUT = 7
@@ -46,7 +48,8 @@ LINK_NAME_BYTES = 16
 ANONYMOUS_SET, ANONYMOUS_MAP = "__set%d", "__map%d"
 
 
-def _expression(name: str, *parts: bytes) -> bytes:
+def expression(name: str, *parts: bytes) -> bytes:
+    """One, by its name and the attributes of its data."""
     return nested(1, text(1, name), nested(2, *parts))
 
 
@@ -77,37 +80,37 @@ def link_name(name: str) -> bytes:
 @lru_cache(maxsize=64)
 def meta_load(key: int, register: int = REGISTER) -> bytes:
     """Load a meta key."""
-    return _expression("meta", be32(2, key), be32(1, register))
+    return expression("meta", be32(2, key), be32(1, register))
 
 
 @lru_cache(maxsize=64)
 def meta_set(key: int, register: int = REGISTER) -> bytes:
     """Store a register in a meta key."""
-    return _expression("meta", be32(2, key), be32(3, register))
+    return expression("meta", be32(2, key), be32(3, register))
 
 
 @lru_cache(maxsize=64)
 def ct_load(key: int, register: int = REGISTER) -> bytes:
     """Load a conntrack key; the rule does not match where the packet has no entry."""
-    return _expression("ct", be32(2, key), be32(1, register))
+    return expression("ct", be32(2, key), be32(1, register))
 
 
 @lru_cache(maxsize=64)
 def ct_set(key: int, register: int = REGISTER) -> bytes:
     """Store a register in a conntrack key."""
-    return _expression("ct", be32(2, key), be32(4, register))
+    return expression("ct", be32(2, key), be32(4, register))
 
 
 @lru_cache(maxsize=64)
 def network_payload(offset: int, length: int, register: int = REGISTER) -> bytes:
     """Load bytes of the network header."""
-    return _expression("payload", be32(1, register), be32(2, 1), be32(3, offset), be32(4, length))
+    return expression("payload", be32(1, register), be32(2, 1), be32(3, offset), be32(4, length))
 
 
 @lru_cache(maxsize=64)
 def transport_payload(offset: int, length: int, register: int = REGISTER) -> bytes:
     """Load bytes of the transport header."""
-    return _expression("payload", be32(1, register), be32(2, 2), be32(3, offset), be32(4, length))
+    return expression("payload", be32(1, register), be32(2, 2), be32(3, offset), be32(4, length))
 
 
 def bitwise32(mask: int, xor: int = 0, register: int = REGISTER) -> bytes:
@@ -118,7 +121,7 @@ def bitwise32(mask: int, xor: int = 0, register: int = REGISTER) -> bytes:
 @lru_cache(maxsize=256)
 def _bitwise32_head(mask: int, register: int) -> bytes:
     def make(xor: bytes) -> bytes:
-        return _expression(
+        return expression(
             "bitwise",
             be32(1, register),
             be32(2, register),
@@ -132,7 +135,7 @@ def _bitwise32_head(mask: int, register: int) -> bytes:
 
 def symmetric_hash(modulus: int, register: int = REGISTER) -> bytes:
     """Load a hash of addresses, ports and protocol, the same for both directions."""
-    return _expression("hash", be32(2, register), be32(4, modulus), be32(7, _HASH_SYMMETRIC))
+    return expression("hash", be32(2, register), be32(4, modulus), be32(7, _HASH_SYMMETRIC))
 
 
 def compare(operator: int, data: bytes, register: int = REGISTER) -> bytes:
@@ -144,14 +147,14 @@ def compare(operator: int, data: bytes, register: int = REGISTER) -> bytes:
 @lru_cache(maxsize=64)
 def _compare_around(operator: int, size: int, register: int) -> tuple[bytes, bytes]:
     def make(data: bytes) -> bytes:
-        return _expression("cmp", be32(1, register), be32(2, operator), _value(3, data))
+        return expression("cmp", be32(1, register), be32(2, operator), _value(3, data))
 
     return _around(make, size)
 
 
 def lookup(set_name: str, *, inverted: bool = False, register: int = REGISTER) -> bytes:
     """Go on with the rule only if the register is in the set, or is not."""
-    return _expression(
+    return expression(
         "lookup",
         text(1, set_name),
         be32(2, register),
@@ -161,7 +164,7 @@ def lookup(set_name: str, *, inverted: bool = False, register: int = REGISTER) -
 
 def reverse_path_link(register: int = REGISTER) -> bytes:
     """Load the link that the route to the source uses, 0 where it is not the incoming one."""
-    return _expression(
+    return expression(
         "fib",
         be32(1, register),
         be32(2, _FIB_RESULT_OIF),
@@ -171,7 +174,7 @@ def reverse_path_link(register: int = REGISTER) -> bytes:
 
 def destination_type(register: int = REGISTER) -> bytes:
     """Load what routing says of the destination: unicast, local and others."""
-    return _expression(
+    return expression(
         "fib",
         be32(1, register),
         be32(2, _FIB_RESULT_ADDRESS_TYPE),
@@ -182,7 +185,7 @@ def destination_type(register: int = REGISTER) -> bytes:
 @lru_cache(maxsize=512)
 def bitwise(mask: bytes, register: int = REGISTER) -> bytes:
     """Keep the bits of *mask* in a register of its length."""
-    return _expression(
+    return expression(
         "bitwise",
         be32(1, register),
         be32(2, register),
@@ -194,14 +197,14 @@ def bitwise(mask: bytes, register: int = REGISTER) -> bytes:
 
 def in_range(first: bytes, last: bytes, register: int = REGISTER) -> bytes:
     """Go on with the rule only if the register is between two values, both included."""
-    return _expression(
+    return expression(
         "range", be32(1, register), be32(2, CMP_EQUAL), _value(3, first), _value(4, last)
     )
 
 
 def lookup_anonymous(identifier: int, *, is_map: bool, register: int = REGISTER) -> bytes:
     """Look up in a set of this batch that belongs to the rule; in a map, take its verdict."""
-    return _expression(
+    return expression(
         "lookup",
         text(1, ANONYMOUS_MAP if is_map else ANONYMOUS_SET),
         be32(2, register),
@@ -212,7 +215,7 @@ def lookup_anonymous(identifier: int, *, is_map: bool, register: int = REGISTER)
 
 def lookup_verdict(map_name: str, register: int = REGISTER) -> bytes:
     """Take the verdict of a named map; the rule does not match where it has none."""
-    return _expression("lookup", text(1, map_name), be32(2, register), be32(3, _VERDICT_REGISTER))
+    return expression("lookup", text(1, map_name), be32(2, register), be32(3, _VERDICT_REGISTER))
 
 
 def verdict(code: int, chain: str | None = None) -> bytes:
@@ -230,7 +233,7 @@ def _verdict_around(code: int, size: int) -> tuple[bytes, bytes]:
 
 
 def _verdict(code: int, chain: bytes | None) -> bytes:
-    return _expression("immediate", be32(1, _VERDICT_REGISTER), _verdict_data(2, code, chain))
+    return expression("immediate", be32(1, _VERDICT_REGISTER), _verdict_data(2, code, chain))
 
 
 def verdict_data(kind: int, code: int, chain: str | None = None) -> bytes:
@@ -243,6 +246,24 @@ def _verdict_data(kind: int, code: int, chain: bytes | None) -> bytes:
     return nested(kind, nested(2, be32(1, code), *target))
 
 
+def update_set(
+    set_name: str, beyond: tuple[int, int] | None = None, register: int = REGISTER
+) -> bytes:
+    """Put the register into a set of rules' own, for that set's time from now on.
+
+    Goes on with the rule where it is in, and beyond a rate (packets a second, burst) of its own
+    where one is given; not where the set is full.
+    """
+    rate: tuple[bytes, ...] = ()
+    if beyond is not None:
+        per_second, burst = beyond
+        data = be64(1, per_second) + be64(2, 1) + be32(3, burst) + be32(4, 0) + be32(5, _INVERTED)
+        rate = (nested(7, text(1, "limit"), nested(2, data)),)
+    return expression(
+        "dynset", text(1, set_name), be32(3, _DYNSET_UPDATE), be32(4, register), *rate
+    )
+
+
 def count(counter_name: str) -> bytes:
     """Add the packet to a named counter."""
     name = counter_name.encode()
@@ -253,7 +274,7 @@ def count(counter_name: str) -> bytes:
 @lru_cache(maxsize=512)
 def _object_around(kind: int, size: int) -> tuple[bytes, bytes]:
     def make(name: bytes) -> bytes:
-        return _expression("objref", be32(1, kind), attribute(2, name + b"\0"))
+        return expression("objref", be32(1, kind), attribute(2, name + b"\0"))
 
     return _around(make, size)
 
@@ -274,21 +295,4 @@ def flow_timeout(timeout_name: str) -> bytes:
 
 def count_by_map(map_name: str, register: int = REGISTER) -> bytes:
     """Add the packet to the counter that a named map has; no match where it has none."""
-    return _expression("objref", be32(3, register), text(4, map_name))
-
-
-@lru_cache(maxsize=8)
-def log(group: int, snap_bytes: int) -> bytes:
-    """Hand a copy of the packet's first bytes to the listener of an NFLOG group."""
-    return _expression("log", be16(1, group), be32(3, snap_bytes))
-
-
-def queue_statement(number: int, *, bypass: bool) -> bytes:
-    """nftables' own queue statement."""
-    return _expression("queue", be16(1, number), be16(2, 1), be16(3, int(bypass)))
-
-
-def queue_target(number: int, *, bypass: bool) -> bytes:
-    """The xtables NFQUEUE target, revision 3, for kernels without the queue statement."""
-    information = struct.pack("=HHHH", number, 1, int(bypass), 0)
-    return _expression("target", text(1, "NFQUEUE"), be32(2, 3), attribute(3, information))
+    return expression("objref", be32(3, register), text(4, map_name))

@@ -17,6 +17,7 @@ from nsgd.model.network import NetworkModel
 from nsgd.model.platform import PlatformAddresses, Subscription, SubscriptionKind
 from nsgd.model.rule import Protocol
 from nsgd.model.settings import (
+    Admission,
     DaemonRole,
     DaemonSettings,
     Engine,
@@ -116,8 +117,10 @@ def test_the_rest() -> None:
             frozenset(DaemonRole),
             FlowLog("/var/log/nsgd", FlowLogFormat.JSON_LINES, 1 << 21, 0, 60, 5),
             4,
+            Admission(1, 2, 3, 4),
         ),
         DaemonSettings(flow_log=FlowLog("/var/log/nsgd")),
+        DaemonSettings(admission=None),
     ],
 )
 def test_settings(settings: DaemonSettings) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from nsgd.config.settings import SETTINGS
 from nsgd.model.settings import (
+    Admission,
     DaemonRole,
     DaemonSettings,
     FlowLog,
@@ -39,6 +40,21 @@ def test_the_defaults_of_the_table_are_those_of_the_model() -> None:
         ("metricsListen", "a-b.example:80", {"metrics_host": "a-b.example", "metrics_port": 80}),
         ("queues", 1, {"queues": 1}),
         ("queues", 16, {"queues": 16}),
+        ("admission", {"enabled": False}, {"admission": None}),
+        ("admission", {"enabled": False, "sourceBurst": 5}, {"admission": None}),
+        ("admission", {"enabled": True}, {"admission": Admission()}),
+        ("admission", {"flowsPerSecond": 1}, {"admission": Admission(per_worker=1)}),
+        (
+            "admission",
+            {"allowedSourceFlowsPerSecond": 7},
+            {"admission": Admission(per_allowed_source=7)},
+        ),
+        ("admission", {"sourceFlowsPerSecond": 7}, {"admission": Admission(per_source=7)}),
+        (
+            "admission",
+            {"sourceBurst": 10_000_000},
+            {"admission": Admission(source_burst=10_000_000)},
+        ),
         ("queueNumber", 0, {"queue_number": 0}),
         ("queueNumber", 65535, {"queue_number": 65535}),
         ("queueLength", 1, {"queue_length": 1}),
@@ -114,6 +130,7 @@ def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None
         ("markMask", -1, "is not a 32-bit mask"),
         ("markMask", True, "is not a 32-bit mask"),
         ("markMask", "ffffffff", "is not a 32-bit mask"),
+        ("admission", False, "false is not an admission"),
         # Words of later releases.
         ("roles", ["gateway", "router"], "'router' is not allowed"),
         ("roles", "host", "'host' is not a list"),
@@ -154,3 +171,14 @@ def test_one_document_only_has_the_section() -> None:
     (problem,) = refuse(first, {}, first)
     assert (problem.document, problem.path) == ("d2", "daemon")
     assert problem.message == "the daemon section is already given by daemon in d0"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["flowsPerSecond", "sourceFlowsPerSecond", "allowedSourceFlowsPerSecond", "sourceBurst"],
+)
+@pytest.mark.parametrize("value", [0, 10_000_001, "5", True])
+def test_an_admission_that_is_refused(key: str, value: object) -> None:
+    """No limit is turned off by a number."""
+    path, _, _ = refuse_one({"daemon": {"admission": {key: value}}})
+    assert path == f"daemon.admission.{key}"

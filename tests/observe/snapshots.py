@@ -46,6 +46,7 @@ SNAPSHOT = Snapshot(
     unparsable_packets={"fragment": 2, "empty": 0},
     unmanaged_packets={"accept": 20, "drop": 0},
     midstream_packets=1,
+    not_admitted_packets={"sourceRate": 40, "sources": 0},
     queued_packets=150,
     undecided_packets=3,
     failsafe_packets=5,

@@ -56,6 +56,8 @@ nsgd_unparsable_packets_total{reason="empty"} 0
 nsgd_unmanaged_packets_total{verdict="accept"} 20
 nsgd_unmanaged_packets_total{verdict="drop"} 0
 nsgd_queued_packets_total 150
+nsgd_not_admitted_packets_total{reason="sourceRate"} 40
+nsgd_not_admitted_packets_total{reason="sources"} 0
 nsgd_passed_undecided_packets_total 3
 nsgd_failsafe_packets_total 5
 nsgd_verdicts_total{verdict="accept"} 12

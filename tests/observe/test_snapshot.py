@@ -42,6 +42,7 @@ def test_json() -> None:
         ],
         "packets": {
             "queued": 150,
+            "notAdmitted": {"sourceRate": 40, "sources": 0},
             "passedUndecided": 3,
             "failsafe": 5,
             "denied": {"rule": 130, "spoofed": 8, "invalid": 0},

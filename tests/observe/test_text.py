@@ -33,6 +33,7 @@ Flows  Access  Direction  Reason
 Packets
 Packets  Kind        Reason
     150  queued
+     40  admission   sourceRate
      12  verdict     accept
     132  verdict     drop
     130  denied      rule

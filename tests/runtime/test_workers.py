@@ -81,7 +81,9 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
 
 
 def test_one_for_each_number(workers: Workers) -> None:
-    """All are started with the policy, and shown by queue."""
+    """All are started with the policy, not before it is there, and shown by queue."""
+    workers.tend()
+    assert FakeWorker.made == []
     workers.start(b"1", 1)
     assert [worker.queue.number for worker in FakeWorker.made] == [7, 8, 9]
     assert [(s.queue_number, s.pid, s.restarts) for s in workers.states] == [
