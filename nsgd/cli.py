@@ -20,6 +20,7 @@ from nsgd.commands import (
     lab,
     monitor,
     questions,
+    reach,
     tags,
     top,
 )
@@ -60,6 +61,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     convert.add_verbs(verb)
     questions.add_verbs(verb)
     analysis.add_verbs(verb)
+    reach.add_verbs(verb)
     tags.add_verbs(verb)
     flow_log.add_verbs(verb)
     lab.add_verbs(verb)

@@ -112,7 +112,7 @@ def test_help_names_verbs_and_exit_codes() -> None:
         "3  documents refused",
         "4  no daemon can be reached",
         "5  permission denied",
-        "6  undetermined in part (diff, lint)",
+        "6  undetermined in part (diff, lint, reach)",
     ):
         assert f"\n  {line}\n" in answer.stdout
 

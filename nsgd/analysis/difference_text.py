@@ -15,13 +15,13 @@ from nsgd.analysis.changes import (
 from nsgd.analysis.flow_text import (
     box_as_json,
     box_text,
+    decision_as_json,
     decision_text,
     packet_as_json,
     packet_text,
 )
 from nsgd.analysis.labels import AddressLabels
 from nsgd.analysis.policy import AnalysedPolicy, Subject
-from nsgd.answers.azure_names import group_name, rule_name
 from nsgd.answers.text import aligned
 from nsgd.policy.address_set import AddressSet
 
@@ -110,14 +110,7 @@ def _change_as_json(change: Change, of: SiteDifference) -> dict[str, Any]:
 
 
 def _verdict_as_json(verdict: Verdict) -> dict[str, Any]:
-    decision = verdict.decision
-    return {
-        "access": verdict.access.value,
-        "ruleName": None if decision is None else rule_name(decision.rule),
-        "networkSecurityGroup": (
-            None if decision is None else group_name(decision.network_security_group)
-        ),
-    }
+    return {"access": verdict.access.value, **decision_as_json(verdict.decision)}
 
 
 def _verdict_text(verdict: Verdict, subject: Subject | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nsgd.analysis.labels import (
     AddressLabels,
+    number_list,
     port_list,
     port_text,
     prefixes_of,
@@ -69,7 +70,7 @@ def box_text(
 def box_as_json(version: IPVersion, values: Mapping[Field, Ranges]) -> dict[str, Any]:
     """The box with all its prefixes and ranges."""
     return {
-        "protocols": _numbers(values[Field.PROTOCOL]),
+        "protocols": number_list(values[Field.PROTOCOL]),
         "sources": prefixes_of(version, values[Field.SOURCE]),
         "sourcePorts": port_list(values[Field.SOURCE_PORT]),
         "destinations": prefixes_of(version, values[Field.DESTINATION]),
@@ -85,5 +86,11 @@ def decision_text(decision: TableDecision | None) -> str:
     return f"{rule_name(decision.rule)} of {group}" if group else rule_name(decision.rule)
 
 
-def _numbers(ranges: Ranges) -> list[str]:
-    return [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+def decision_as_json(decision: TableDecision | None) -> dict[str, Any]:
+    """The rule in the words of IP flow verify; null where there is none."""
+    return {
+        "ruleName": None if decision is None else rule_name(decision.rule),
+        "networkSecurityGroup": (
+            None if decision is None else group_name(decision.network_security_group)
+        ),
+    }

@@ -118,6 +118,11 @@ def port_list(ranges: Sequence[Range]) -> list[str]:
     return [str(PortRange(first, last)) for first, last in ranges]
 
 
+def number_list(ranges: Sequence[Range]) -> list[str]:
+    """Each range of numbers as text."""
+    return [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+
+
 def _numbers(ranges: Sequence[Range], names: Mapping[int, str]) -> Iterable[str]:
     for first, last in ranges:
         if last - first > len(names):

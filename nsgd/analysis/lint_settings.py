@@ -10,11 +10,10 @@ from nsgd.analysis.findings import Finding, Kind, Severity
 from nsgd.config.compound import Field, ListOf, ObjectOf
 from nsgd.config.document import Document
 from nsgd.config.names import fold
-from nsgd.config.parse import parse_document
 from nsgd.config.problem import ConfigRefused
-from nsgd.config.report import Place, Report, Source
-from nsgd.config.shape import Choice, Integer, Mistake, Text
-from nsgd.config.tree import Unreadable
+from nsgd.config.report import Place
+from nsgd.config.shape import Choice, Integer, Text
+from nsgd.config.small_file import read_as
 
 KINDS: Mapping[str, Kind] = {kind.identity: kind for kind in Kind}
 LEVELS: Mapping[str, Severity] = {
@@ -91,19 +90,7 @@ def read_lint_settings(document: Document) -> LintSettings:
     Raises:
         ConfigRefused: With everything that is wrong in it.
     """
-    try:
-        parsed = parse_document(document.content)
-    except Unreadable as unreadable:
-        report = Report([Source(document.name)])
-        report.add(Place(0), unreadable.message, unreadable.way_out, unreadable.line)
-        raise ConfigRefused(report.problems()) from unreadable
-    report = Report([Source(document.name, parsed)])
-    for path, line, message, way_out in parsed.mistakes:
-        report.add_as_written(Place(0).at(*path), message, way_out, line)
-    mistakes: list[Mistake] = []
-    fields = _SETTINGS.read(parsed.tree, mistakes) or {}
-    for mistake in mistakes:
-        report.add(Place(0).at(*reversed(mistake.path)), mistake.message, mistake.way_out)
+    fields, report = read_as(_SETTINGS, document)
     for index, entry in enumerate(fields.get("ignore") or ()):
         if entry == {}:
             report.add(Place(0).at("ignore", index), "everything is ignored", "say what to ignore")

@@ -86,7 +86,7 @@ def add_verbs(verb: AddVerb) -> None:
     diff.add_argument(
         "--boxes", metavar="NUMBER", type=_number, default=5, help="shown of a change (%(default)s)"
     )
-    _add_budget(diff)
+    add_budget(diff)
     diff.add_argument("-o", "--output", choices=("table", "json"), default="table")
 
     lint = verb("lint", _lint, "find rules that an engineer should look at, with a packet each")
@@ -108,11 +108,12 @@ def add_verbs(verb: AddVerb) -> None:
         default=[],
         help="error, warning, note or ignore for a finding, or for 'all'; goes before --settings",
     )
-    _add_budget(lint)
+    add_budget(lint)
     lint.add_argument("-o", "--output", choices=("text", "json", "sarif"), default="text")
 
 
-def _add_budget(parser: argparse.ArgumentParser) -> None:
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """The option of every verb that looks at every packet."""
     parser.add_argument(
         "--budget",
         metavar="STEPS",

@@ -36,7 +36,7 @@ exit codes:
   3  documents refused
   4  no daemon can be reached
   5  permission denied
-  6  undetermined in part (diff, lint)
+  6  undetermined in part (diff, lint, reach)
 """
 
 REQUEST_TIMEOUT_S = 10.0

@@ -54,6 +54,10 @@ class Diagrams(Generic[V]):
         """The value of a leaf; None for a node that asks something."""
         return self._values.get(node)
 
+    def level(self, node: Node) -> int:
+        """The field that a node asks; of leaves past the last."""
+        return self._levels[node]
+
     def children(self, node: Node, level: int) -> tuple[tuple[int, Node], ...]:
         """What *node* becomes by the classes of one field, none before which it asks."""
         if self._levels[node] != level:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from nsgd.spaces.budget import Budget
 from nsgd.spaces.diagram import Diagrams, Node
-from nsgd.spaces.space import Box, Scope, Space
+from nsgd.spaces.space import Axes, Box, Scope
 
 V = TypeVar("V", bound=Hashable)
 
@@ -19,7 +19,7 @@ _STATE_STEPS = 3  # that a state is remembered costs more than an edge
 
 
 def explore(
-    space: Space, scope: Scope, judge: Judge[V], diagrams: Diagrams[V], budget: Budget
+    space: Axes, scope: Scope, judge: Judge[V], diagrams: Diagrams[V], budget: Budget
 ) -> Node:
     """The function that *judge* tells, over all packets of the scope.
 
@@ -50,7 +50,7 @@ def explore(
     return visit(scope.candidates, 0)
 
 
-def find(space: Space, scope: Scope, judge: Judge[bool], budget: Budget) -> Box | None:
+def find(space: Axes, scope: Scope, judge: Judge[bool], budget: Budget) -> Box | None:
     """Some packets of the scope for which *judge* says True; None where there are none.
 
     Raises:

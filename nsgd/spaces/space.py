@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.model.packet import TCP, UDP, PacketHeader
 from nsgd.policy.address_set import Range
-from nsgd.policy.effective import ALL_PORT_RANGES
+from nsgd.policy.effective import ALL_PORT_RANGES, EffectiveSecurityRule
 from nsgd.policy.table import protocol_ranges
 from nsgd.policy.tree_nodes import Field
 from nsgd.spaces.axis import Axis
@@ -18,7 +18,7 @@ from nsgd.spaces.ranges import Ranges
 # Classes of each field, by the place of the field in the order of the space.
 Box = tuple[int, ...]
 
-_PORTLESS: tuple[Range, ...] = ((0, TCP - 1), (TCP + 1, UDP - 1), (UDP + 1, 255))
+PORTLESS: tuple[Range, ...] = ((0, TCP - 1), (TCP + 1, UDP - 1), (UDP + 1, 255))
 PLAIN_ORDER = (
     Field.PROTOCOL,
     Field.DESTINATION_PORT,
@@ -39,7 +39,40 @@ class Scope:
     bits: int  # how large its sets are
 
 
-class Space:
+class Axes:
+    """Some fields of packets, in the order in which they are asked."""
+
+    def __init__(self, axes: Sequence[Axis], rules: int) -> None:
+        """*axes* are cut by so many *rules*."""
+        self.axes = tuple(axes)
+        self.everything: Box = tuple(axis.all for axis in self.axes)
+        self.bits = max(rules, *(len(axis.rules) for axis in self.axes))
+
+    def scope(self, inside: Box) -> Scope:
+        """What is known in a box, which is not empty."""
+        every: list[int] = []
+        candidates = -1
+        for axis, classes in zip(self.axes, inside, strict=True):
+            some, all_of = axis.spanned(classes)
+            every.append(all_of)
+            candidates &= some
+        sure = [-1]
+        for each in reversed(every):
+            sure.append(sure[-1] & each)
+        sure.reverse()
+        return Scope(inside, tuple(every), tuple(sure), candidates, self.bits)
+
+
+def portless_rules(rules: Iterable[EffectiveSecurityRule]) -> int:
+    """As bits, the rules that match protocols without ports too: those that name no ports."""
+    return sum(
+        1 << bit
+        for bit, rule in enumerate(rules)
+        if rule.source_ports == ALL_PORT_RANGES == rule.destination_ports
+    )
+
+
+class Space(Axes):
     """Packets of one IP version by field, in an order in which the protocol precedes the ports.
 
     Protocols without ports are matched by those rules only that name none; the ports of such
@@ -64,11 +97,7 @@ class Space:
         self.level = {field: level for level, field in enumerate(self.order)}
         top = (1 << ADDRESS_BITS[version]) - 1
         rules = book.rules
-        portless = sum(
-            1 << bit
-            for bit, rule in enumerate(rules)
-            if rule.source_ports == ALL_PORT_RANGES == rule.destination_ports
-        )
+        portless = portless_rules(rules)
         apart = apart or {}
         ranges: dict[Field, tuple[list[Ranges], int]] = {
             Field.PROTOCOL: ([protocol_ranges(rule, version) for rule in rules], 255),
@@ -77,16 +106,17 @@ class Space:
             Field.DESTINATION: ([rule.destination.ranges(version) for rule in rules], top),
             Field.SOURCE_PORT: ([rule.source_ports for rule in rules], 65535),
         }
-        self.axes = tuple(
-            Axis(
-                *ranges[field],
-                only=[(_PORTLESS, portless)] if field is Field.PROTOCOL else (),
-                apart=apart.get(field, ()),
-            )
-            for field in self.order
+        super().__init__(
+            [
+                Axis(
+                    *ranges[field],
+                    only=[(PORTLESS, portless)] if field is Field.PROTOCOL else (),
+                    apart=apart.get(field, ()),
+                )
+                for field in self.order
+            ],
+            len(rules),
         )
-        self.everything: Box = tuple(axis.all for axis in self.axes)
-        self.bits = max(len(rules), *(len(axis.rules) for axis in self.axes))
 
     def axis(self, field: Field) -> Axis:
         """The axis of a field."""
@@ -112,20 +142,6 @@ class Space:
         return tuple(
             parts.get(field, axis.all) for field, axis in zip(self.order, self.axes, strict=True)
         )
-
-    def scope(self, inside: Box) -> Scope:
-        """What is known in a box, which is not empty."""
-        every: list[int] = []
-        candidates = -1
-        for axis, classes in zip(self.axes, inside, strict=True):
-            some, all_of = axis.spanned(classes)
-            every.append(all_of)
-            candidates &= some
-        sure = [-1]
-        for each in reversed(every):
-            sure.append(sure[-1] & each)
-        sure.reverse()
-        return Scope(inside, tuple(every), tuple(sure), candidates, self.bits)
 
 
 def intersect(one: Box, other: Box) -> Box | None:

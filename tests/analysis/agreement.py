@@ -1,4 +1,4 @@
-"""Confirm what diff and lint find on drawn documents, each packet by the oracle.
+"""Confirm what diff, lint and reach find on drawn documents, each packet by the oracle.
 
 As a script it runs until so many findings were confirmed, and says of what kinds they were::
 
@@ -24,6 +24,7 @@ from nsgd.model.packet import PacketHeader
 from nsgd.model.rule import Access
 from nsgd.spaces.budget import Budget
 from tests.analysis.drawn import as_packet, changed
+from tests.analysis.reach_agreement import ReachCheck
 from tests.oracle.agreement import load_case
 from tests.oracle.choose import RandomChooser
 from tests.oracle.ends import EndOracle
@@ -276,6 +277,11 @@ def check(seed: str, tally: Tally) -> None:
         confirm = LintCheck(each, model)
         for finding in result.findings:
             tally.add(finding.kind.identity, seed, confirm.wrong(finding))
+        reached = ReachCheck(model, EndOracle(each.document, each.tag_files))
+        packets = [packet._replace(in_link=None, out_link=None) for packet in each.packets]
+        for kind, problem in reached.problems(packets, RandomChooser(f"{seed}-reach")):
+            tally.add(kind, seed, problem)
+        tally.undetermined += reached.undetermined
     if after is None:
         return
     difference = compare(models[0], models[1], Budget())
