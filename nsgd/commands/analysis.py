@@ -84,7 +84,7 @@ def add_verbs(verb: AddVerb) -> None:
     )
     add_runtime_dir(diff)
     diff.add_argument(
-        "--boxes", metavar="NUMBER", type=_number, default=5, help="shown of a change (%(default)s)"
+        "--boxes", metavar="NUMBER", type=number, default=5, help="shown of a change (%(default)s)"
     )
     add_budget(diff)
     diff.add_argument("-o", "--output", choices=("table", "json"), default="table")
@@ -117,17 +117,18 @@ def add_budget(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget",
         metavar="STEPS",
-        type=_number,
+        type=number,
         default=DEFAULT_STEPS,
         help="most steps for one question; what needs more is undetermined (%(default)s)",
     )
 
 
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 1:
+def number(text: str) -> int:
+    """Read a number of 1 at least. Raises ValueError."""
+    found = int(text)
+    if found < 1:
         raise ValueError(text)
-    return number
+    return found
 
 
 def _diff(args: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 EXAMPLES = sorted(
     path
     for path in (Path(__file__).parents[2] / "docs" / "examples").glob("*.yaml")
-    if not path.name.endswith(".expected.yaml")
+    if not path.name.endswith((".expected.yaml", ".assertions.yaml"))
 )
 
 

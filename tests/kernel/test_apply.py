@@ -56,6 +56,38 @@ def test_an_operator_who_locks_himself_out(net: Network, engine: str) -> None:
     session.close()
 
 
+def test_changes_are_shown_first(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the operator's own connections that they would deny; and a dry run changes nothing."""
+    with_hosts(net).start(web(ALLOW_80))
+    session = Session(net, "internet", "server", 80)
+    address = net["internet"].address()
+    monkeypatch.setenv("SSH_CONNECTION", f"{address} 50000 192.0.2.1 22")
+    before = net.status()["generation"]
+    tried = apply(net, web(DENY_80), "--dry-run")
+    assert tried.returncode == 0, tried.stderr
+    assert "Allow by securityRules/AllowHttp of web -> Deny by securityRules/Deny" in tried.stdout
+    assert tried.stdout.endswith("nothing was applied\n")
+    (warning, way_out) = tried.stderr.splitlines()
+    assert warning.startswith(f"warning: your own connection Tcp {address}:")
+    assert warning.endswith(
+        "stays, and a new one would not pass: denied by securityRules/DenyHttp of web"
+    )
+    assert "--confirm SECONDS" in way_out
+    assert net.status()["generation"] == before
+    assert net.tcp("internet", "server", 80)
+    done = apply(net, web(DENY_80), "--reevaluate", "--confirm", "60")
+    assert "is cut: denied by securityRules/DenyHttp of web" in done.stderr
+    assert "--confirm" not in done.stderr
+    assert "Deny by securityRules/DenyHttp" in done.stdout
+    assert net.nsgd("confirm").returncode == 0
+    same = apply(net, web(DENY_80))
+    assert same.stdout.startswith("no flow changes its verdict\n")
+    unseen = apply(net, web(ALLOW_80), "--no-diff")
+    assert unseen.stdout.startswith("policy ")
+    assert net.nsgd("apply", str(net.config), "--no-diff", "--dry-run").returncode == 2
+    session.close()
+
+
 def test_a_policy_that_is_confirmed(net: Network) -> None:
     """It stays, through the time that it had, a restart and a boot, until --config changes."""
     with_hosts(net).start(web(ALLOW_80))
@@ -106,7 +138,7 @@ def test_applied_for_good_and_refused(net: Network) -> None:
     with_hosts(net).start(web(ALLOW_80))
     done = apply(net, web(DENY_80))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("policy 2 in force; it stands in place")
+    assert done.stdout.splitlines()[-1].startswith("policy 2 in force; it stands in place")
     assert not net.tcp("internet", "server", 80)
     wrong = rule("Wrong", 99, "Inbound", "Deny")
     for policy, text in (
