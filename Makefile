@@ -2,17 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help install system lint test lab package package-system package-test lock clean
+.PHONY: help install system lint test docs lab package package-system package-test lock clean
 
 help:
 	@echo "make install   system packages where missing (as root), and the project in $(VENV)"
 	echo "make lint      ruff, mypy, bandit, and known vulnerabilities of what is locked"
 	echo "make test      install, lint and all tests; kernel tests need root"
+	echo "make docs      the pages of docs/ as a site in build/docs; a warning is an error"
 	echo "make lab       the three-tier example in network namespaces (as root)"
 	echo "make package   sdist, wheel, Debian package and bill of materials in dist/; on Debian 12"
 	echo "make package-test   install, upgrade and purge the package in a clean root (as root)"
@@ -109,6 +111,8 @@ lock: | system
 	lock bundled requirements/bundled.in -c requirements/runtime.txt
 	lock test pyproject.toml --extra test --extra audit \
 	    -c requirements/runtime.txt -c requirements/build.txt
+	lock docs pyproject.toml --extra docs \
+	    -c requirements/runtime.txt -c requirements/build.txt -c requirements/test.txt
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
@@ -117,8 +121,22 @@ lint: $(STAMP)
 	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive nsgd debian .ci
 	$(VENV)/bin/python .ci/audit.py requirements/runtime.txt requirements/build.txt
 
-test: lint
+test: lint docs
 	$(VENV)/bin/pytest
+
+$(DOCS_STAMP): requirements/docs.txt $(STAMP)
+	$(VENV)/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/docs.txt
+	touch $@
+
+# Of the command's definition; a test asks whether it is.
+docs/cli.md: $(STAMP) $(wildcard nsgd/commands/*.py) nsgd/cli.py nsgd/manual/markdown_page.py
+	$(VENV)/bin/python -m nsgd.manual --markdown docs
+
+# From nothing each time: what Sphinx read before it does not warn of again.
+docs: $(DOCS_STAMP)
+	rm -rf build/docs
+	$(VENV)/bin/sphinx-build --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs build/docs
+	echo "build/docs/index.html"
 
 lab: $(STAMP)
 	$(VENV)/bin/nsgd lab --config docs/examples/three-tier.yaml \

@@ -1,4 +1,7 @@
-"""``python -m nsgd.manual DIR`` writes the manual pages and the completion of shells into DIR."""
+"""``python -m nsgd.manual DIR`` writes the manual pages and the completion of shells into DIR.
+
+With ``--markdown`` it writes docs/cli.md's text into DIR instead, as cli.md.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from nsgd.cli import parser_for
 from nsgd.manual.command_page import command_page
 from nsgd.manual.completion import completion
 from nsgd.manual.document_page import document_page
+from nsgd.manual.markdown_page import markdown_page
 
 # The command's help names directories that systemd passes by these, and is as wide as the terminal.
 _OF_THE_CALLER = ("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "COLUMNS")
@@ -23,11 +27,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m nsgd.manual", description=__doc__)
     parser.add_argument("directory", metavar="DIR", type=Path)
     parser.add_argument("--pages-only", action="store_true", help="no completion: without shtab")
+    parser.add_argument("--markdown", action="store_true", help="the command's page as cli.md")
     args = parser.parse_args(argv)
     for variable in _OF_THE_CALLER:
         os.environ.pop(variable, None)
     args.directory.mkdir(parents=True, exist_ok=True)
-    for name, text in files(with_completion=not args.pages_only):
+    if args.markdown:
+        written = iter([("cli.md", markdown_page(parser_for(["bench"])))])
+    else:
+        written = files(with_completion=not args.pages_only)
+    for name, text in written:
         (args.directory / name).write_text(text, encoding="utf-8")
     return 0
 

@@ -30,14 +30,14 @@ _SEE_ALSO = "nsgd.yaml(5), nft(8), conntrack(8), systemd.service(5)"
 
 def command_page(parser: argparse.ArgumentParser, date: str) -> str:
     """The page's source. Verbs stand in the order in which the parser has them."""
-    verbs = list(_verbs(parser))
-    synopsis = "".join(f".br\n{roff.usage(_usage(each))}\n" for each, _ in verbs)
+    verbs = list(verbs_of(parser))
+    synopsis = "".join(f".br\n{roff.usage(usage_of(each))}\n" for each, _ in verbs)
     described = "".join(_verb(each, what) for each, what in verbs)
     description = "".join(roff.paragraph(text) for text in _DESCRIPTION)
     return "".join(
         (
             roff.title("nsgd", 8, __version__, date, (parser.description or "").rstrip(".")),
-            roff.section_of("SYNOPSIS", f"{roff.usage(_usage(parser))}\n{synopsis}"),
+            roff.section_of("SYNOPSIS", f"{roff.usage(usage_of(parser))}\n{synopsis}"),
             roff.section_of("DESCRIPTION", description),
             roff.section_of("OPTIONS", roff.definitions(_arguments(parser))),
             roff.section_of("VERBS", described),
@@ -59,7 +59,7 @@ def subparsers_of(
     return None
 
 
-def _verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
+def verbs_of(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
     """Each verb and its own verbs, with one line of help."""
     holder = subparsers_of(parser)
     if holder is None:
@@ -67,7 +67,7 @@ def _verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentP
     helps = {choice.dest: choice.help or "" for choice in holder._choices_actions}
     for name, verb in holder.choices.items():
         yield verb, helps.get(name, "")
-        yield from _verbs(verb)
+        yield from verbs_of(verb)
 
 
 def _verb(parser: argparse.ArgumentParser, what: str) -> str:
@@ -76,13 +76,14 @@ def _verb(parser: argparse.ArgumentParser, what: str) -> str:
     return roff.subsection_of(parser.prog, body)
 
 
-def _usage(parser: argparse.ArgumentParser) -> str:
+def usage_of(parser: argparse.ArgumentParser) -> str:
+    """How the command is written, on one line."""
     words = parser.format_usage().split()[1:]
     return " ".join(word for word in words if word != "[-h]")
 
 
-def _arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
-    """Arguments and options with what the help says of each."""
+def arguments_of(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.Action, str, str]]:
+    """Arguments and options, what stands for the value of each, and what the help says of it."""
     for action in parser._actions:
         if isinstance(action, (argparse._HelpAction, argparse._SubParsersAction)):
             continue
@@ -94,29 +95,32 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
             has_default = action.default not in (None, argparse.SUPPRESS)
             one_of += f" ({action.default})" if has_default else ""
             text = f"{text}; {one_of}" if text else one_of
-        yield _term(action), text
+        yield action, "" if action.nargs == 0 else _placeholder(action), text
 
 
-def _term(action: argparse.Action) -> str:
-    value = "" if action.nargs == 0 else roff.italic(_placeholder(action))
-    if not action.option_strings:
-        return value
-    names = ", ".join(roff.bold(name) for name in action.option_strings)
-    return f"{names} {value}".rstrip()
+def exit_codes_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    """The codes that the end of the help lists, as "  0  done"."""
+    for line in (parser.epilog or "").splitlines():
+        code, _, meaning = line.strip().partition("  ")
+        if code.isdigit():
+            yield code, meaning
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    for action, placeholder, text in arguments_of(parser):
+        value = roff.italic(placeholder) if placeholder else ""
+        names = ", ".join(roff.bold(name) for name in action.option_strings)
+        yield f"{names} {value}".strip(), text
+
+
+def _exit_codes(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    return ((roff.bold(code), meaning) for code, meaning in exit_codes_of(parser))
 
 
 def _placeholder(action: argparse.Action) -> str:
     name = action.metavar or action.dest.upper()
     text = name if isinstance(name, str) else " ".join(name)
     return f"{text} ..." if action.nargs in ("+", "*", argparse.REMAINDER) else text
-
-
-def _exit_codes(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
-    """The codes that the end of the help lists, as "  0  done"."""
-    for line in (parser.epilog or "").splitlines():
-        code, _, meaning = line.strip().partition("  ")
-        if code.isdigit():
-            yield roff.bold(code), meaning
 
 
 def _literal_terms(entries: tuple[tuple[str, str], ...]) -> str:

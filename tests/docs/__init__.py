@@ -1,0 +1,1 @@
+"""The documentation: pages, links and the commands that they show."""
