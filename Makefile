@@ -58,6 +58,9 @@ system:
 	command -v unshare >/dev/null || run+=(util-linux)
 	# Judges the units; systemd itself need not run.
 	command -v systemd-analyze >/dev/null || run+=(systemd)
+	# The web page is tested in a real browser, without a screen: 100 MB to fetch.
+	command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null ||
+	    run+=(chromium-headless-shell)
 	# Checks the names of metrics.
 	command -v promtool >/dev/null || run+=(promtool)
 	missing=("$${build[@]}" "$${run[@]}")
@@ -73,11 +76,17 @@ system:
 	export DEBIAN_FRONTEND=noninteractive
 	packages=()
 	for name in "$${missing[@]}"; do
-	    [ "$$name" = promtool ] || packages+=("$$name")
+	    [[ $$name = promtool || $$name = chromium-headless-shell ]] || packages+=("$$name")
 	done
 	apt=(apt-get install -y -q --no-install-recommends "$${packages[@]}")
 	# The package lists may be absent, or too old to fetch from.
 	"$${apt[@]}" || { apt-get update -q; "$${apt[@]}"; }
+	if [[ " $${missing[*]} " = *" chromium-headless-shell "* ]]; then
+	    # Ubuntu has none, and goes without.
+	    browser=(apt-get install -y -q --no-install-recommends chromium-headless-shell fonts-dejavu-core)
+	    "$${browser[@]}" || { apt-get update -q; "$${browser[@]}"; } ||
+	        echo "there is no chromium-headless-shell: tests in a browser are left out" >&2
+	fi
 	if [[ " $${missing[*]} " = *" promtool "* ]]; then
 	    # Not by installing its package prometheus, which would start a server.
 	    directory=$$(mktemp -d)

@@ -23,6 +23,7 @@ from nsgd.commands import (
     reach,
     tags,
     top,
+    web,
 )
 from nsgd.commands.common import EXIT_CODES, EXIT_FAILED, verb_adder
 
@@ -64,6 +65,7 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     reach.add_verbs(verb)
     tags.add_verbs(verb)
     flow_log.add_verbs(verb)
+    web.add_verbs(verb)
     lab.add_verbs(verb)
     host.add_verbs(verb, words)
     return parser

@@ -90,7 +90,7 @@ class _Lister:
     def _rule(self, rule: SecurityRule) -> dict[str, Any]:
         source_ports = listed_ports(rule.source_ports)
         destination_ports = listed_ports(rule.destination_ports)
-        sources, destinations = self._prefixes(rule.source), self._prefixes(rule.destination)
+        sources, destinations = side_prefixes(rule.source), side_prefixes(rule.destination)
         listed: dict[str, Any] = {
             "name": rule_name(rule.name),
             "protocol": "All" if rule.protocol is Protocol.ANY else rule.protocol.value,
@@ -111,16 +111,6 @@ class _Lister:
         listed["direction"] = rule.direction.value
         return listed
 
-    def _prefixes(self, side: RuleAddress) -> list[str]:
-        match side:
-            case AnyAddress():
-                return list(_ANY_PREFIXES)
-            case PrefixList(prefixes):
-                return [str(prefix) for prefix in prefixes]
-            case GroupMembers(names):
-                return list(names)
-        return [_tag_name(side) or ""]
-
     def expand(self, side: RuleAddress) -> list[str]:
         """The prefixes of a tag or of application security groups."""
         found = self._expanded.get(side)
@@ -139,6 +129,18 @@ def listed_rules(group: NetworkSecurityGroup) -> Sequence[SecurityRule]:
     """A group's and the default rules, inbound first, by priority."""
     rules = (*group.security_rules, *DEFAULT_SECURITY_RULES)
     return sorted(rules, key=lambda rule: (rule.direction is Direction.OUTBOUND, rule.priority))
+
+
+def side_prefixes(side: RuleAddress) -> list[str]:
+    """One side of a rule as answers list it: prefixes, names of groups, or a tag."""
+    match side:
+        case AnyAddress():
+            return list(_ANY_PREFIXES)
+        case PrefixList(prefixes):
+            return [str(prefix) for prefix in prefixes]
+        case GroupMembers(names):
+            return list(names)
+    return [_tag_name(side) or ""]
 
 
 def _tag_name(side: RuleAddress) -> str | None:
@@ -162,12 +164,13 @@ def as_rows(listed: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
         rule_row(
             rule,
-            _side_text(rule["sourceAddressPrefixes"]),
-            _side_text(rule["destinationAddressPrefixes"]),
+            side_text(rule["sourceAddressPrefixes"]),
+            side_text(rule["destinationAddressPrefixes"]),
         )
         for rule in listed["effectiveSecurityRules"]
     ]
 
 
-def _side_text(prefixes: Sequence[str]) -> str:
+def side_text(prefixes: Sequence[str]) -> str:
+    """What side_prefixes() lists, for people."""
     return "*" if tuple(prefixes) == _ANY_PREFIXES else " ".join(prefixes)
