@@ -30,7 +30,7 @@ def flows_page(
         element(
             "section",
             table(
-                "Open flows, with packets and bytes sent and received",
+                "Open flows; sent and received in packets / bytes",
                 (
                     "Source",
                     "Destination",
@@ -65,7 +65,7 @@ def _row(flow: Mapping[str, Any]) -> tuple[Content, ...]:
         flow["protocol"],
         _side(flow["outbound"]),
         _side(flow["inbound"]),
-        flow["state"],
+        element("span", flow["state"], class_="word"),
         _age(flow["ageSeconds"]),
         _counts(flow["packets"], flow["bytes"]),
         _counts(flow["replyPackets"], flow["replyBytes"]),
@@ -94,4 +94,4 @@ def _age(seconds: int | None) -> str:
 def _counts(packets: int | None, octets: int | None) -> str:
     if packets is None or octets is None:
         return "-"
-    return f"{plural(packets, 'packet')}, {number(octets)} B"
+    return f"{number(packets)} / {number(octets)} B"

@@ -53,6 +53,13 @@ def _writable_code() -> None:
     made.close()
 
 
+def _state() -> None:
+    directory = os.environ.get("STATE_DIRECTORY")
+    if directory is None:
+        raise OSError(errno.ENOENT, "")
+    _write(f"{directory.split(':')[0]}/probe")()
+
+
 def _set_user_id() -> None:
     directory = os.environ.get("RUNTIME_DIRECTORY") or os.environ["STATE_DIRECTORY"].split(":")[0]
     path = Path(directory) / "probe"
@@ -95,7 +102,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "AF_NETLINK": _socket(socket.AF_NETLINK, socket.SOCK_RAW, 12),
     "AF_UNIX": _socket(socket.AF_UNIX),
     "AF_INET": _socket(socket.AF_INET),
-    "its state": lambda: _write(f"{os.environ['STATE_DIRECTORY'].split(':')[0]}/probe")(),
+    "its state": _state,
     "the documents": lambda: Path("/etc/nsgd/nsgd.yaml").read_text(),
 }
 

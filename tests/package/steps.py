@@ -16,7 +16,7 @@ from tests.package.upgrade import NEXT
 
 MAXIMUM_EXPOSURE = 1.6
 CAP_NET_ADMIN = 0x1000
-_UNITS = ("nsgd.service", "nsgd-boot.service", "nsgd-tags.timer")
+_UNITS = ("nsgd.service", "nsgd-boot.service", "nsgd-tags.timer", "nsgd-web.service")
 _INSIDE, _PROGRESS = "/run/transfer.py", "/run/transfer.progress"
 _SERVER, _CLIENT = "10.0.1.4", "203.0.113.10"
 # What tests/package/sandbox.py tries, and each unit may do; of all else it may do nothing.
@@ -25,6 +25,7 @@ _ALLOWED = {
     # So early in the boot /tmp may not be there yet: it is seen, read-only.
     "nsgd-boot": {"AF_NETLINK", "AF_UNIX", "its state", "the documents", "PrivateTmp"},
     "nsgd-tags": {"AF_INET", "its state"},
+    "nsgd-web": {"AF_UNIX", "AF_INET"},
 }
 # Of the daemon: state, flow logs and sockets.
 _PLACES = ("var/lib", "var/log", "run")
@@ -82,7 +83,7 @@ def install(machine: Machine, package: str) -> None:
     assert _tables(machine) == ""
     place = machine.run("stat", "-c", "%A %U:%G", "/etc/nsgd").stdout
     assert place == "drwxr-x--- root:nsgd\n", place
-    for user in ("nsgd", "nsgd-tags"):
+    for user in ("nsgd", "nsgd-tags", "nsgd-web"):
         assert "nologin" in machine.run("getent", "passwd", user).stdout
     say("installed: users are made, nothing is enabled, started or filtered")
 
@@ -188,7 +189,7 @@ def privileges(machine: Machine) -> None:
         assert "ro" in options["/"], "the file system can be written"
         assert "rw" in options["/var/lib/nsgd"]
         assert "rw" in options["/run/nsgd"]
-    for unit in ("nsgd.service", "nsgd-boot.service", "nsgd-tags.service"):
+    for unit in ("nsgd.service", "nsgd-boot.service", "nsgd-tags.service", "nsgd-web.service"):
         shown = machine.run("systemd-analyze", "security", unit, "--no-pager", check=False).stdout
         level = shown.partition("Overall exposure level for")[2].split()[1]
         assert float(level) <= MAXIMUM_EXPOSURE, (unit, level)
@@ -298,14 +299,14 @@ def remove_and_purge(machine: Machine) -> None:
 
 
 def compare(before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """Nothing is left but the two users, and the administrator's own document."""
+    """Nothing is left but the three users, and the administrator's own document."""
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     accounts = {f"etc/{name}" for name in ("passwd", "group", "shadow", "gshadow")}
     users = accounts | {f"{name}-" for name in accounts}
     own = {"etc/nsgd", "etc/nsgd/policy.yaml"}
     assert changed <= users | own, sorted(changed - users - own)
     assert own <= changed
-    say(f"left behind: the users nsgd and nsgd-tags, and {', '.join(sorted(own))}")
+    say(f"left behind: the users nsgd, nsgd-tags and nsgd-web, and {', '.join(sorted(own))}")
     say(f"compared: {len(before)} files and directories")
 
 

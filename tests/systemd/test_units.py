@@ -35,6 +35,7 @@ def units(tools: None, tmp_path: Path) -> list[Path]:
     assert [unit.name for unit in copies] == [
         "nsgd-boot.service",
         "nsgd-tags.service",
+        "nsgd-web.service",
         "nsgd.service",
         "nsgd-tags.timer",
     ]
@@ -54,11 +55,13 @@ def test_verify_has_no_complaint(units: list[Path]) -> None:
 
 def test_verify_sees_mistakes(units: list[Path]) -> None:
     """The test above has something to find."""
-    units[2].write_text(units[2].read_text().replace("Type=notify", "Type=notice"))
+    units[3].write_text(units[3].read_text().replace("Type=notify", "Type=notice"))
     assert "notice" in run("systemd-analyze", "verify", "--man=no", *units).stderr
 
 
-@pytest.mark.parametrize("name", ["nsgd.service", "nsgd-boot.service", "nsgd-tags.service"])
+@pytest.mark.parametrize(
+    "name", ["nsgd.service", "nsgd-boot.service", "nsgd-tags.service", "nsgd-web.service"]
+)
 def test_exposure(units: list[Path], name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """systemd's score, 0 to 10, of what a process of the unit could reach."""
     (unit,) = (unit for unit in units if unit.name == name)
@@ -119,6 +122,20 @@ def test_the_fetcher_can_write_tag_files_alone() -> None:
     assert "RandomizedDelaySec" in timer
 
 
+def test_the_web_page_can_ask_the_daemon_alone() -> None:
+    """Its own user in the socket's group, no capability, no document, no network but loopback."""
+    service = directives("nsgd-web.service")["Service"]
+    assert service["User"] == "nsgd-web"
+    assert service["Group"] == directives("nsgd.service")["Service"]["Group"]
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == ""
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["ProtectSystem"] == "strict"
+    assert "ReadWritePaths" not in service
+    assert service["InaccessiblePaths"] == "-/etc/nsgd -/var/lib/nsgd -/var/log/nsgd"
+    assert (service["IPAddressDeny"], service["IPAddressAllow"]) == ("any", "localhost")
+    assert "Requires" not in directives("nsgd-web.service")["Unit"]
+
+
 def test_reload_by_newer_systemd() -> None:
     """The drop-in changes how a reload is told and followed, and nothing else."""
     lines = (UNITS / "notify-reload.conf").read_text().splitlines()
@@ -157,6 +174,7 @@ def test_sysusers(tools: None, tmp_path: Path) -> None:
     made = run("systemd-sysusers", f"--root={tmp_path}", UNITS / "nsgd.sysusers")
     assert made.returncode == 0, made.stderr
     assert "nsgd:x:" in (tmp_path / "etc" / "passwd").read_text()
+    assert "nsgd-web:x:" in (tmp_path / "etc" / "passwd").read_text()
     assert "nsgd-tags:x:" in (tmp_path / "etc" / "passwd").read_text()
     assert "nsgd:x:" in (tmp_path / "etc" / "group").read_text()
 

@@ -233,7 +233,7 @@ def test_flows(app: Application, source: FakeSource) -> None:
     assert "1 open flow. Look again" in text
     assert (
         "203.0.113.7:40000 10.0.1.4:80 (web1) Tcp no group web / AllowWebFromInternet ESTABLISHED"
-        " 1:02:05 1 packet, 60 B 1 200 packets, 1 000 000 B"
+        " 1:02:05 1 / 60 B 1 200 / 1 000 000 B"
     ) in text
     source.is_whole = False
     assert "there may be more" in text_of(app, "/flows")
