@@ -48,6 +48,14 @@ def losses(status: Status) -> list[Loss]:
     packets, told = status["packets"], status["kernelDenials"]
     queue, flow_log = status["queue"], status.get("flowLog")
     found = [_undecided(status)]
+    if (conntrack := status.get("conntrack")) is not None:
+        found.append(
+            Loss(
+                "dropped for want of room in the connection table",
+                conntrack["dropped"],
+                "ahead of all rules, since the network namespace was made",
+            )
+        )
     if queue is not None:
         found += [
             Loss("dropped at a full queue", queue["droppedFull"], "since the worker started"),
@@ -188,12 +196,19 @@ def _kernel(status: Status) -> Iterator[Check]:
             way_out,
         )
     conntrack = status.get("conntrack")
-    if conntrack and conntrack.get("maximum"):
-        entries, most = conntrack["entries"], conntrack["maximum"]
-        text = f"{number(entries)} of {number(most)} flows"
-        is_full = entries > most * _FULL
-        way_out = "Raise net.netfilter.nf_conntrack_max" if is_full else ""
-        yield Check("warn" if is_full else "ok", "Connection table", text, way_out)
+    if conntrack is not None:
+        yield _conntrack(conntrack)
+
+
+def _conntrack(use: Mapping[str, int]) -> Check:
+    text = f"{number(use['entries'])} of {number(use['limit'])} flows"
+    way_out = "Raise net.netfilter.nf_conntrack_max"
+    if use["dropped"]:
+        dropped = plural(use["dropped"], "packet")
+        return Check("bad", "Connection table", f"{text}; {dropped} dropped, it was full", way_out)
+    if use["entries"] > use["limit"] * _FULL:
+        return Check("warn", "Connection table", f"{text}: nearly full", way_out)
+    return Check("ok", "Connection table", text)
 
 
 def _beside(status: Status) -> Iterator[Check]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nsgd.answers.admin_rules import as_rows as admin_rows
@@ -10,7 +10,7 @@ from nsgd.answers.effective_rules import as_rows
 from nsgd.answers.policy import QuestionedPolicy
 from nsgd.model.network import NetworkInterface
 from nsgd.web.denial_rows import denial_table
-from nsgd.web.markup import Markup, element, facts, link, markup
+from nsgd.web.markup import Content, Markup, element, facts, link, markup
 from nsgd.web.page import Live, Page, group_link, number, url
 from nsgd.web.rules import Hits, hits_of, rule_table
 
@@ -41,6 +41,7 @@ def interface_page(
             ("Application security groups", ", ".join(nic.application_security_groups) or None),
             ("Known by", f"link {nic.link}" if nic.link else "its addresses"),
             ("Forwards for others", "yes" if nic.enable_ip_forwarding else None),
+            *_first_packets(nic.name, status, live),
         ),
         element(
             "p",
@@ -69,6 +70,20 @@ def interface_page(
         ),
     )
     return Page(f"Network interface {nic.name}", "/networks", markup(_path(nic), body), live)
+
+
+def _first_packets(
+    name: str, status: Mapping[str, Any], live: Live
+) -> Iterator[tuple[str, Content]]:
+    """What was decided at the interface, where the daemon counts that."""
+    for each in status.get("networkInterfaces", ()):
+        if each["name"] == name:
+            for direction in ("inbound", "outbound"):
+                words = (
+                    (live.value(f"{direction}/{word}", each[direction][word]), f" {text}")
+                    for word, text in (("allow", "allowed, "), ("deny", "denied"))
+                )
+                yield f"First packets {direction}", markup(words)
 
 
 def _path(nic: NetworkInterface) -> Markup:

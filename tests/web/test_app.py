@@ -140,6 +140,16 @@ def test_interface(app: Application, source: FakeSource) -> None:
     assert source.arguments == [{"nic": "web2", "limit": 10}]
 
 
+def test_what_was_decided_at_an_interface(app: Application, source: FakeSource) -> None:
+    """Where the daemon counts by interface; those without a count have none."""
+    counts = {"inbound": {"allow": 5, "deny": 7}, "outbound": {"allow": 1, "deny": 0}}
+    source.now["networkInterfaces"] = [{"name": "web2", **counts}]
+    text = text_of(app, "/nics/web2")
+    assert "First packets inbound 5 allowed, 7 denied" in text
+    assert "First packets outbound 1 allowed, 0 denied" in text
+    assert "First packets" not in text_of(app, "/nics/web1")
+
+
 def test_an_interface_without_groups(app: Application, source: FakeSource) -> None:
     """Everything passes, which is said."""
     source.asked = policy_of(

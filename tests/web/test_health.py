@@ -17,12 +17,13 @@ FLOW_LOG = {
     "resyncs": 0,
     "denialsMissed": 0,
 }
+CONNTRACK = {"entries": 5, "limit": 100, "dropped": 0}
 TAGS = {"cloud": "Public", "changeNumber": 7, "ageSeconds": 86400, "isPrevious": False}
 
 
 def test_all_is_well() -> None:
     """Nothing is to be done, and nothing was lost."""
-    found = status(flowLog=FLOW_LOG, serviceTags=TAGS)
+    found = status(flowLog=FLOW_LOG, serviceTags=TAGS, conntrack=CONNTRACK)
     assert trouble(found) == 0
     assert not any(check.way_out for check in checks(found))
     assert not any(loss.count for loss in losses(found))
@@ -43,7 +44,8 @@ def test_all_is_well() -> None:
         ("Rules in the kernel", "bad", {"table": {"changedByOthers": 1}}),
         ("Rules in the kernel", "warn", {"table": {"changedByOthers": 1, "repaired": 1}}),
         ("Other programs", "warn", {"table": {"foreignBaseChainsDeleted": 2}}),
-        ("Connection table", "warn", {"conntrack": {"entries": 95, "maximum": 100}}),
+        ("Connection table", "warn", {"conntrack": CONNTRACK | {"entries": 95}}),
+        ("Connection table", "bad", {"conntrack": CONNTRACK | {"dropped": 1}}),
         ("Flow log", "bad", {"flowLog": FLOW_LOG | {"up": False}}),
         ("Flow log", "bad", {"flowLog": FLOW_LOG | {"records": {"written": 1, "max_bytes": 1}}}),
         ("Service tags", "warn", {"serviceTags": TAGS | {"ageSeconds": 11 * 86400}}),
