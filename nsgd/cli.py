@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ from nsgd.commands import (
 )
 from nsgd.commands.common import EXIT_CODES, EXIT_FAILED, verb_adder
 
+EXIT_INTERRUPTED = 130  # as shells say it
+_OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code. Raises SystemExit for wrong usage."""
@@ -38,6 +42,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of a pipe has seen enough; nothing more must be written at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("nsgd: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        # Of a file it is said where it is read or written.
+        if error.filename is not None or error.errno not in _OUTPUT_FAILURES:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reason = (error.strerror or str(error)).lower()
+        print(f"nsgd: the output cannot be written: {reason}; make room for it", file=sys.stderr)
         return EXIT_FAILED
     return code
 

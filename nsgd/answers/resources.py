@@ -18,6 +18,8 @@ from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet, Subnet,
 from nsgd.model.rule import Direction
 from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED, EndpointMap
 
+_MOST_NAMED = 6
+
 
 class Kind(Enum):
     """What a group may be associated with, in the words of Azure's answers."""
@@ -94,8 +96,11 @@ class Resources:
         """
         found = self._interfaces.get(fold(name))
         if found is None:
-            meant = closest(name, tuple(nic.name for nic in self._model.network_interfaces))
-            way_out = f"did you mean {meant}?" if meant else "the documents declare others"
+            names = tuple(nic.name for nic in self._model.network_interfaces)
+            meant = closest(name, names)
+            some = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+            declared = f"declared are {some}" if names else "the documents declare none"
+            way_out = f"did you mean {meant}?" if meant else declared
             raise QuestionRefused(f"there is no network interface {show(name)}; {way_out}")
         return found
 

@@ -18,10 +18,11 @@ from nsgd.bench.network import write_frames
 from nsgd.bench.options import Options, WrongUsage, add_arguments, check_options
 from nsgd.bench.policies import POLICIES, Size, policy_document
 from nsgd.bench.report import add_derived, as_json, format_report
-from nsgd.bench.says import heading, progress, say
+from nsgd.bench.says import heading, say
 from nsgd.bench.selection import all_contenders, is_meant
 from nsgd.kernel.error import KernelError
 from nsgd.lab.netns import remove_leftovers
+from nsgd.lab.progress import progress
 
 __all__ = ["add_arguments", "run"]
 

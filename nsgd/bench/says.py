@@ -12,12 +12,6 @@ def say(message: str) -> None:
     print(f"nsgd bench: {message}", file=sys.stderr)
 
 
-def progress(text: str) -> None:
-    """What is being done, over what was said before; at a terminal only."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
 def heading(context: Mapping[str, Any]) -> str:
     """The machine, how long it took, and how to read the numbers."""
     machine, plan = context["machine"], context["plan"]

@@ -12,7 +12,7 @@ from nsgd.bench.contenders import ContenderFailed
 from nsgd.bench.daemon_contender import ENGINES
 from nsgd.bench.machine import describe
 from nsgd.bench.options import Options, WrongUsage
-from nsgd.bench.says import heading, progress, say
+from nsgd.bench.says import heading, say
 from nsgd.bench.scale import (
     FULL_EXTENT,
     Values,
@@ -25,6 +25,7 @@ from nsgd.bench.scale import (
 from nsgd.bench.scale_documents import choose_tags
 from nsgd.config.tag_catalogue import TagFileRefused, read_tag_file
 from nsgd.lab.netns import remove_leftovers
+from nsgd.lab.progress import progress
 
 _RELOADS, _QUICK_RELOADS = 3, 1
 

@@ -18,9 +18,10 @@ from nsgd.bench.network import write_frames
 from nsgd.bench.options import Options, WrongUsage
 from nsgd.bench.plot import PlotImpossible, check_plot, draw
 from nsgd.bench.report import notes
-from nsgd.bench.says import heading, progress, say
+from nsgd.bench.says import heading, say
 from nsgd.bench.sweep import Point, families, families_as_json, format_families, sweep_points
 from nsgd.lab.netns import remove_leftovers
+from nsgd.lab.progress import progress
 
 
 def run_sweep(args: argparse.Namespace, options: Options) -> int:

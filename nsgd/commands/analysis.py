@@ -24,6 +24,7 @@ from nsgd.commands.common import (
     show_problems,
     tag_source,
 )
+from nsgd.commands.progress import progress
 from nsgd.commands.running import load_running
 from nsgd.spaces.budget import DEFAULT_STEPS
 
@@ -150,9 +151,10 @@ def _diff(args: argparse.Namespace) -> int:
         return show_error(error)
     if before.settings != after.settings:
         print("note: the daemon sections differ, which is not compared", file=sys.stderr)
-    old = AnalysedPolicy(before.model)
-    new = AnalysedPolicy(after.model, old.compiled)
-    difference = compare_policies(old, new, Budget(args.budget))
+    with progress("comparing"):
+        old = AnalysedPolicy(before.model)
+        new = AnalysedPolicy(after.model, old.compiled)
+        difference = compare_policies(old, new, Budget(args.budget))
     if args.output == "json":
         print(json.dumps(difference_as_json(difference), indent=2))
     elif text := difference_as_text(difference, old, new, args.boxes):
@@ -215,7 +217,8 @@ def _lint(args: argparse.Namespace) -> int:
     except ConfigRefused as refused:
         return show_problems(refused)
     assert loaded.places is not None
-    result = lint(loaded.model, Budget(args.budget), settings.management_ports)
+    with progress("looking at the rules"):
+        result = lint(loaded.model, Budget(args.budget), settings.management_ports)
     report = place_findings(result, settings, loaded.places)
     if args.output == "text":
         print(report_as_text(report))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nsgd.commands.analysis import add_budget, number
 from nsgd.commands.common import (
@@ -14,15 +14,18 @@ from nsgd.commands.common import (
     EXIT_OK,
     EXIT_USAGE,
     AddVerb,
+    add_output,
     add_parameters,
     add_runtime_dir,
     add_service_tags,
     fail,
     load_config,
     plural,
+    say,
     show_error,
     show_problems,
 )
+from nsgd.commands.progress import progress
 from nsgd.commands.running import load_running
 from nsgd.runtime.control_wire import SOCKET_NAME
 
@@ -64,11 +67,13 @@ def add_verbs(verb: AddVerb) -> None:
     )
     add_budget(apply)
     add_parameters(apply)
+    add_output(apply)
     add_runtime_dir(apply)
     add_service_tags(apply)
 
     confirm = verb("confirm", _confirm, "keep the policy that was applied with --confirm")
     confirm.add_argument("--revert", action="store_true", help="go back to the one before, at once")
+    add_output(confirm)
     add_runtime_dir(confirm)
 
 
@@ -89,9 +94,10 @@ def _apply(args: argparse.Namespace) -> int:
         documents += loaded.linked
     except ConfigRefused as refused:
         return show_problems(refused)
+    difference: dict[str, Any] = {}
     if not args.no_diff:
         try:
-            is_wanted = _show_changes(args, loaded)
+            is_wanted, difference = _show_changes(args, loaded)
         except ControlError as error:
             is_lost = error.kind in (ControlErrorKind.UNREACHABLE, ControlErrorKind.PERMISSION)
             if args.dry_run or is_lost:
@@ -100,7 +106,7 @@ def _apply(args: argparse.Namespace) -> int:
             print(f"note: no comparison with the policy in force: {error}", file=sys.stderr)
             is_wanted = True
         if args.dry_run:
-            print("nothing was applied")
+            say(args, {"isApplied": False, **difference}, "nothing was applied")
             return EXIT_OK
         if not is_wanted:
             return fail("not applied", EXIT_FAILED)
@@ -108,14 +114,17 @@ def _apply(args: argparse.Namespace) -> int:
         sys.stdout.flush()
     arguments = {} if args.confirm is None else {"confirmSeconds": args.confirm}
     try:
-        result = request(
-            args.runtime_dir / SOCKET_NAME,
-            "apply",
-            _TIMEOUT_S,
-            documents=pack_documents(documents),
-            reevaluate=args.reevaluate,
-            **arguments,
-        )
+        path = args.runtime_dir / SOCKET_NAME
+        packed = pack_documents(documents)
+        with progress("the daemon puts the documents in force"):
+            result = request(
+                path,
+                "apply",
+                _TIMEOUT_S,
+                documents=packed,
+                reevaluate=args.reevaluate,
+                **arguments,
+            )
     except ControlError as error:
         if error.kind is not ControlErrorKind.REFUSED:
             return show_error(error)
@@ -125,20 +134,26 @@ def _apply(args: argparse.Namespace) -> int:
     in_force = f"policy {result['generation']} in force"
     if args.confirm is not None:
         seconds = plural(args.confirm, "second")
-        print(f"{in_force}, on trial: reverted in {seconds} unless 'nsgd confirm' comes")
+        text = f"{in_force}, on trial: reverted in {seconds} unless 'nsgd confirm' comes"
     else:
-        print(f"{in_force}{_standing(result['isStanding'])}")
+        text = f"{in_force}{_standing(result['isStanding'])}"
+    say(args, {**result, **difference}, text)
     return EXIT_OK
 
 
-def _show_changes(args: argparse.Namespace, loaded: LoadedConfig) -> bool:
-    """Tell what a policy changes, and whose own connections; whether it is wanted all the same.
+def _show_changes(
+    args: argparse.Namespace, loaded: LoadedConfig
+) -> tuple[bool, dict[str, Any]]:
+    """Tell what a policy changes, and whose own connections.
+
+    Returns:
+        Whether it is wanted all the same, and what a program is told of it.
 
     Raises:
         ControlError: The daemon does not tell the policy in force.
     """
     from nsgd.analysis.difference import compare_policies
-    from nsgd.analysis.difference_text import difference_as_text
+    from nsgd.analysis.difference_text import difference_as_json, difference_as_text
     from nsgd.analysis.flow_text import decision_text, packet_text
     from nsgd.analysis.own_flows import Judge, denied_flows
     from nsgd.analysis.policy import AnalysedPolicy
@@ -151,12 +166,14 @@ def _show_changes(args: argparse.Namespace, loaded: LoadedConfig) -> bool:
     except ConfigRefused as refused:
         # The daemon's own version took it; this one cannot compare, and need not.
         print(f"note: no comparison with the policy in force: {refused}", file=sys.stderr)
-        return True
+        return True, {}
     old = AnalysedPolicy(in_force.model)
     new = AnalysedPolicy(loaded.model, old.compiled)
     difference = compare_policies(old, new, Budget(args.budget))
-    text = difference_as_text(difference, old, new, args.boxes)
-    print(text or "no flow changes its verdict")
+    if args.output == "table":
+        text = difference_as_text(difference, old, new, args.boxes)
+        print(text or "no flow changes its verdict")
+    told = {"difference": difference_as_json(difference)}
     denied = denied_flows(
         own_flows(args.runtime_dir),
         Judge(old, in_force.settings),
@@ -174,8 +191,9 @@ def _show_changes(args: argparse.Namespace, loaded: LoadedConfig) -> bool:
     if denied and args.confirm is None:
         print("warning: --confirm SECONDS would bring the policy before back", file=sys.stderr)
         if not args.dry_run and sys.stdin.isatty() and sys.stdout.isatty():
-            return input("Apply it all the same? [y/N] ").strip().lower() in ("y", "yes")
-    return True
+            is_wanted = input("Apply it all the same? [y/N] ").strip().lower() in ("y", "yes")
+            return is_wanted, told
+    return True, told
 
 
 def _confirm(args: argparse.Namespace) -> int:
@@ -188,9 +206,10 @@ def _confirm(args: argparse.Namespace) -> int:
             return show_error(error)
         return fail("; ".join(error.problems) or str(error), EXIT_FAILED)
     if result["isReverted"]:
-        print(f"reverted: policy {result['generation']} is the one before")
+        text = f"reverted: policy {result['generation']} is the one before"
     else:
-        print(f"confirmed{_standing(result['isStanding'])}")
+        text = f"confirmed{_standing(result['isStanding'])}"
+    say(args, result, text)
     return EXIT_OK
 
 

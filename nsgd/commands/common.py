@@ -7,11 +7,14 @@ libraries nor those for metrics.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nsgd.commands.progress import progress
 
 if TYPE_CHECKING:
     from nsgd.config.load import LoadedConfig
@@ -40,6 +43,7 @@ exit codes:
 """
 
 REQUEST_TIMEOUT_S = 10.0
+_UNKNOWN_VERB = "the verb is none of"  # as a daemon says it that lacks one
 
 # A verb's name, its function and one line of help; the parser to add its options to.
 AddVerb = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -107,8 +111,11 @@ def load_paths(
     from nsgd.config.load import load_documents
     from nsgd.runtime.documents import read_documents, read_linked
 
-    documents = read_documents(paths, parameters)
-    loaded = load_documents(documents, tags=tags, read_linked=read_linked, keep_places=keep_places)
+    with progress("loading documents"):
+        documents = read_documents(paths, parameters)
+        loaded = load_documents(
+            documents, tags=tags, read_linked=read_linked, keep_places=keep_places
+        )
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return loaded
@@ -183,6 +190,16 @@ def filters_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name in _FILTER_NAMES if (value := getattr(args, name)) is not None}
 
 
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """For people, or for programs; say() makes use of it."""
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
+
+
+def say(args: argparse.Namespace, result: Mapping[str, Any], text: str) -> None:
+    """Print what was done, as the option says."""
+    print(json.dumps(result, indent=2) if args.output == "json" else text)
+
+
 def directory(variable: str, default: str) -> Path:
     # systemd sets the variable, with several directories after one another where a unit has them.
     return Path(os.environ.get(variable, "").partition(":")[0] or default)
@@ -204,7 +221,10 @@ def show_error(error: ControlError) -> int:
         "permission": EXIT_PERMISSION,
         "usage": EXIT_USAGE,
     }
-    return fail(str(error), codes.get(error.kind.value, EXIT_FAILED))
+    text = str(error)
+    if error.kind.value == "usage" and text.startswith(_UNKNOWN_VERB):
+        text = f"the daemon does not know this: it is of another version; restart it ({text})"
+    return fail(text, codes.get(error.kind.value, EXIT_FAILED))
 
 
 def show_refusal(error: ControlError) -> int:

@@ -14,13 +14,16 @@ from nsgd.commands.common import (
     REQUEST_TIMEOUT_S,
     AddVerb,
     add_config,
+    add_output,
     add_runtime_dir,
     add_service_tags,
     fail,
     plural,
+    say,
     show_error,
     tag_source,
 )
+from nsgd.commands.progress import progress
 from nsgd.runtime.control_wire import SOCKET_NAME
 
 _RELOAD_TIMEOUT_S = 300.0
@@ -36,7 +39,7 @@ def add_verbs(verb: AddVerb) -> None:
 
     status = verb("status", _status, "show what a running daemon decides and counts")
     add_runtime_dir(status)
-    status.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    add_output(status)
     status.add_argument("--all", action="store_true", help="in the table, also what is zero")
 
     boot = verb("boot", _boot, "load a policy's rules without a daemon: new flows wait for one")
@@ -49,6 +52,7 @@ def add_verbs(verb: AddVerb) -> None:
         action="store_true",
         help="judge every open flow again, and cut those that are denied now",
     )
+    add_output(reload)
     add_runtime_dir(reload)
 
     stop = verb("stop", _stop, "stop the daemon; its rules stay in place")
@@ -57,6 +61,7 @@ def add_verbs(verb: AddVerb) -> None:
         action="store_true",
         help="remove the rules too, also those that a daemon left behind: all traffic then passes",
     )
+    add_output(stop)
     add_runtime_dir(stop)
 
 
@@ -93,9 +98,9 @@ def _reload(args: argparse.Namespace) -> int:
     from nsgd.runtime.control_client import ControlError, ControlErrorKind, request
 
     try:
-        result = request(
-            args.runtime_dir / SOCKET_NAME, "reload", _RELOAD_TIMEOUT_S, reevaluate=args.reevaluate
-        )
+        path = args.runtime_dir / SOCKET_NAME
+        with progress("the daemon reads its documents"):
+            result = request(path, "reload", _RELOAD_TIMEOUT_S, reevaluate=args.reevaluate)
     except ControlError as error:
         if error.kind is not ControlErrorKind.REFUSED:
             return show_error(error)
@@ -103,7 +108,7 @@ def _reload(args: argparse.Namespace) -> int:
             print(problem, file=sys.stderr)
         problems = plural(len(error.problems), "problem")
         return fail(f"{error}, {problems}; the policy in force stays", EXIT_CONFIG)
-    print(f"policy {result['generation']} in force")
+    say(args, result, f"policy {result['generation']} in force")
     return EXIT_OK
 
 
@@ -112,20 +117,25 @@ def _stop(args: argparse.Namespace) -> int:
 
     path = args.runtime_dir / SOCKET_NAME
     try:
-        with DaemonProcess(path) as process:
+        with DaemonProcess(path) as process, progress("the daemon ends"):
             answer = request(path, "stop", REQUEST_TIMEOUT_S, removeRules=args.remove_rules)
             has_ended = process.wait(_STOP_TIMEOUT_S)
     except ControlError as error:
         if error.kind is ControlErrorKind.UNREACHABLE and args.remove_rules:
-            return _remove_orphaned_rules()
+            return _remove_orphaned_rules(args)
         return show_error(error)
     if has_ended is False:
-        return fail(f"the daemon still runs after {_STOP_TIMEOUT_S:g} s", EXIT_FAILED)
-    print(f"{'stopped' if has_ended else 'stopping'}; {answer['rules']}")
+        return fail(
+            f"the daemon still runs after {_STOP_TIMEOUT_S:g} s; its log says what it is at."
+            " Killing it leaves the rules in place",
+            EXIT_FAILED,
+        )
+    result = {"hasEnded": has_ended, "rules": answer["rules"]}
+    say(args, result, f"{'stopped' if has_ended else 'stopping'}; {answer['rules']}")
     return EXIT_OK
 
 
-def _remove_orphaned_rules() -> int:
+def _remove_orphaned_rules(args: argparse.Namespace) -> int:
     from nsgd import daemon
     from nsgd.runtime.open_flows import RefusedByKernel
 
@@ -135,8 +145,9 @@ def _remove_orphaned_rules() -> int:
         return fail(str(error), EXIT_PERMISSION)
     except RefusedByKernel as error:
         return fail(str(error), EXIT_FAILED)
+    rules, text = "there are no rules to remove", "no daemon runs, and there are no rules to remove"
     if was_there:
-        print("no daemon runs; the rules it left are removed: traffic passes unfiltered")
-    else:
-        print("no daemon runs, and there are no rules to remove")
+        rules = "the rules it left are removed: traffic passes unfiltered"
+        text = f"no daemon runs; {rules}"
+    say(args, {"hasEnded": True, "rules": rules}, text)
     return EXIT_OK

@@ -6,16 +6,23 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nsgd.commands.common import (
+    EXIT_CONFIG,
     EXIT_OK,
     AddVerb,
+    add_output,
     add_parameters,
     add_service_tags,
     load_config,
     plural,
+    say,
     show_problems,
 )
+
+if TYPE_CHECKING:
+    from nsgd.config.problem import Problem
 
 
 def add_verbs(verb: AddVerb) -> None:
@@ -27,6 +34,7 @@ def add_verbs(verb: AddVerb) -> None:
         action="store_true",
         help="also tell what was left aside, and what denies Azure's platform",
     )
+    add_output(check)
     add_parameters(check)
     add_service_tags(check)
 
@@ -41,13 +49,17 @@ def _check(args: argparse.Namespace) -> int:
     try:
         loaded = load_config(args, args.files)
     except ConfigRefused as refused:
+        if args.output == "json":
+            print(json.dumps({"problems": [_as_json(each) for each in refused.problems]}, indent=2))
+            return EXIT_CONFIG
         return show_problems(refused)
     model = loaded.model
     if args.notes:
         for note in (*loaded.notes, *platform_notes(model)):
             if note not in loaded.warnings:  # those were told by load_config()
                 print(f"note: {note}", file=sys.stderr)
-    for warning in what_cannot_run(model, is_gateway=loaded.settings.is_gateway):
+    unfit = what_cannot_run(model, is_gateway=loaded.settings.is_gateway)
+    for warning in unfit:
         print(f"warning: {warning}; 'nsgd run' refuses this", file=sys.stderr)
     rules = sum(len(group.security_rules) for group in model.network_security_groups)
     admin_rules = model.security_admin_rules
@@ -64,8 +76,31 @@ def _check(args: argparse.Namespace) -> int:
     )
     summary = ", ".join(plural(number, noun) for number, noun in counts)
     hint = f" ({plural(len(loaded.notes), 'note')}: --notes)" if loaded.notes else ""
-    print(f"{plural(len(args.files), 'document')}: {summary}{hint}")
+    result = {
+        "problems": [],
+        "declares": {_key(noun): number for number, noun in counts},
+        "warnings": list(map(str, loaded.warnings)),
+        "notes": [str(note) for note in (*loaded.notes, *platform_notes(model))],
+        "cannotRun": list(map(str, unfit)),
+    }
+    say(args, result, f"{plural(len(args.files), 'document')}: {summary}{hint}")
     return EXIT_OK
+
+
+def _key(noun: str) -> str:
+    """``virtualNetworks`` for a virtual network."""
+    first, *rest = noun.split()
+    return first + "".join(word.capitalize() for word in rest) + "s"
+
+
+def _as_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "document": problem.document,
+        "line": problem.line,
+        "path": problem.path,
+        "message": problem.message,
+        "wayOut": problem.way_out,
+    }
 
 
 def _schema(args: argparse.Namespace) -> int:

@@ -57,12 +57,16 @@ def _read(args: argparse.Namespace) -> int:
 
     records: list[FlowRecord] = []
     failed = 0
+    for path in (path for path in args.files if path.is_dir() and not any(_files([path]))):
+        fail(f"{path}: has no .json or .jsonl files in it; name where the log is", EXIT_FAILED)
+        failed += 1
     for path in _files(args.files):
         problems = Problems()
         try:
             content = sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
         except OSError as error:
-            fail(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}", EXIT_FAILED)
+            reason = (error.strerror or str(error)).lower()
+            fail(f"{path}: cannot be read: {reason}; check the path", EXIT_FAILED)
             failed += 1
             continue
         records += read_flow_log(content, problems)

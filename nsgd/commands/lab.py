@@ -39,6 +39,7 @@ def add_verbs(verb: AddVerb) -> None:
 
     down = verbs.add_parser("down", help="end and remove a lab")
     _add_place(down, argparse.SUPPRESS, argparse.SUPPRESS)
+    down.add_argument("-o", "--output", choices=("table", "json"), default="table")
     down.set_defaults(run=_down)
 
     listing = verbs.add_parser("list", help="list the labs and their hosts")
@@ -141,7 +142,7 @@ def _exec(args: argparse.Namespace) -> int:
 def _down(args: argparse.Namespace) -> int:
     from nsgd.lab.manage import down
 
-    return down(args.state, args.name)
+    return down(args.state, args.name, args.output)
 
 
 def _list(args: argparse.Namespace) -> int:

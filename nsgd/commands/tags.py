@@ -45,6 +45,7 @@ def add_verbs(verb: AddVerb) -> None:
     )
     update.add_argument("--cloud", metavar="NAME", help="the cloud that the file must be of")
     add_state_dir(update)
+    _add_output(update)
 
     show = add("show", _show, "print the address prefixes of a service tag")
     show.add_argument("name", metavar="NAME", help="such as Storage.WestEurope, in any case")
@@ -107,8 +108,25 @@ def _update(args: argparse.Namespace) -> int:
             f"{error.filename or args.state_dir}: cannot be written: {_reason(error)}; {way_out}",
             EXIT_PERMISSION if is_denied else EXIT_FAILED,
         )
-    for line in installation_lines(done):
-        print(line)
+    lines = list(installation_lines(done))
+    if args.output == "json":
+        new, old = done.catalogue, done.before
+        print(
+            json.dumps(
+                _about(new)
+                | {
+                    "isNew": done.is_new,
+                    "file": str(done.path),
+                    "tags": len(new.names()),
+                    "prefixes": new.prefix_count,
+                    "changeNumberBefore": None if old is None else old.change_number,
+                    "said": lines,
+                },
+                indent=2,
+            )
+        )
+    else:
+        print("\n".join(lines))
     return EXIT_OK
 
 

@@ -112,7 +112,8 @@ def _run(
         try:
             runtime_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OSError(f"--runtime-dir {runtime_dir}: {error.strerror}") from error
+            way_out = "name a directory that can be written"
+            raise OSError(f"--runtime-dir {runtime_dir}: {error.strerror}; {way_out}") from error
         control = ControlServer(
             runtime_dir / SOCKET_NAME,
             {

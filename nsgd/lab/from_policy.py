@@ -29,6 +29,7 @@ from nsgd.lab.prediction import (
     rule_key,
     settled_hits,
 )
+from nsgd.lab.progress import progress
 from nsgd.lab.report import Row
 from nsgd.lab.run import LabBroken
 from nsgd.lab.subject import DaemonUnderTest
@@ -109,7 +110,9 @@ def try_policy(
     probes = drawn.plan.probes
     traffic = Traffic(topology)
     traffic.listen(probes)
+    progress(f"{len(probes)} probes without the daemon")
     _check_baseline(traffic, probes)
+    progress("starting the daemon")
     daemon = start_daemon()
     predicted = counted_hits(daemon.wait_until_ready())
 
@@ -122,6 +125,7 @@ def try_policy(
                 predicted.update(predicted_hits([decision]))
         return rows
 
+    progress(f"{len(probes)} probes")
     rows = send(probes)
     again = [
         index
@@ -132,6 +136,7 @@ def try_policy(
     for index, row in zip(again, repeated, strict=True):
         rows[index] = row
     traffic.end()
+    progress("")
     status, differences = settled_hits(daemon.status, predicted)
     matches = sum(row.is_match for row in repeated)
     return Result(drawn, tuple(rows), matches, tuple(differences), status)

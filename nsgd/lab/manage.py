@@ -57,7 +57,7 @@ def _forget_ended(directory: LabDirectory) -> None:
             path.unlink(missing_ok=True)
 
 
-def down(state: Path, name: str) -> int:
+def down(state: Path, name: str, output: str = "table") -> int:
     """Remove a lab, and say what was let alone."""
     try:
         directory = LabDirectory(state, name)
@@ -66,6 +66,9 @@ def down(state: Path, name: str) -> int:
         return fail(str(refused), EXIT_FAILED)
     except PermissionError as error:
         return fail(f"this needs root: {error}", EXIT_PERMISSION)
+    if output == "json":
+        print(json.dumps({"removed": name, "leftAlone": left}, indent=2))
+        return EXIT_OK
     for line in left:
         print(f"left alone: {line}", file=sys.stderr)
     print(f"lab {name} is removed")

@@ -26,6 +26,7 @@ from nsgd.lab.prediction import (
     predicted_hits,
     settled_hits,
 )
+from nsgd.lab.progress import progress
 from nsgd.lab.report import Row, format_counters, format_rows, rows_as_json
 from nsgd.lab.subject import NSGD, DaemonFailed, DaemonUnderTest
 from nsgd.lab.topology import Topology, hosts_of_model
@@ -105,8 +106,11 @@ def _run(
     try:
         model = load(args.config).model
         expectation = read_expected(args.expected.read_bytes(), hosts_of_model(model))
-    except (OSError, ConfigRefused) as error:
-        return fail(str(error), EXIT_CONFIG)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return fail(f"{args.expected}: cannot be read: {reason}; check the path", EXIT_CONFIG)
+    except ConfigRefused as refused:
+        return fail(str(refused), EXIT_CONFIG)
     except ExpectedRefused as refused:
         return fail("\n".join(f"{args.expected}: {p}" for p in refused.problems), EXIT_CONFIG)
     remove_leftovers()
@@ -134,8 +138,10 @@ def run_lab(
     """Build the lab, try everything twice, remove the lab. Raises LabBroken and DaemonFailed."""
     probes = all_probes(expectation.hosts, expectation.services)
     with tempfile.TemporaryDirectory(prefix="nsgd-lab-") as directory, Lab() as lab:
+        progress(f"building {len(expectation.hosts)} hosts")
         topology = Topology(lab, expectation.hosts)
         traffic = Traffic(topology, expectation.services)
+        progress(f"{len(probes)} probes without the daemon")
         broken = [o for o in traffic.send(probes) if o.observed is not Observed.ANSWERED]
         if broken:
             raise LabBroken.of(broken, len(probes))
@@ -148,12 +154,14 @@ def run_lab(
             parameters=parameters,
         )
         before = counted_hits(daemon.wait_until_ready())
+        progress(f"{len(probes)} probes")
         observations = traffic.send(probes)
         decisions = [decide_probe(policy, observation) for observation in observations]
         # Counters count from the daemon's start; what came before is not the probes'.
         predicted = predicted_hits(decisions) + before
         status, differences = settled_hits(daemon.status, predicted)
         daemon.stop()
+    progress("")
     rows = []
     for observation, decision in zip(observations, decisions, strict=True):
         probe = observation.probe

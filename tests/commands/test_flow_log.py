@@ -64,7 +64,7 @@ def test_problems(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "b.json: records[0].properties.flows[0].flows[0].flowTuples[0]: 2 fields instead of 13"
     )
     assert lines[20].endswith("b.json: and 10 more problems")
-    assert lines[21].endswith("missing.json: cannot be read: no such file or directory")
+    assert lines[21].endswith("no such file or directory; check the path")
 
 
 def test_denied_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,3 +77,9 @@ def test_denied_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         "web",
         "DefaultRule_DenyAllInBound",
     ]
+
+
+def test_a_directory_without_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said: an empty answer would pass for a log without flows."""
+    assert main(["flow-log", "read", str(tmp_path)]) == 1
+    assert f"{tmp_path}: has no .json or .jsonl files in it" in capsys.readouterr().err

@@ -241,10 +241,13 @@ def test_the_command(net: Network) -> None:
     arguments = ["monitor", "--runtime-dir", str(net.directory / "run"), "--port", "80"]
     command = [sys.executable, "-P", "-m", "nsgd", *arguments]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # Whoever runs the tests in the background may have them ignore it, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with (
         subprocess.Popen([*command, "-o", "json", "--limit", "2"], **pipes) as lines,
         subprocess.Popen(command, **pipes) as table,
     ):
+        signal.signal(signal.SIGINT, before)
         assert table.stdout is not None
         assert table.stdout.readline().startswith("Time ")
         net.wait(lambda: event_listeners(net) == 1, "the kernel is not asked")
