@@ -24,10 +24,11 @@ from nsgd.bench.overload import (
     start_one_rule,
     starter,
 )
-from nsgd.bench.says import heading, progress, say
+from nsgd.bench.says import heading, say
 from nsgd.bench.statistics import Summary
 from nsgd.bench.tables import cell, format_table, number_text, ratio_text
 from nsgd.lab.netns import remove_leftovers
+from nsgd.lab.progress import progress
 
 BASE = "one-rule"
 CONTENDERS = dict(

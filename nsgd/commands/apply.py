@@ -141,9 +141,7 @@ def _apply(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _show_changes(
-    args: argparse.Namespace, loaded: LoadedConfig
-) -> tuple[bool, dict[str, Any]]:
+def _show_changes(args: argparse.Namespace, loaded: LoadedConfig) -> tuple[bool, dict[str, Any]]:
     """Tell what a policy changes, and whose own connections.
 
     Returns:

@@ -67,7 +67,6 @@ def _web(args: argparse.Namespace) -> int:
             " without encryption; put a proxy with both before it",
             file=sys.stderr,
         )
-    print(f"nsgd web at {_shown(listen, server.port)}", flush=True)
 
     def stop(number: int, frame: object) -> None:
         # Not from this thread, which serves: shutdown() waits for it.
@@ -75,6 +74,8 @@ def _web(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    # Whoever reads this may end it at once.
+    print(f"nsgd web at {_shown(listen, server.port)}", flush=True)
     with server:
         server.serve()
     return EXIT_OK
