@@ -20,6 +20,7 @@ MAXIMUM_REQUEST_BYTES = 64 << 10
 # Of those who may write: documents, compressed.
 MAXIMUM_WRITE_BYTES = 96 << 20
 MAXIMUM_ANSWER_BYTES = 256 << 20
+_LARGEST_NUMBER = (1 << 63) - 1
 _CREDENTIALS = struct.Struct("=iII")
 
 _FLOW_FILTER: Mapping[str, type] = {
@@ -111,4 +112,7 @@ def check_request(
         # Not isinstance: true would pass for a number.
         if type(value) is not known[name]:
             raise UsageRefused(f"{verb}: {name} is not of type {known[name].__name__}")
+        # JSON knows numbers of any length, and whoever asks for one expects to be able to use it.
+        if type(value) is int and abs(value) > _LARGEST_NUMBER:
+            raise UsageRefused(f"{verb}: {name} is too large a number")
     return verb, arguments

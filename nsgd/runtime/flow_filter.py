@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ PROTOCOLS: Mapping[str, tuple[int, ...]] = {
     "Ah": (AH,),
 }
 PROTOCOL_NAMES = {number: name for name, numbers in PROTOCOLS.items() for number in numbers}
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _HIGHEST = {"port": 65535, "protocol": 255}
 
 
@@ -133,7 +135,8 @@ def _protocols(text: str | None) -> tuple[int, ...] | None:
     for name, numbers in PROTOCOLS.items():
         if name.casefold() == text.casefold():
             return numbers
-    if text.isascii() and text.isdigit() and int(text) <= _HIGHEST["protocol"]:
+    # Python refuses to read thousands of digits, by an exception that nobody awaits here.
+    if _NUMBER.fullmatch(text) and int(text) <= _HIGHEST["protocol"]:
         return (int(text),)
     raise UsageRefused(
         f"{text[:60]!r} is not a protocol; write one of {', '.join(PROTOCOLS)}, or its number"

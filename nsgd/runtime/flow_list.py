@@ -85,7 +85,7 @@ class FlowLister:
             )
         if self._in_force().settings.mode is Mode.AUDIT:
             raise RefusedByKernel("mode: audit drops nothing, so no flow can be cut")
-        return self._cut(meant, ", ".join(f"{k} {v}" for k, v in rest.items()) or "all")
+        return self._cut(meant, ", ".join(f"{k} {_printable(v)}" for k, v in rest.items()) or "all")
 
     def _cut(self, meant: FlowFilter, words: str) -> Parts:
         loaded = self._in_force()
@@ -127,6 +127,12 @@ class _Reader:
         names = self._names.ends(entry.header)
         if self._meant.meets_ends(*names):
             yield sides, names
+
+
+def _printable(value: object) -> str:
+    """For a line of the log, of which a value must not make two."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
 
 
 def _row(

@@ -126,7 +126,7 @@ class RecentDenials:
             and meant.meets_ends(*kept.names)
         )
         return {
-            "denials": list(itertools.islice(found, limit or None)),
+            "denials": list(itertools.islice(found, min(limit, len(self._kept)) or None)),
             "lastId": self._kept[-1].id if self._kept else 0,
             "kept": len(self._kept),
             "mostKept": self._kept.maxlen,

@@ -120,12 +120,18 @@ class Trial:
             documents = unpack_documents(arguments.get("documents", []))
         except ValueError as error:
             raise UsageRefused(str(error)) from error
+        for document in documents:
+            # Problems begin with it, in the log too.
+            if not document.name.isprintable():
+                raise UsageRefused(f"a document's name cannot be printed: {document.name!a}")
         reevaluate = arguments.get("reevaluate") is True
         try:
             generation = self._apply(documents, seconds, reevaluate)
         except (ConfigRefused, StateError, RefusedByKernel) as error:
             self.counts["refused"] += 1
-            log.error("a policy was not applied: %s", str(error) or "its documents are refused")
+            # Of documents each problem: a line of the log that has no beginning is nobody's.
+            for line in str(error).splitlines() or ["its documents are refused"]:
+                log.error("a policy was not applied: %s", line)
             raise
         self.counts["applied"] += 1
         log.info(

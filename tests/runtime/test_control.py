@@ -377,7 +377,7 @@ def test_a_bug_in_a_handler_is_not_hidden(path: Path) -> None:
         (b"9" * 60_000, "not JSON"),
         ([], "not a JSON object"),
         ("status", "not a JSON object"),
-        ({}, "the verb is none of status, reload, stop"),
+        ({}, "the verb is none of status, reload, stop, flows"),
         ({"verb": None}, "the verb is none of"),
         ({"verb": ["status"]}, "the verb is none of"),
         ({"verb": "Status"}, "the verb is none of"),
@@ -385,11 +385,13 @@ def test_a_bug_in_a_handler_is_not_hidden(path: Path) -> None:
         ({"verb": "status", "removeRules": True}, "status has no argument 'removeRules'"),
         ({"verb": "stop", "removeRules": 1}, "stop: removeRules is not of type bool"),
         ({"verb": "stop", "removeRules": None}, "stop: removeRules is not of type bool"),
+        ({"verb": "flows", "limit": 1 << 63}, "flows: limit is too large a number"),
+        ({"verb": "flows", "limit": -(10**200)}, "flows: limit is too large a number"),
     ],
 )
 def test_a_request_that_is_none(path: Path, value: object, text: str) -> None:
     """It is refused with the reason, and no handler is called."""
-    handlers = {verb: refuse(AssertionError()) for verb in HANDLERS}
+    handlers = {verb: refuse(AssertionError()) for verb in (*HANDLERS, "flows")}
     with server_at(path, handlers) as server:
         answer = exchange(server, path, frame(value))
     assert (answer["ok"], answer["code"]) == (False, "usage")

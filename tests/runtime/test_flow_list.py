@@ -197,6 +197,16 @@ def test_a_cut_marks_those_that_are_meant_and_no_others(loaded: LoadedPolicy) ->
     assert end == {"cut": 3}
 
 
+def test_a_cut_is_one_line_of_the_log(
+    loaded: LoadedPolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever was asked for, also what cannot be written in UTF-8."""
+    for asked in ("a\nb", "\ud800"):
+        with caplog.at_level("INFO", "nsgd"):
+            all_of(lister(loaded, Table()).cut_flows({"nsg": asked}))
+        assert caplog.messages[-1] == f"0 open flows cut: nsg {asked!a}"
+
+
 def test_a_cut_without_a_word_is_refused(loaded: LoadedPolicy, tmp_path: Path) -> None:
     """Nothing is read, far less marked."""
     table = Table([entry(loaded, NO_TABLE, NO_TABLE)])
@@ -217,6 +227,7 @@ def test_a_cut_without_a_word_is_refused(loaded: LoadedPolicy, tmp_path: Path) -
         ({"protocol": "256"}, "not a protocol"),
         ({"protocol": "tpc"}, "not a protocol"),
         ({"protocol": "²"}, "not a protocol"),
+        ({"protocol": "9" * 5000}, "not a protocol"),  # more than Python reads as a number
         ({"direction": "in"}, "not a direction"),
         ({"source": "10.0.0.1/8"}, "not a prefix"),
         ({"destination": "Internet"}, "not a prefix"),

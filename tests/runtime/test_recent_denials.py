@@ -132,6 +132,7 @@ def test_filters(recent: Recent) -> None:
     assert recent.ports(source="203.0.113.7", port=22) == [22]
     assert recent.ports(rule="denyout", nsg="web") == [25]
     assert recent.ports(limit=1) == [25]
+    assert recent.ports(limit=1 << 70) == recent.ports()
     assert recent.ports(after=1) == [25, 23]
     assert recent.ports(after=3) == []
     for wrong in ({"source": "x"}, {"limit": -1}, {"port": 70000}):

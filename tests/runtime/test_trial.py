@@ -408,3 +408,24 @@ def test_documents_that_are_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unpack_documents(one)[0].content == b"x" * 600
     with pytest.raises(ValueError, match="too long"):
         unpack_documents(one + one)
+
+
+def test_what_is_refused_is_logged_line_by_line(
+    daemon: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each problem of the documents has a line that says what it is about."""
+    bad = json.dumps({**document("Deny"), "a": 1, "b": 2}).encode()
+    with pytest.raises(ConfigRefused) as refused:
+        daemon.trial.apply({"documents": pack_documents([Document(OTHER, bad)])})
+    lines = [line for line in caplog.messages if line.startswith("a policy was not applied: ")]
+    assert len(lines) == len(refused.value.problems) >= 2
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("name", ["a\nb.json", "\ud800.json"])
+def test_a_name_that_cannot_be_printed_is_refused(daemon: Daemon, name: str) -> None:
+    """Problems begin with it, in the log too; the policy in force stays."""
+    content = json.dumps(document("Deny")).encode()
+    with pytest.raises(UsageRefused, match="cannot be printed"):
+        daemon.trial.apply({"documents": pack_documents([Document(name, content)])})
+    assert daemon.access == "Allow"
