@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help install system lint test docs lab package package-system package-test lock clean
+.PHONY: help install system lint test docs lab package package-system package-test soak fuzz lock clean
 
 help:
 	@echo "make install   system packages where missing (as root), and the project in $(VENV)"
@@ -18,6 +18,8 @@ help:
 	echo "make lab       the three-tier example in network namespaces (as root)"
 	echo "make package   sdist, wheel, Debian package and bill of materials in dist/; on Debian 12"
 	echo "make package-test   install, upgrade and purge the package in a clean root (as root)"
+	echo "make soak      an hour of traffic, reloads and kills (as root); MINUTES=, ENGINE=queue|kernel|both"
+	echo "make fuzz      each fuzz target for 20 minutes; MINUTES=, FUZZ_TARGETS="
 	echo "make lock      the newest dependencies that pyproject.toml allows, with hashes"
 	echo "make clean     remove everything that was made here"
 	echo "PYTHON=python3.12 chooses the interpreter; 3.11 is the oldest that will do"
@@ -186,6 +188,26 @@ package: $(STAMP) package-system
 # Minutes, and a gigabyte in build/: not part of make test.
 package-test: package
 	$(VENV)/bin/python -m tests.package dist/nsgd_*.deb
+
+# With the plot, which needs an extra. The report and the plot are in build/.
+soak: $(STAMP)
+	$(VENV)/bin/pip --disable-pip-version-check install --quiet -e '.[bench]'
+	mkdir -p build
+	$(VENV)/bin/python -m tests.soak --minutes $${MINUTES:-60} --engine $${ENGINE:-both} \
+	    --json build/soak.json --plot build/soak.png
+
+# One after another, each to its end: a finding stops it, and leaves its input in build/fuzz/.
+FUZZ_TARGETS := packet control netlink documents arm tag_file
+fuzz: $(STAMP)
+	$(VENV)/bin/pip --disable-pip-version-check install --quiet -e '.[dev]'
+	mkdir -p build/fuzz
+	root=$$PWD; cd build/fuzz
+	for target in $(FUZZ_TARGETS); do
+	    echo "fuzzing $$target for $${MINUTES:-20} minutes"
+	    PYTHONPATH=$$root "$$root/$(VENV)/bin/python" -m "tests.fuzz.fuzz_$$target" \
+	        $$(($${MINUTES:-20} * 60)) 2>"$$target.log" || { tail -n 60 "$$target.log"; exit 1; }
+	    grep -E '^(Done|stat::)' "$$target.log"
+	done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
