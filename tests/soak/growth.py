@@ -1,0 +1,72 @@
+"""Whether memory, descriptors or objects of the kernel grow, told from samples."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# What is filled once has been filled by then.
+WARM_S = 300.0
+# What the median of a last third may be above that of a first one: pages of an allocator.
+_NOISE_SHARE, _NOISE_KIB = 0.03, 1024
+_FEWEST = 9  # samples that thirds can be made of
+
+
+def growth(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Each series' begin and end, and the names of those that grew.
+
+    Args:
+        samples: As the soak takes them. Those of the first five minutes are left out, and of a
+            supervisor those of its first five minutes.
+
+    Returns:
+        ``series`` by name: first, last and whether it ``grew``; ``grown``: the names of those.
+    """
+    warm = [sample for sample in samples if sample["atSeconds"] >= WARM_S]
+    series: dict[str, dict[str, Any]] = {}
+    supervisor = _longest_life(samples)
+    workers = [each for sample in warm for each in sample["workers"]]
+    for owner, processes in (("supervisor", supervisor), ("workers", workers)):
+        for what in ("rssKiB", "anonymousKiB", "descriptors", "threads"):
+            values = [process[what] for process in processes if process["descriptors"]]
+            if len(values) >= _FEWEST:
+                series[f"{owner} {what}"] = _compare(values, is_memory=what.endswith("KiB"))
+    for key, counted in _tables(warm).items():
+        for kind in sorted({kind for objects in counted for kind in objects}):
+            values = [objects.get(kind, 0) for objects in counted]
+            if len(values) > 1:
+                grew = values[-1] > values[0]
+                series[f"{key} {kind}"] = {"first": values[0], "last": values[-1], "grew": grew}
+    return {
+        "series": series,
+        "grown": [name for name, told in series.items() if told["grew"]],
+    }
+
+
+def _longest_life(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of the supervisor that has most samples, those after its first five minutes."""
+    lives: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for sample in samples:
+        lives[sample["supervisor"]["pid"]].append(sample)
+    longest = max(lives.values(), key=len, default=[])
+    begun_s = longest[0]["atSeconds"] if longest else 0.0
+    return [s["supervisor"] for s in longest if s["atSeconds"] - begun_s >= WARM_S]
+
+
+def _tables(samples: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, int]]]:
+    """Objects in the table, under one policy and engine each."""
+    found: dict[str, list[Mapping[str, int]]] = defaultdict(list)
+    for sample in samples:
+        if sample["isSettled"]:
+            key = f"table, policy {sample['policy']} by {sample['engine']}:"
+            found[key].append(sample["table"])
+    return found
+
+
+def _compare(values: Sequence[int], *, is_memory: bool) -> dict[str, Any]:
+    third = len(values) // 3
+    first, last = statistics.median(values[:third]), statistics.median(values[-third:])
+    allowed = max(_NOISE_SHARE * first, _NOISE_KIB) if is_memory else 0
+    return {"first": first, "last": last, "grew": last > first + allowed}

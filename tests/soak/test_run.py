@@ -1,0 +1,29 @@
+"""A soak of seconds: what an hour of it asks, with one restart and a few kills."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.soak.__main__ import summary
+from tests.soak.run import Settings, Soak
+
+
+@pytest.mark.kernel
+def test_a_short_soak(tmp_path: Path) -> None:
+    """No wrong verdict and no flow lost, with both engines, reloads, and a worker killed."""
+    least = {"reloads": 4, "worker kills": 2, "supervisor kills": 1}
+    settings = Settings(
+        6.0, reload_every_s=1.5, kill_every_s=2.0, restarts_at=(0.4,), packets_per_s=50, least=least
+    )
+    report = Soak(settings, tmp_path).run()
+    assert report["isGood"], summary(report)
+    for name, count in least.items():
+        assert report["done"][name] >= count
+    assert {sample["engine"] for sample in report["samples"]} <= {"queue", "kernel"}
+    # Nobody has slept through it.
+    assert report["probes"]["passed"] > 20
+    assert report["probes"]["denied"] > 20
+    assert report["connections"]["connected"] > 0
+    assert all(flow["rounds"] > 1 for flow in report["longFlows"].values())
