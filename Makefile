@@ -191,7 +191,7 @@ package-test: package
 
 # With the plot, which needs an extra. The report and the plot are in build/.
 soak: $(STAMP)
-	$(VENV)/bin/pip --disable-pip-version-check install --quiet -e '.[bench]'
+	@$(VENV)/bin/pip --disable-pip-version-check install --quiet -e '.[bench]'
 	mkdir -p build
 	$(VENV)/bin/python -m tests.soak --minutes $${MINUTES:-60} --engine $${ENGINE:-both} \
 	    --json build/soak.json --plot build/soak.png
@@ -199,7 +199,7 @@ soak: $(STAMP)
 # One after another, each to its end: a finding stops it, and leaves its input in build/fuzz/.
 FUZZ_TARGETS := packet control netlink documents arm tag_file
 fuzz: $(STAMP)
-	$(VENV)/bin/pip --disable-pip-version-check install --quiet -e '.[dev]'
+	@$(VENV)/bin/pip --disable-pip-version-check install --quiet -e '.[dev]'
 	mkdir -p build/fuzz
 	root=$$PWD; cd build/fuzz
 	for target in $(FUZZ_TARGETS); do

@@ -165,7 +165,7 @@ class Probes:
         """Whether something may come yet that would be missed."""
         return any(
             number not in self._arrived
-            and self._outcomes(probe, probe.sent_s) == {True}
+            and self._outcomes(probe, probe.sent_s + _IN_QUEUE_S) == {True}
             and not self._history.was_faulty(probe.sent_s, probe.sent_s + _IN_QUEUE_S)
             for number, probe in self._waiting.items()
         )
