@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from nsgd.analysis.changes import (
@@ -30,7 +30,7 @@ from nsgd.spaces.budget import Budget, OverBudget
 from nsgd.spaces.chain import NOBODY, Chain
 from nsgd.spaces.diagram import Diagrams, merge_boxes
 from nsgd.spaces.explore import explore
-from nsgd.spaces.ranges import Ranges, common, union
+from nsgd.spaces.ranges import Ranges, common, minus, union
 from nsgd.spaces.space import Box, Space
 from nsgd.spaces.witness import ranges_of, witness
 
@@ -48,6 +48,7 @@ def compare(before: NetworkModel, after: NetworkModel, budget: Budget) -> Policy
 def compare_policies(old: AnalysedPolicy, new: AnalysedPolicy, budget: Budget) -> PolicyDifference:
     """As compare(); tables that both have in common are one object."""
     pairs = pair_resources(old, new)
+    nobodys = {v: union([old.nobodys(v), new.nobodys(v)]) for v in IP_VERSIONS}
     differences: list[SiteDifference] = []
     undetermined: list[Undetermined] = []
     for direction in (Direction.INBOUND, Direction.OUTBOUND):
@@ -61,7 +62,7 @@ def compare_policies(old: AnalysedPolicy, new: AnalysedPolicy, budget: Budget) -
                 key = same_tables, subject.virtual_network, subject.has_every_address
                 alike.setdefault(key, (*tables, []))[2].append(pair)
         for before, after, of_tables in alike.values():
-            comparison = _Comparison(before, after, direction, budget)
+            comparison = _Comparison(before, after, direction, budget, nobodys)
             for version in IP_VERSIONS:
                 sites = [
                     (_site(old, new, pair), addresses)
@@ -100,9 +101,17 @@ def _site(old: AnalysedPolicy, new: AnalysedPolicy, pair: Pair) -> Site:
 class _Comparison:
     """Compares two lists of tables, for the resources that have them."""
 
-    def __init__(self, before: Tables, after: Tables, direction: Direction, budget: Budget) -> None:
+    def __init__(
+        self,
+        before: Tables,
+        after: Tables,
+        direction: Direction,
+        budget: Budget,
+        nobodys: Mapping[IPVersion, Ranges],
+    ) -> None:
         self._direction = direction
         self._budget = budget
+        self._nobodys = nobodys
         self._book = book = RuleBook()
         partners = _partners(before, after)
         old_masks: list[int] = []
@@ -200,7 +209,7 @@ class _Comparison:
                     self._verdict(rules[0], is_before=True),
                     self._verdict(rules[1], is_before=False),
                     tuple(values),
-                    _witness(space.version, values, local, shown),
+                    _witness(space, values, local, shown, self._nobodys[space.version]),
                     rules in cut,
                 )
             )
@@ -219,13 +228,17 @@ _KINDS = (Kind.NETWORK_INTERFACE, Kind.SCALE_SET, Kind.SUBNET)  # as they are to
 
 
 def _witness(
-    version: IPVersion, boxes: Sequence[Values], local: Field, shown: Ranges
+    space: Space, boxes: Sequence[Values], local: Field, shown: Ranges, nobodys: Ranges
 ) -> PacketHeader:
-    """A packet of the first box that has some at the addresses that are *shown* first."""
-    for box in boxes:
-        if of_shown := common(box[local], shown):
-            return witness(version, {**box, local: of_shown})
-    return witness(version, boxes[0])
+    """A packet of the first box that has some at the addresses that are *shown* first.
+
+    Its other end is an address that somebody may have, if there is one.
+    """
+    remote = Field.SOURCE if local is Field.DESTINATION else Field.DESTINATION
+    box = next((each for each in boxes if common(each[local], shown)), boxes[0])
+    own = common(box[local], shown) or box[local]
+    others = minus(box[remote], nobodys) or box[remote]
+    return witness(space.version, {**box, local: own, remote: others})
 
 
 def _partners(before: Tables, after: Tables) -> list[int | None]:

@@ -92,6 +92,22 @@ class AnalysedPolicy:
                 merged[endpoint] = everything
         return merged
 
+    def nobodys(self, version: IPVersion) -> Ranges:
+        """Addresses of the virtual networks that no subnet has, so that nothing can have them.
+
+        Packets from there are none of a declared network's: engines drop them as spoofed.
+        """
+        spaces = AddressSet.of_prefixes(
+            prefix for network in self.model.virtual_networks for prefix in network.address_space
+        )
+        subnets = AddressSet.of_prefixes(
+            prefix
+            for network in self.model.virtual_networks
+            for subnet in network.subnets
+            for prefix in subnet.address_prefixes
+        )
+        return (spaces - subnets).ranges(version)
+
     def resolver(self, subject: Subject) -> NetworkResolver:
         """What resolves the rules of a resource's groups."""
         views = self.compiled.views

@@ -20,7 +20,7 @@ from nsgd.policy.service_tags import mutual_peers
 from nsgd.policy.table import CompiledTable
 from nsgd.policy.views import View
 from nsgd.spaces.axis import bits_of
-from nsgd.spaces.ranges import Ranges, size, union
+from nsgd.spaces.ranges import Ranges, minus, size, union
 
 NOT_DECLARED: int | None = None
 
@@ -194,6 +194,7 @@ class AddressClasses:
             _add_edges(edges, addresses.ranges(version), number)
         wanted_bit = len(self._sets)
         wanted = union(addresses.ranges(version) for addresses in self._wanted)
+        wanted = minus(wanted, self._policy.nobodys(version))
         _add_edges(edges, wanted, wanted_bit)
         spans = dict(self._policy.spans(version))
         starts = sorted({0, *edges, *spans})

@@ -12,8 +12,9 @@ from nsgd.spaces.ranges import Ranges
 from nsgd.spaces.space import Box, Space
 
 _PROTOCOLS = (TCP, UDP, ICMP, ICMPV6)
-_SOURCE_PORTS = (50000,)
-_DESTINATION_PORTS = (443, 80)
+# No program uses port 0, so the last of each comes before it.
+_SOURCE_PORTS = (50000, 40000, 1)
+_DESTINATION_PORTS = (443, 80, 8080, 1)
 _ADDRESSES: dict[IPVersion, tuple[int, ...]] = {
     4: tuple(Address.parse(text).value for text in ("203.0.113.7", "10.0.0.4")),
     6: tuple(Address.parse(text).value for text in ("2a00::7", "fd00::7")),

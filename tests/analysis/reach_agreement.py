@@ -65,7 +65,12 @@ class ReachCheck:
         for packet in packets:
             header = as_header(packet)
             answer = self._oracle.judge(packet)
-            if answer.reason == "ambiguousNetwork":
+            is_nobodys = any(
+                first <= value <= last
+                for value in (header.source, header.destination)
+                for first, last in self._policy.nobodys(header.version)
+            )
+            if answer.reason == "ambiguousNetwork" or is_nobodys:
                 continue
             said = {
                 is_allowed(reach.flows.at(flows, _flow(header)))
