@@ -178,8 +178,8 @@ class _Daemon:
         lister = FlowLister(table, open_flows, lambda: loaded)
         counters = SharedCounters.create(64)
         told = Told(Loop(), lambda group: None, directory)
-        told.begin(counters)
-        told.recent = RecentDenials(counters, told.denials, most=20)
+        told.begin([counters])
+        told.recent = RecentDenials([counters], told.denials, most=20)
         told.let_monitor(lambda: loaded, _Begins, lambda: 3, lambda: None)
         self._told, self._denials = told, DenialWriter(counters)
         inbound = loaded.numbers.by_direction[Direction.INBOUND]
