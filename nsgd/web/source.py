@@ -58,7 +58,8 @@ class ControlSource:
         self._clock = clock
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
         self._status_lock = threading.Lock()
-        self._status: tuple[float, Status] | None = None
+        # Also that there was none: pages that wait for one another need not all wait for that.
+        self._status: tuple[float, Status | ControlError] | None = None
         self._policy_lock = threading.Lock()
         self._policy: tuple[str, QuestionedPolicy] | None = None
 
@@ -66,10 +67,19 @@ class ControlSource:
         """The status, perhaps of half a second ago."""
         with self._status_lock:
             if self._status is None or self._clock() - self._status[0] > _STATUS_AGE_S:
-                self._status = None
-                with self._slot():
-                    self._status = self._clock(), request(self._path, "status", _TIMEOUT_S)
-            return self._status[1]
+                self._status = self._ask_status()
+            found = self._status[1]
+        if isinstance(found, ControlError):
+            raise ControlError(found.kind, str(found), found.problems)
+        return found
+
+    def _ask_status(self) -> tuple[float, Status | ControlError]:
+        try:
+            with self._slot():
+                found: Status | ControlError = request(self._path, "status", _TIMEOUT_S)
+        except ControlError as error:
+            found = error
+        return self._clock(), found
 
     def policy(self) -> QuestionedPolicy:
         """The policy in force, loaded and compiled here once for each that comes into force."""

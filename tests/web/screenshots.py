@@ -35,7 +35,7 @@ PICTURES = (
     Picture("web-interface-dark.png", "/nics/web2", dark=True, height=1000),
     Picture("web-verify.png", _VERIFY, height=1000),
     Picture("web-denials.png", "/denials"),
-    Picture("web-flows-dark.png", "/flows", dark=True, height=760),
+    Picture("web-flows-dark.png", "/flows", width=1280, dark=True, height=760),
     Picture("web-denials-phone.png", "/denials", width=390, height=844),
     Picture("web-interface-phone-dark.png", "/nics/web2", width=390, height=844, dark=True),
 )
