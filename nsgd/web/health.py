@@ -56,6 +56,14 @@ def losses(status: Status) -> list[Loss]:
                 "ahead of all rules, since the network namespace was made",
             )
         )
+    if (not_admitted := packets.get("notAdmitted")) is not None:
+        found.append(
+            Loss(
+                "first packets not admitted to the queue",
+                sum(not_admitted.values()),
+                "beyond the limits of daemon.admission: they follow failureMode",
+            )
+        )
     if queue is not None:
         found += [
             Loss("dropped at a full queue", queue["droppedFull"], "since the worker started"),
@@ -153,7 +161,9 @@ def _worker(status: Status) -> Iterator[Check]:
     elif worker["restarts"]:
         yield Check("warn", "Worker", f"up, after {restarts}", "The log says why it ended")
     else:
-        yield Check("ok", "Worker", f"up, process {worker['pid']}, no restart")
+        several = len(status.get("workers", ()))
+        who = f"all {several} up" if several > 1 else f"up, process {worker['pid']}"
+        yield Check("ok", "Worker", f"{who}, no restart")
     if queue is None:
         yield Check(
             "warn",

@@ -118,7 +118,9 @@ class WebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
             if len(self._open) >= CONNECTIONS:
-                _cut_off(next(iter(self._open)))
+                oldest = next(iter(self._open))
+                del self._open[oldest]  # its thread may take a moment to notice
+                _cut_off(oldest)
             self._open[request] = time.monotonic()
         super().process_request(request, client_address)
 

@@ -67,8 +67,10 @@ def test_losses_are_counted_apart() -> None:
     """What left the queue without a verdict is what it got, less the decided and the waiting."""
     found = status()
     found["packets"]["queued"] = 160
+    found["packets"]["notAdmitted"] = {"sourceRate": 3, "sources": 4}
     assert {loss.name: loss.count for loss in losses(found) if loss.count} == {
-        "packets that left the queue without a verdict": 13
+        "packets that left the queue without a verdict": 13,
+        "first packets not admitted to the queue": 7,
     }
     found["queue"] = None
     assert losses(found)[0].count is None
