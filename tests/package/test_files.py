@@ -47,7 +47,7 @@ def test_whatever_is_locked_has_hashes(path: Path) -> None:
 
 def test_there_are_locks() -> None:
     """The test above has something to look at, and tells a line without a hash."""
-    assert [path.stem for path in LOCKS] == ["build", "bundled", "runtime", "test"]
+    assert [path.stem for path in LOCKS] == ["build", "bundled", "docs", "runtime", "test"]
     assert len(versions("test")) > 20
     assert not LOCKED.fullmatch("pyroute2==0.9.7")
 
