@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--engine", choices=tuple(ENGINES), default="both", help="both: in turns, by reloads"
     )
+    parser.add_argument("--queues", type=int, default=1, help="workers, of which one is killed")
     parser.add_argument("--reload-every", type=float, default=10.0, metavar="SECONDS")
     parser.add_argument("--kill-every", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--packets", type=float, default=60.0, help="new flows a second")
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(
         options.minutes * 60,
         options.engine,
+        options.queues,
         options.reload_every,
         options.kill_every,
         packets_per_s=options.packets,
@@ -75,7 +77,7 @@ def summary(report: Mapping[str, Any]) -> str:
 
     lines = [
         f"lasted {report['lastedSeconds'] / 60:.1f} minutes, engines {report['engines']},"
-        f" seed {report['seed']}",
+        f" workers {report['workers']}, seed {report['seed']}",
         f"done: {counted(report['done'])}",
         f"sent: {counted(report['sent'])}",
         f"probes: {counted(report['probes'])}",

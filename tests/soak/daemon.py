@@ -27,8 +27,9 @@ class DaemonTrouble(Exception):
 class SoakedDaemon:
     """Changes, kills and measures; one thing at a time, whatever the thread."""
 
-    def __init__(self, net: Network, first: InForce) -> None:
-        self._net = net
+    def __init__(self, net: Network, first: InForce, queues: int = 1) -> None:
+        """Start it, with so many workers."""
+        self._net, self._queues = net, queues
         self.history = History(first)
         self._lock = threading.Lock()  # held while there must be a worker, or none
         self.counts: Counter[str] = Counter()
@@ -97,7 +98,7 @@ class SoakedDaemon:
                     raise
                 time.sleep(0.05)
                 continue
-            if status["worker"]["pid"] is not None:
+            if status["worker"]["up"]:
                 return
 
     @property
@@ -143,7 +144,8 @@ class SoakedDaemon:
         return dict(sorted(counts.items()))
 
     def _write(self, to: InForce) -> None:
-        self._net.write({**policy(to.number), "daemon": {"engine": to.engine}})
+        settings = {"engine": to.engine, "queues": self._queues}
+        self._net.write({**policy(to.number), "daemon": settings})
 
     def log_faults(self) -> list[str]:
         """Lines of the daemon's log that no run should have."""

@@ -31,7 +31,9 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
         own = [each[what] / scale for each in supervisor]
         panel.plot(minutes, own, color="#0072b2", label="supervisor")
         theirs = [each[what] / scale if each and each["descriptors"] else None for each in workers]
-        panel.plot(minutes, theirs, ".", color="#d55e00", label="worker, a new one at each kill")
+        panel.plot(
+            minutes, theirs, ".", color="#d55e00", label="a worker, another one after each kill"
+        )
     memory.set_ylabel("resident (MiB)")
     descriptors.set_ylabel("descriptors")
     for engine, color in (("kernel", "#0072b2"), ("queue", "#d55e00")):

@@ -34,6 +34,7 @@ class Settings:
 
     duration_s: float
     engines: str = "both"
+    queues: int = 1
     reload_every_s: float = 10.0
     kill_every_s: float = 30.0
     sample_every_s: float = 10.0
@@ -88,7 +89,7 @@ class Soak:
             net.engine = ""
             for name, addresses in ADDRESSES.items():
                 net.host(name, *addresses)
-            self._daemon = SoakedDaemon(net, at_reload(0, self._engines))
+            self._daemon = SoakedDaemon(net, at_reload(0, self._engines), self._settings.queues)
             try:
                 return self._run(net)
             finally:
@@ -211,6 +212,7 @@ class Soak:
         return {
             "lastedSeconds": round(lasted_s, 1),
             "engines": self._settings.engines,
+            "workers": self._settings.queues,
             "seed": self._settings.seed,
             "done": dict(self._daemon.counts),
             "sent": dict(sorted(probes.sent.items())),
