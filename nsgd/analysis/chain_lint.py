@@ -15,11 +15,11 @@ from nsgd.model.packet import TCP, UDP
 from nsgd.model.platform import PlatformAddresses
 from nsgd.model.rule import Access, Protocol, ServiceTag, TagAddress
 from nsgd.policy.address_set import AddressSet
-from nsgd.policy.effective import EffectiveSecurityRule, NetworkResolver, RuleKind
+from nsgd.policy.effective import ALL_PORT_RANGES, EffectiveSecurityRule, NetworkResolver, RuleKind
 from nsgd.policy.tree_nodes import Field
 from nsgd.spaces.budget import Budget, OverBudget
 from nsgd.spaces.chain import NOBODY
-from nsgd.spaces.ranges import Ranges, common, size, union
+from nsgd.spaces.ranges import Ranges, common, minus, size, union
 from nsgd.spaces.space import Box
 from nsgd.spaces.witness import witness
 
@@ -108,17 +108,21 @@ class ChainLint:
             message = f"opens TCP {listed} to the Internet"
             yield self._finding(Kind.MANAGEMENT_PORT_OPEN, name, message, version, box)
 
-    def denied_probes(self) -> Iterator[Finding | Unfinished]:
+    def denied_probes(self, ports: Mapping[int, str]) -> Iterator[Finding | Unfinished]:
         """Rules that deny health probes, by chance or on purpose, where there is a service.
 
         A Deny of everything from everywhere is a decision. One of VirtualNetwork or Internet, both
-        of which hold the address that probes come from, may not have been made about probes.
+        of which hold the address that probes come from, may not have been made about probes. A
+        service is a port that some rule names, but for *ports* that manage machines.
         """
         serving = union(
             rule.destination_ports
             for rule in self._user_rules(Access.ALLOW)
             if rule.protocol in (Protocol.TCP, Protocol.ANY)
+            # All ports are no service, and who manages machines does so one by one.
+            and rule.destination_ports != ALL_PORT_RANGES
         )
+        serving = minus(serving, tuple((port, port) for port in sorted(ports)))
         balancer = self._resolver.addresses(TagAddress(ServiceTag.AZURE_LOAD_BALANCER))
         if not serving or not any(
             common(rule.source.ranges(version), balancer.ranges(version))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nsgd.analysis.policy import AnalysedPolicy, Subject, last_address
 from nsgd.answers.resources import Kind
-from nsgd.model.address import IP_VERSIONS, IPVersion
+from nsgd.model.address import IP_VERSIONS, IPVersion, Prefix
 from nsgd.model.network import NetworkSecurityGroup, VirtualNetwork
 from nsgd.model.rule import Access, AnyAddress, Direction, PrefixList, Protocol, SecurityRule
 from nsgd.policy.address_set import AddressSet
@@ -22,7 +22,18 @@ from nsgd.spaces.ranges import Ranges, union
 
 Local = Mapping[IPVersion, Ranges]
 _MOST_VIEWS = 4  # of a group that is attached nowhere
-_NO_NETWORK = VirtualNetwork("", ())
+# Where no network is declared it may be any: what is found must hold if the tag VirtualNetwork is
+# all private addresses, and if it is none.
+_ASSUMED_NETWORKS = (
+    VirtualNetwork(
+        "",
+        tuple(
+            Prefix.parse(text)
+            for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+        ),
+    ),
+    VirtualNetwork("", ()),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +162,16 @@ def _views_of_unattached(
     policy: AnalysedPolicy, group: NetworkSecurityGroup
 ) -> Iterable[GroupView]:
     views = policy.compiled.views
-    resolvers: dict[str | None, NetworkResolver] = {}
+    resolvers: list[tuple[str | None, NetworkResolver]] = []
     seen: set[object] = set()
     for (network, subnet), view in views.of_subnet.items():
         if view not in seen and len(seen) < _MOST_VIEWS:
             seen.add(view)
-            resolvers[f"{network}/{subnet}"] = views.resolver(view)
+            resolvers.append((f"{network}/{subnet}", views.resolver(view)))
     if not resolvers:
-        resolvers[None] = NetworkResolver(policy.model, _NO_NETWORK)
-    for name, resolver in resolvers.items():
+        assumed = [NetworkResolver(policy.model, network) for network in _ASSUMED_NETWORKS]
+        resolvers = [(None, resolver) for resolver in assumed]
+    for name, resolver in resolvers:
         tables = {
             direction: compile_table(
                 group.name, direction, effective_security_rules(resolver, group, direction)

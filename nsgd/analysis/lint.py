@@ -99,6 +99,6 @@ def _of_chain(
 ) -> Iterator[Finding | Unfinished]:
     if direction is Direction.INBOUND:
         yield from chain.open_ports(ports)
-        yield from chain.denied_probes()
+        yield from chain.denied_probes(ports)
     else:
         yield from chain.denied_platform(model.platform)

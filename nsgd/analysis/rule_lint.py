@@ -9,7 +9,8 @@ from nsgd.analysis.groups import GroupView, SeenGroup
 from nsgd.analysis.table_search import TableSearch, decides
 from nsgd.model.address import IP_VERSIONS
 from nsgd.model.packet import PacketHeader
-from nsgd.model.rule import Access, Direction, SecurityRule
+from nsgd.model.rule import Access, Direction, SecurityRule, ServiceTag, TagAddress
+from nsgd.policy.effective import RuleKind
 from nsgd.spaces.axis import bits_of
 from nsgd.spaces.budget import Budget, OverBudget
 from nsgd.spaces.explore import Judge
@@ -138,12 +139,53 @@ class RuleLint:
             search, bit = self.at(view, rule)
             if search.find([bit], _changes(search, bit, rule.access)) is not None:
                 return None
+        if self._spells_out_a_default(rule):
+            return None
         witness, view = self.witnesses[rule.name]
         search, bit = self.at(view, rule)
         other = decider_without(search, bit, witness)
         others_do = f"{rule.access.value} by others too, as by {other}"
         message = f"changes nothing: without it, all that it decides gets {others_do}"
         return self.finding(Kind.CHANGES_NOTHING, rule, message, [other], (witness, view))
+
+    def _spells_out_a_default(self, rule: SecurityRule) -> bool:
+        """Whether a rule names what may leave, or health probes, and default rules let it anyway.
+
+        So it is if no Allow of users had to be there, whether or not others overlap. That is how
+        the services that a subnet depends on are written down, and kept if a later Deny takes the
+        rest. What else may come in by default is another matter: who allows a part of it may
+        think that the rest is denied.
+        """
+        is_of_probes = rule.source == TagAddress(ServiceTag.AZURE_LOAD_BALANCER)
+        is_named = self.direction is Direction.OUTBOUND or is_of_probes
+        if rule.access is not Access.ALLOW or not is_named:
+            return False
+        for view in self.seen.views:
+            search, bit = self.at(view, rule)
+            if search.find([bit], _needs_an_allow(search, bit)) is not None:
+                return False
+        return True
+
+
+def _needs_an_allow(search: TableSearch, bit: int) -> Judge[bool]:
+    """Whether a packet that a rule decides would be denied without all Allow rules of users."""
+    book = search.book
+    allows = sum(
+        1 << each
+        for each, rule in enumerate(book.rules)
+        if rule.kind is RuleKind.USER and rule.access is Access.ALLOW
+    )
+    chain, without = search.chain, search.chain_of(search.masks[0] & ~allows)
+
+    def judge(candidates: int, sure: int) -> tuple[int, bool | None]:
+        standing, other = chain.stand(candidates, sure), without.stand(candidates, sure)
+        if not standing.kept >> bit & 1 or not other.may_deny:
+            return 0, False
+        if standing.rule is not None and other.is_settled:
+            return 0, standing.rule == bit
+        return standing.kept | other.kept, None
+
+    return judge
 
 
 def _changes(search: TableSearch, bit: int, access: Access) -> Judge[bool]:

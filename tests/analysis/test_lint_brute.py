@@ -15,9 +15,16 @@ from nsgd.answers.ip_flow import judge
 from nsgd.model.address import Address, Prefix
 from nsgd.model.network import NetworkModel
 from nsgd.model.packet import PacketHeader
-from nsgd.model.rule import Access, Direction, GroupMembers, SecurityRule
+from nsgd.model.rule import (
+    Access,
+    Direction,
+    GroupMembers,
+    SecurityRule,
+    ServiceTag,
+    TagAddress,
+)
 from nsgd.policy.address_set import AddressSet
-from nsgd.policy.effective import EffectiveSecurityRule, effective_security_rules
+from nsgd.policy.effective import EffectiveSecurityRule, RuleKind, effective_security_rules
 from nsgd.policy.table import CompiledTable, compile_table
 from nsgd.spaces.budget import Budget
 from tests.analysis.drawn import tiny_model, tiny_packets
@@ -119,8 +126,30 @@ class Brute:
                 table.match(*packet[:6]) == index
                 and without.is_allowed(without.match(*packet[:6])) is not table.is_allowed(index)
                 for packet in packets
-            ):
+            ) and not self._is_default(rule, table, direction, packets):
                 self._add(Kind.CHANGES_NOTHING, group, rule, direction)
+
+    def _is_default(
+        self,
+        rule: SecurityRule,
+        table: CompiledTable,
+        direction: Direction,
+        packets: list[PacketHeader],
+    ) -> bool:
+        """Whether an Allow of what leaves, or of probes, is one that no Allow had to be for."""
+        of_probes = rule.source == TagAddress(ServiceTag.AZURE_LOAD_BALANCER)
+        if rule.access is DENY or (direction is INBOUND and not of_probes):
+            return False
+        left = [
+            each for each in table.rules if each.access is DENY or each.kind is not RuleKind.USER
+        ]
+        without = compile_table("g", direction, left)
+        index = table.rule_names.index(rule.name)
+        return all(
+            without.is_allowed(without.match(*packet[:6]))
+            for packet in packets
+            if table.match(*packet[:6]) == index
+        )
 
     def _resources(self) -> None:
         local: dict[str, set[int]] = {}
@@ -179,6 +208,8 @@ class Brute:
             each.access is ALLOW
             and each.priority < 65000
             and each.protocol.value in ("Tcp", "*")
+            and each.destination_ports != ((0, 65535),)
+            and packet.destination_port != PORT
             and any(f <= packet.destination_port <= t for f, t in each.destination_ports)
             for table in tables
             for each in table.rules

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +33,7 @@ _BY_NAME = (
     (r"cidr|(address|subnet\d*)prefix|^prefix$", "10.0.{}.0/24"),
     (r"staticip|ipaddress$", "10.0.0.20"),
     (r"from$", "10.0.0.0/8"),
-    (r"port", "8080"),
+    (r"port", "{port}"),
     (r"subnet\d*ref$", f"{_NETWORK}/vnet/subnets/subnet"),
 )
 
@@ -80,7 +81,9 @@ def value_for(template: dict[str, Any], name: str) -> Any:
 def _text(name: str) -> str:
     name = name.lower()
     number = "".join(filter(str.isdigit, name)) or "0"
-    found = (text.format(number) for use, text in _BY_NAME if re.search(use, name))
+    # Two ports are two, as they would be with whoever deploys.
+    port = 8000 + zlib.crc32(name.encode()) % 1000
+    found = (text.format(number, port=port) for use, text in _BY_NAME if re.search(use, name))
     return next(found, name)
 
 
