@@ -8,12 +8,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help install system lint test docs lab package package-system package-test soak fuzz lock clean
+.PHONY: help install system lint test test-slow docs lab package package-system package-test soak fuzz lock clean
 
 help:
 	@echo "make install   system packages where missing (as root), and the project in $(VENV)"
 	echo "make lint      ruff, mypy, bandit, and known vulnerabilities of what is locked"
 	echo "make test      install, lint and all tests; kernel tests need root"
+	echo "make test-slow  the tests that make test leaves out"
 	echo "make docs      the pages of docs/ as a site in build/docs; a warning is an error"
 	echo "make lab       the three-tier example in network namespaces (as root)"
 	echo "make package   sdist, wheel, Debian package and bill of materials in dist/; on Debian 12"
@@ -133,7 +134,11 @@ lint: $(STAMP)
 	$(VENV)/bin/python .ci/audit.py requirements/runtime.txt requirements/build.txt
 
 test: lint docs
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -m 'not slow'
+
+# Tests that wait for long, or load the machine.
+test-slow: $(STAMP)
+	$(VENV)/bin/pytest -m slow
 
 $(DOCS_STAMP): requirements/docs.txt $(STAMP)
 	$(VENV)/bin/pip --disable-pip-version-check install --quiet --require-hashes -r requirements/docs.txt

@@ -13,18 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from nsgd.config.problem import ConfigRefused
-from nsgd.daemon.adapters import FlowBegins, GatewayTable, KernelFlows, TableMonitor, open_log_group
+from nsgd.daemon.adapters import (
+    FlowBegins,
+    GatewayTable,
+    KernelFlows,
+    TableMonitor,
+    open_log_group,
+)
+from nsgd.daemon.readings import read_conntrack_state, read_counters, read_queue_state
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.links import LinkMonitor
-from nsgd.kernel.queue import read_queue_counters
 from nsgd.kernel.table import NftTable
 from nsgd.model.settings import Engine, OnStop
 from nsgd.observe.metrics import start_metrics_server
-from nsgd.observe.snapshot import QueueState, snapshot_as_json
+from nsgd.observe.snapshot import snapshot_as_json
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.rule_chains import UNTOLD
+from nsgd.runtime.conntrack_watch import ConntrackWatch
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
 from nsgd.runtime.flow_list import FlowLister
@@ -100,8 +107,14 @@ def _run(
     # Reading needs no ownership, and a scrape must not wait for a transaction's answer.
     reader = NftTable()
     lister = FlowLister(flows, supervisor.open_flows, supervisor.in_force)
+    conntrack = ConntrackWatch(read_conntrack_state)
+    supervisor.loop.at_ticks(conntrack.tend)
     observer = Observer(
-        supervisor, partial(_read_counters, reader), _queue_state, lambda: table.is_owned
+        supervisor,
+        partial(read_counters, reader),
+        read_queue_state,
+        lambda: table.is_owned,
+        conntrack.read,
     )
     teller = PolicyTeller(supervisor)
     links = LinkMonitor()
@@ -152,6 +165,7 @@ def _run(
         untold = partial(_untold, supervisor, reader)
         supervisor.told.let_monitor(supervisor.in_force, FlowBegins, untold, control.feed)
         supervisor.loop.watch(control, control.handle)
+        supervisor.loop.at_ticks(control.tend)
         supervisor.run()
     except ConfigRefused as error:
         for problem in error.problems:
@@ -175,14 +189,6 @@ def _run(
     return 0
 
 
-def _read_counters(reader: NftTable) -> Mapping[str, int]:
-    try:
-        return reader.read_counters()
-    except KernelError as error:
-        log.warning("counters of the table cannot be read: %s", error)
-        return {}
-
-
 def _untold(supervisor: Supervisor, reader: NftTable) -> int:
     try:
         with supervisor.lock:
@@ -190,20 +196,6 @@ def _untold(supervisor: Supervisor, reader: NftTable) -> int:
     except KernelError as error:
         log.warning("denials that are not told cannot be counted: %s", error)
         return 0
-
-
-def _queue_state(number: int, max_length: int) -> QueueState | None:
-    counters = read_queue_counters(number)
-    if counters is None:
-        return None
-    return QueueState(
-        number=number,
-        length=counters.waiting,
-        max_length=max_length,
-        dropped_full=counters.dropped_full,
-        dropped_socket=counters.dropped_socket,
-        packets_seen=counters.packets_seen,
-    )
 
 
 def _stop(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:

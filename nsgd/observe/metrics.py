@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from nsgd.observe.applied_metrics import applied_metrics
+from nsgd.observe.conntrack_state import conntrack_metrics
 from nsgd.observe.families import by, counter, gauge
 from nsgd.observe.flow_log_metrics import flow_log_metrics
 from nsgd.observe.metrics_server import MetricsServer
@@ -37,6 +38,7 @@ class SnapshotCollector(Collector):
         yield from service_tag_metrics(snapshot.service_tags)
         yield from applied_metrics(snapshot.applied)
         yield from flow_log_metrics(snapshot.flow_log)
+        yield from conntrack_metrics(snapshot.conntrack)
 
 
 def metrics_registry(collect: Callable[[], Snapshot]) -> CollectorRegistry:

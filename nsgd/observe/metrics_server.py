@@ -12,6 +12,7 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
@@ -22,6 +23,7 @@ log = logging.getLogger("nsgd")
 
 _CONNECTIONS = 16
 _STOP_POLL_S = 0.1
+_NO_DESCRIPTOR_PAUSE_S = 0.2
 
 
 class MetricsServer:
@@ -63,6 +65,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         self.address_family, _, _, _, address = found[0]
         super().__init__((str(address[0]), port), _Handler)
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        try:
+            return super().get_request()
+        except OSError:
+            # Without descriptors the client stays there, and would be asked for again at once.
+            time.sleep(_NO_DESCRIPTOR_PAUSE_S)
+            raise
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
         with self._lock:

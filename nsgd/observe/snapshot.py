@@ -13,6 +13,7 @@ from typing import Any
 
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
+from nsgd.observe.conntrack_state import ConntrackState, conntrack_as_json
 from nsgd.observe.flow_log_state import FlowLogState, flow_log_as_json
 
 
@@ -136,6 +137,7 @@ class Snapshot:
     foreign_acts: ForeignActs = ForeignActs()
     applied: AppliedState = AppliedState({})
     flow_log: FlowLogState | None = None  # None where flows are not logged
+    conntrack: ConntrackState | None = None  # None where it cannot be read
 
 
 def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -229,6 +231,7 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "secondsToConfirm": None if seconds_left is None else round(seconds_left),
         },
         "flowLog": flow_log_as_json(snapshot.flow_log),
+        "conntrack": conntrack_as_json(snapshot.conntrack),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from nsgd.observe.conntrack_state import conntrack_line
 from nsgd.observe.flow_log_state import flow_log_line
 
 _MODES = {"enforce": "enforce", "audit": "audit: nothing is dropped"}
@@ -153,7 +154,7 @@ def _workers(workers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     reloads, table = status["reloads"], status["table"]
-    flow_log = status.get("flowLog")
+    flow_log, conntrack = status.get("flowLog"), status.get("conntrack")
     last = "" if reloads["lastSucceeded"] else "; the last one was refused, the policy before stays"
     return [
         ("nsgd", f"{status['version']}, {status['state']} since {status['startedAt']}"),
@@ -173,6 +174,7 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("owned" if table["owned"] else "not owned: others may change it")
             + f", mark mask {table['markMask']}",
         ),
+        *([("tracked", conntrack_line(conntrack))] if conntrack else []),
         *_service_tags(status),
         *([("flow log", flow_log_line(flow_log))] if flow_log else []),
     ]

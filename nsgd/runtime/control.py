@@ -20,6 +20,7 @@ from nsgd.config.problem import ConfigRefused
 from nsgd.runtime.control_listen import (
     MAXIMUM_CONNECTIONS,
     ControlSocketError,
+    Door,
     listen,
     lock_directory,
 )
@@ -111,7 +112,7 @@ class ControlServer:
         try:
             self._lock = lock_directory(path)
             try:
-                self._listener = listen(path)
+                listener = listen(path)
             except BaseException:
                 os.close(self._lock)
                 raise
@@ -123,7 +124,7 @@ class ControlServer:
         self._inode = path.lstat().st_ino
         # A selector's own descriptor is readable when one of its descriptors is ready.
         self._selector = selectors.EpollSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._door = Door(listener, self._selector, clock)
 
     def fileno(self) -> int:
         """Readable when there is something to handle."""
@@ -153,6 +154,11 @@ class ControlServer:
                 if part is not None:
                     self._answer(connection, {"ok": True, "result": part, "more": True})
 
+    def tend(self) -> None:
+        """Listen again after a pause, and drop who is late; called at least once a second."""
+        self._door.tend()
+        self.handle()
+
     def close(self) -> None:
         """Leave; the socket's file goes too, unless it is another's by now."""
         for connection in list(self._connections):
@@ -163,17 +169,13 @@ class ControlServer:
                 self._path.unlink()
         except OSError as error:
             log.warning("control socket %s is not removed: %s", self._path, error.strerror)
-        self._listener.close()
+        self._door.close()
         os.close(self._lock)
 
     def _accept(self) -> None:
-        try:
-            end, _ = self._listener.accept()
-        except OSError as error:
-            if not isinstance(error, BlockingIOError):
-                log.warning("control socket: no connection accepted: %s", error.strerror)
+        end = self._door.accept()
+        if end is None:
             return
-        end.setblocking(False)
         connection = _Connection(end, Peer.of(end), self._clock() + TIMEOUT_S)
         self._connections.add(connection)
         self._selector.register(end, selectors.EVENT_READ, connection)

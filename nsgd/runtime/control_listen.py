@@ -3,15 +3,67 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import selectors
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from nsgd.runtime.control_wire import Peer, listener_of
 
 SOCKET_MODE = 0o660
 MAXIMUM_CONNECTIONS = 32
+
+
+log = logging.getLogger("nsgd")
+
+_DEAF_S = 1.0
+
+
+class Door:
+    """Lets clients in, by a selector that is to be readable only where one can be let in."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        selector: selectors.BaseSelector,
+        clock: Callable[[], float],
+    ) -> None:
+        self._listener, self._selector, self._clock = listener, selector, clock
+        self._deaf_until_s: float | None = None
+        self._is_told = False
+        selector.register(listener, selectors.EVENT_READ)
+
+    def accept(self) -> socket.socket | None:
+        """The next client, whose socket does not block; None where there is none, or no room."""
+        try:
+            end, _ = self._listener.accept()
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            # Without descriptors, as a rule. The client stays there, and would wake the loop again
+            # and again.
+            self._selector.unregister(self._listener)
+            self._deaf_until_s = self._clock() + _DEAF_S
+            if not self._is_told:
+                log.error("control socket: no connection accepted: %s", error.strerror)
+            self._is_told = True
+            return None
+        self._is_told = False
+        end.setblocking(False)
+        return end
+
+    def tend(self) -> None:
+        """Listen again after a pause."""
+        if self._deaf_until_s is not None and self._clock() >= self._deaf_until_s:
+            self._deaf_until_s = None
+            self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._listener.close()
 
 
 class ControlSocketError(OSError):

@@ -26,6 +26,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._stopping = False
         self._pause_s = _TICK_S
+        self._at_ticks: list[Callable[[], None]] = []
 
     @property
     def is_stopping(self) -> bool:
@@ -48,6 +49,10 @@ class Loop:
         """Have the next tick come after *pause_s* at the latest."""
         self._pause_s = min(self._pause_s, pause_s)
 
+    def at_ticks(self, tend: Callable[[], None]) -> None:
+        """Call *tend* whenever run() calls its tick, after it."""
+        self._at_ticks.append(tend)
+
     def run(self, signals: Mapping[int, Callable[[], None]], tick: Callable[[], None]) -> None:
         """Serve until stop(); *tick* is called at least once a second."""
         wake_read, wake_write = socket.socketpair()
@@ -69,6 +74,8 @@ class Loop:
                 for key, _ in self._selector.select(pause_s):
                     key.data()
                 tick()
+                for tend in self._at_ticks:
+                    tend()
         finally:
             signal.set_wakeup_fd(previous)
             self.unwatch(wake_read)

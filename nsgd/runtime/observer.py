@@ -9,6 +9,7 @@ import nsgd
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.model.settings import DaemonRole
+from nsgd.observe.conntrack_state import ConntrackState
 from nsgd.observe.snapshot import (
     AppliedState,
     FlowCount,
@@ -45,6 +46,7 @@ class Observer:
         kernel_counters: Callable[[], Mapping[str, int]],
         queue_state: Callable[[int, int], QueueState | None],
         is_table_owned: Callable[[], bool],
+        conntrack: Callable[[], ConntrackState | None] = lambda: None,
     ) -> None:
         """Observe a supervisor.
 
@@ -53,11 +55,13 @@ class Observer:
             kernel_counters: Packets by name of the table's counters; empty where unreadable.
             queue_state: State of a queue by its number and configured length.
             is_table_owned: Whether others are kept from changing the table.
+            conntrack: The room of the connection table.
         """
         self._supervisor = supervisor
         self._kernel_counters = kernel_counters
         self._queue_state = queue_state
         self._is_table_owned = is_table_owned
+        self._conntrack = conntrack
         self._started_s = time.time()
         self._kernel_counts = KernelCounts()
         self._rules_of: LoadedPolicy | None = None
@@ -156,6 +160,7 @@ class Observer:
                 ),
                 applied=_applied(supervisor.trial),
                 foreign_acts=_foreign_acts(supervisor.guard),
+                conntrack=self._conntrack(),
                 flow_log=flow_log_state(
                     supervisor.told.flow_log, settings.flow_log, loaded.numbers
                 ),

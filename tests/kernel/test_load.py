@@ -58,9 +58,12 @@ def big_policy(generation: int, **daemon: Any) -> dict[str, Any]:
 class Load:
     """Sends new UDP flows at a steady rate and counts what arrives, by destination port."""
 
-    def __init__(self, net: Network, ports: tuple[int, ...]) -> None:
+    def __init__(
+        self, net: Network, ports: tuple[int, ...], flows_per_s: int = FLOWS_PER_S
+    ) -> None:
         self._net = net
         self._ports = ports
+        self._flows_per_s = flows_per_s
         self._stop = threading.Event()
         self.sent = dict.fromkeys(ports, 0)
         self._sinks = {}
@@ -109,7 +112,7 @@ class Load:
         started = time.monotonic()
         sent = 0
         while not self._stop.is_set():
-            due = int((time.monotonic() - started) * FLOWS_PER_S)
+            due = int((time.monotonic() - started) * self._flows_per_s)
             while sent < due:
                 port, packet = next(packets)
                 self._socket.sendto(packet, address)
@@ -128,6 +131,11 @@ class Load:
                 numbers.add(struct.unpack("!Q", sink.recv(100))[0])
         except TimeoutError:
             return numbers
+
+    def close(self) -> None:
+        """Give the ports back."""
+        for sink in self._sinks.values():
+            sink.close()
 
 
 def with_hosts(net: Network) -> Network:

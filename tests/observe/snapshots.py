@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
+from nsgd.observe.conntrack_state import ConntrackState
 from nsgd.observe.snapshot import (
     AppliedState,
     FlowCount,
@@ -61,6 +62,7 @@ SNAPSHOT = Snapshot(
     applied=AppliedState(
         {"applied": 5, "confirmed": 1, "reverted": 2, "refused": 3}, is_standing=True
     ),
+    conntrack=ConntrackState(900, 1000, 8),
     table_owned=True,
     mark_mask=0xFFFF3FFF,
 )

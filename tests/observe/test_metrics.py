@@ -82,6 +82,9 @@ nsgd_applied_policies_total{result="reverted"} 2
 nsgd_applied_policies_total{result="refused"} 3
 nsgd_policy_on_trial 0
 nsgd_policy_in_place_of_config 1
+nsgd_conntrack_entries 900
+nsgd_conntrack_entries_limit 1000
+nsgd_conntrack_dropped_total 8
 """
 
 

@@ -97,6 +97,7 @@ def test_json() -> None:
             "secondsToConfirm": None,
         },
         "flowLog": None,
+        "conntrack": {"entries": 900, "limit": 1000, "dropped": 8},
     }
 
 

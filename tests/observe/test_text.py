@@ -19,6 +19,7 @@ reloads  3 succeeded, 1 refused; the last one was refused, the policy before sta
 worker   up, process 4321, 1 restart
 queue    9480: 3 of 4096 packets wait, 5 dropped as it was full, 6 by the worker's socket
 table    owned, mark mask 0xffff3fff
+tracked  900 of at most 1000 flows; 8 packets dropped for want of room
 
 Rule hits
 Hits  Access  Direction  Network security group  Rule

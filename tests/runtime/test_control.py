@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import resource
 import select
 import socket
 import stat
@@ -545,6 +546,49 @@ def test_too_many_clients(path: Path) -> None:
             }
         pump(server)
         assert exchange(server, path, frame({"verb": "status"}))["ok"] is True
+
+
+def test_without_descriptors(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Said once; the loop is not woken for a client that cannot be taken, who is taken later."""
+    clock = Clock()
+    with server_at(path, clock=clock) as server, connect(path) as client:
+        client.sendall(frame({"verb": "status"}))
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        for _ in range(3):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+            try:
+                server.handle()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            # Not readable any more: nothing to do until it is tended.
+            pump(server)
+            server.tend()
+            assert not select.select([server], [], [], 0)[0]
+            clock.now_s += 1
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+            try:
+                server.tend()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert [record.getMessage() for record in caplog.records] == [
+            "control socket: no connection accepted: Too many open files"
+        ]
+        clock.now_s += 1
+        server.tend()
+        pump(server)
+        assert b"running" in client.recv(1000)
+
+
+def test_who_is_late_is_dropped_though_nobody_comes(path: Path) -> None:
+    """A silent client holds a descriptor no longer than its time."""
+    clock = Clock()
+    with server_at(path, clock=clock) as server, connect(path) as client:
+        pump(server)
+        clock.now_s += 60
+        server.tend()
+        assert client.recv(10) == b""
 
 
 def test_readers_leave_room_for_who_may_stop(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

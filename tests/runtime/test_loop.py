@@ -1,0 +1,52 @@
+"""The loop: signals that come together are one, and what is tended at ticks."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from nsgd.runtime.loop import Loop
+
+
+def test_a_storm_of_signals_is_one_call() -> None:
+    """Fifty that come while the first is being handled are handled together, by one call."""
+    loop = Loop()
+    calls: list[int] = []
+
+    def on_hangup() -> None:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            for _ in range(50):
+                signal.raise_signal(signal.SIGHUP)
+
+    def tick() -> None:
+        if not calls:
+            os.kill(os.getpid(), signal.SIGHUP)
+        elif len(calls) >= 2:
+            loop.stop()
+        loop.soon(0)
+
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        loop.run({signal.SIGHUP: on_hangup}, tick)
+        assert calls == [0, 1]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        loop.close()
+
+
+def test_what_is_tended_at_ticks() -> None:
+    """After the tick itself, each time."""
+    loop = Loop()
+    calls: list[str] = []
+
+    def tick() -> None:
+        calls.append("tick")
+        if len(calls) > 2:
+            loop.stop()
+
+    loop.at_ticks(lambda: calls.append("tended"))
+    loop.soon(0)
+    loop.run({}, tick)
+    loop.close()
+    assert calls == ["tick", "tended", "tick", "tended"]
