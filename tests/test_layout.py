@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": {"model", "config", "policy", "ruleset", "wire", "kernel", "lab"},
     "doctor": BELOW_RUNTIME | {"kernel", "runtime"},
     "top": {"observe", "runtime"},
+    "selftest": {"lab", "doctor"},
     "daemon": BELOW_RUNTIME | {"kernel", "runtime", "lab"},
     "commands": BELOW_RUNTIME
     | {
@@ -52,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lab",
         "bench",
         "doctor",
+        "selftest",
         "daemon",
         "spaces",
         "top",

@@ -1,4 +1,4 @@
-"""Verbs about this host and what it can do: doctor, bench."""
+"""Verbs about this host and what it can do: doctor, selftest, bench."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ def add_verbs(verb: AddVerb, words: Sequence[str]) -> None:
     add_service_tags(doctor)
     doctor.add_argument("-o", "--output", choices=("table", "json"), default="table")
 
+    selftest = verb(
+        "selftest", _selftest, "try this installation with real packets, in namespaces of its own"
+    )
+    selftest.add_argument(
+        "--engine",
+        choices=("queue", "kernel"),
+        action="append",
+        help="this engine only (both)",
+    )
+    selftest.add_argument("-o", "--output", choices=("table", "json"), default="table")
+
     bench = verb("bench", _bench, "measure nsgd beside other ways to filter")
     # Their options are in modules that import the kernel's libraries.
     chosen = next((word for word in words if not word.startswith("-")), None)
@@ -43,6 +54,11 @@ def _doctor(args: argparse.Namespace) -> int:
     )
     print(checks_as_json(checks) if args.output == "json" else checks_as_text(checks))
     return EXIT_FAILED if worst(checks) is State.PROBLEM else EXIT_OK
+
+
+def _selftest(args: argparse.Namespace) -> int:
+    code: int = import_module("nsgd.selftest.run").run(args)
+    return code
 
 
 def _bench(args: argparse.Namespace) -> int:

@@ -41,6 +41,8 @@ class DaemonUnderTest:
     ) -> None:
         """Start it, with its runtime and state directories and its log in *directory*.
 
+        Where another one ran before, this one goes on with its state.
+
         *launcher* is a command that becomes the one behind it; without, the kernel ends the
         daemon when this process ends.
         """
@@ -49,7 +51,7 @@ class DaemonUnderTest:
         self._runtime_directory = directory / "run"
         state_directory = directory / "state"
         for path in (self._runtime_directory, state_directory):
-            path.mkdir()
+            path.mkdir(exist_ok=True)
         # A killed lab cannot clean up: the kernel then ends the daemon.
         setpriv = shutil.which("setpriv")
         argv = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
@@ -91,6 +93,12 @@ class DaemonUnderTest:
         code = self._process.poll()
         if code is not None:
             raise DaemonFailed(f"ended with exit code {code}{self._log_end()}")
+
+    def kill(self) -> None:
+        """Have the kernel end it, as no daemon expects. Raises DaemonFailed."""
+        self.check()
+        self._process.kill()
+        self._process.wait(_STOP_TIMEOUT_S)
 
     def stop(self) -> None:
         """Ask it to end and wait. Raises DaemonFailed where it ends badly or not."""

@@ -1,14 +1,10 @@
-"""The room of the connection table: as metrics, as JSON, and in a line."""
+"""The room of the connection table, as JSON and in a line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from prometheus_client.core import Metric
-
-from nsgd.observe.families import counter, gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +14,6 @@ class ConntrackState:
     entries: int
     limit: int
     dropped: int
-
-
-def conntrack_metrics(state: ConntrackState | None) -> Iterator[Metric]:
-    """None where it cannot be read."""
-    if state is None:
-        return
-    yield gauge(
-        "nsgd_conntrack_entries",
-        "Flows in the kernel's connection table of this network namespace.",
-        state.entries,
-    )
-    yield gauge(
-        "nsgd_conntrack_entries_limit",
-        "Flows that the table may hold; the kernel drops the first packets of others.",
-        state.limit,
-    )
-    yield counter(
-        "nsgd_conntrack_dropped",
-        "Packets that the kernel dropped ahead of every rule since it has no room for their flows,"
-        " since the network namespace was made.",
-        (),
-        [((), state.dropped)],
-    )
 
 
 def conntrack_as_json(state: ConntrackState | None) -> dict[str, int] | None:

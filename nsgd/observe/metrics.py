@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from nsgd.observe.applied_metrics import applied_metrics
-from nsgd.observe.conntrack_state import conntrack_metrics
+from nsgd.observe.conntrack_metrics import conntrack_metrics
 from nsgd.observe.families import by, counter, gauge
 from nsgd.observe.flow_log_metrics import flow_log_metrics
 from nsgd.observe.metrics_server import MetricsServer

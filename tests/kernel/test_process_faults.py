@@ -251,7 +251,8 @@ def test_both_stopped_as_a_suspended_machine(net: Network) -> None:
         os.kill(pid, signal.SIGSTOP)
     time.sleep(HUNG_AFTER_S + 0.3)
     os.kill(supervisor, signal.SIGCONT)
-    # It takes a look for this.
+    # It takes two looks for these, not half a second apart.
+    net.status()
     net.status()
     os.kill(worker, signal.SIGCONT)
     assert net.udp("client", "server", ALLOWED)

@@ -1,0 +1,1 @@
+"""Tries an installed nsgd with real packets, in network namespaces of its own."""
