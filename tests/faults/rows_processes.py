@@ -272,7 +272,7 @@ PROCESSES = Section(
             "tests/runtime/test_notify.py::test_a_busy_service_manager_is_not_waited_for",
             "nsgd/runtime/notify.py",
             "Notifier._send",
-            "sender.setblocking(False)",
+            "return  # systemd is busy: the newest state goes with the next message",
         ),
         Fault(
             "control-client-stuck",
