@@ -44,14 +44,11 @@ def run_test(fault: Fault, tree: Path) -> tuple[str, str]:
         try:
             code = process.wait(_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            # As Ctrl-C would, so that labs are removed.
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            end(process)
             code = -1
+        except BaseException:
+            end(process)
+            raise
         output.seek(0)
         text = output.read()
     if code == -1:
@@ -59,6 +56,16 @@ def run_test(fault: Fault, tree: Path) -> tuple[str, str]:
     if code == 0:
         return "passed", text
     return ("failed" if code == 1 and re.search(r"\b\d+ failed\b", text) else "broken"), text
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a test that goes on too long, as Ctrl-C would, so that labs are removed."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def why(text: str) -> str:
