@@ -45,9 +45,9 @@ KERNEL = Section(
             '`nsgd_reloads_total{result="refused"}`',
             "`the kernel refused the ruleset: ...`, `reload refused, ...`",
             "tests/kernel/test_kernel_engine_mends.py::test_a_refused_change_leaves_nothing",
-            "nsgd/kernel/table.py",
-            "NftTable._make",
-            "self._leave_as_it_was()",
+            "nsgd/kernel/nft_socket.py",
+            "NftSocket._commit",
+            "raise KernelError(operation, describe_message(bytes(data), sequence), number)",
             engines="kernel",
         ),
         Fault(
