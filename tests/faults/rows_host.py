@@ -44,9 +44,9 @@ HOST = Section(
             "-",
             "none",
             "tests/kernel/test_lifecycle.py::test_a_link_made_again_is_known_by_its_name",
-            "nsgd/runtime/supervisor.py",
-            "Supervisor.links_changed",
-            "self._keeper.links_changed()",
+            "nsgd/ruleset/sources.py",
+            "Sources._bound",
+            "yield nft_rule(own, Goto(MANAGED))",
             engines="queue",
         ),
         Fault(

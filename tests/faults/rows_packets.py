@@ -108,18 +108,5 @@ PACKETS = Section(
             "_ICMP_REDIRECTS = ()",
             engines="queue",
         ),
-        Fault(
-            "waiting-large",
-            "Datagrams larger than the queue copies, which the binding would never hand over",
-            "decided by their headers; none waits for ever",
-            "`nsgd_queue_depth`",
-            "none",
-            f"{_FLOWS}::test_datagrams_larger_than_the_mtu",
-            "nsgd/kernel/queue.py",
-            "PacketQueue.bind",
-            "range=COPY_RANGE_BYTES,",
-            "range=65535,",
-            engines="queue",
-        ),
     ),
 )

@@ -63,6 +63,7 @@ def test_a_link_goes_down(net: Network, engine: str) -> None:
     assert is_right(net)
     assert is_right(net, "other")
     assert session.works()
+    assert net.status()["worker"]["restarts"] == 0
     session.close()
 
 
