@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt
 from scapy.packet import Raw
 
 from tests.kernel.documents import (
@@ -86,11 +86,15 @@ class Wire:
     def arrived(self) -> list[bytes]:
         """All that came since the last call; everything sent before this call has come."""
         marker = b"THE-FENCE"
-        fence = IP(src=INTERNET_V4, dst=SERVER_V4) / UDP(sport=1, dport=ALLOWED_UDP) / Raw(marker)
-        # Through the queue, if there is one, and behind what waits there: each time a new flow.
+        # By the worker with either engine, behind what waits for it: each time a new flow.
         Wire._fences += 1
-        fence[UDP].sport = 10000 + Wire._fences
-        self.send(4, [bytes(fence)])
+        fence = (
+            IPv6(src=INTERNET_V6, dst=SERVER_V6)
+            / IPv6ExtHdrDestOpt()
+            / UDP(sport=10000 + Wire._fences, dport=ALLOWED_UDP)
+            / Raw(marker)
+        )
+        self.send(6, [bytes(fence)])
         return list(self._until(marker))
 
     def _until(self, marker: bytes) -> Iterator[bytes]:
