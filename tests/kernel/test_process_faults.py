@@ -151,7 +151,7 @@ def test_a_worker_killed(site: Site, echo: Echo) -> None:
         assert found.denied == set()
     assert echo.works()
     assert restarts(net) == before + 1
-    assert f"worker {pid} died, starting another" in net.log.read_text()
+    assert f"worker {pid} of queue 9480 died, starting another" in net.log.read_text()
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ def test_a_worker_stopped(site: Site, echo: Echo) -> None:
         assert set(meanwhile) <= found.denied
         assert set(meanwhile) <= found.allowed
     assert restarts(net) == before + 1
-    assert f"worker {pid} hangs, replacing it" in net.log.read_text()
+    assert f"worker {pid} of queue 9480 hangs, replacing it" in net.log.read_text()
 
 
 def test_a_supervisor_stopped(site: Site, echo: Echo) -> None:
