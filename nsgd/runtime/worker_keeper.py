@@ -22,6 +22,7 @@ _PAUSES_S = (0.0, 0.1, 0.5, 1.0)
 _HEALTHY_AFTER_S = 10.0
 # The worker beats four times a second, whatever the traffic.
 HUNG_AFTER_S = 3.0
+_SOON_S = 1.0
 _SECOND_LOOK_S = 0.5  # this process may have been the one that stood still
 # Each less than the unit's WatchdogSec, which is not fed meanwhile.
 START_TIMEOUT_S = 9.0
@@ -67,6 +68,13 @@ class WorkerKeeper:
     def serves(self) -> bool:
         """Tell whether a worker has bound the queue, to wait for the first one."""
         return self._worker is not None and self._worker.serves
+
+    @property
+    def started_lately(self) -> bool:
+        """Tell whether a worker is starting and may be expected to serve soon."""
+        worker = self._worker
+        age_s = time.monotonic() - self._started_s
+        return worker is not None and not worker.serves and age_s < _SOON_S
 
     @property
     def decides_by_older(self) -> bool:

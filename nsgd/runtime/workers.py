@@ -97,9 +97,17 @@ class Workers:
             keeper.links_changed()
 
     def tend(self) -> None:
-        """Look after each worker; called at least once a second."""
+        """Look after each worker; called at least once a second.
+
+        What else the supervisor has to do waits a moment for a worker that starts: it would take
+        the processor from it.
+        """
         for keeper in self._keepers:
             keeper.tend()
+        while starting := [keeper for keeper in self._keepers if keeper.started_lately]:
+            starting[0].wait(_LOOK_S)
+            for keeper in self._keepers:
+                keeper.tend()
 
     def stop(self) -> None:
         """End the workers."""

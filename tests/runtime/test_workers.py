@@ -25,6 +25,7 @@ class FakeWorker:
 
     made: ClassVar[list[FakeWorker]] = []
     refused = -1  # number of a queue that cannot be bound
+    slow = -1  # and of one whose worker does not come to that
 
     def __init__(
         self, queue: WorkerQueue, numbers: int, counters: SharedCounters, policy: bytes
@@ -50,7 +51,7 @@ class FakeWorker:
             raise WorkerError("queue in use")
         if not self.is_running:
             raise WorkerError("exit status -9")
-        self.serves = True
+        self.serves = self.queue.number != self.slow or self.serves
         if self.takes_policies:
             self.generation = int(self.policies[-1])
 
@@ -146,8 +147,6 @@ def test_the_dead_are_replaced_and_their_counters_kept(workers: Workers) -> None
     assert not workers.are_alive
     workers.tend()
     assert len(FakeWorker.made) == 4
-    assert [s.pid for s in workers.states] == [100, 101, None]  # it does not serve yet
-    workers.tend()
     assert [s.pid for s in workers.states] == [100, 101, 103]
     assert list(workers.counters) == areas
     areas[0].cells[cell.ACCEPTED] = 2
@@ -169,3 +168,20 @@ def test_the_sum_has_outcomes_of_every_area() -> None:
     assert (total[hit], total[cell.DROPPED]) == (20, 10)
     for area in areas:
         area.close()
+
+
+def test_nobody_waits_for_long_for_one_that_starts(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are looked after meanwhile and afterwards."""
+    workers.start(b"1", 1)
+    monkeypatch.setattr(worker_keeper, "_SOON_S", 0.2)
+    monkeypatch.setattr(FakeWorker, "slow", 8)
+    FakeWorker.made[1].is_running = False
+    FakeWorker.made[2].is_running = False
+    workers.tend()
+    assert [s.pid for s in workers.states] == [100, None, 104]
+    assert [worker.queue.number for worker in FakeWorker.made] == [7, 8, 9, 8, 9]
+    monkeypatch.setattr(FakeWorker, "slow", -1)
+    workers.tend()
+    assert [s.pid for s in workers.states] == [100, 103, 104]
