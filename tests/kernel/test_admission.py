@@ -68,15 +68,18 @@ def send(net: Network, sources: Sequence[str], count: int, port: int = DENIED_PO
     host = net["internet"]
     version = 6 if ":" in sources[0] else 4
     to = net["server"].address(version)
+    ethertype = 0x0800 if version == 4 else 0x86DD
+    packets = [
+        ipv4_udp(source, to, source_port, port)
+        if version == 4
+        else bytes(IPv6(src=source, dst=to) / UDP(sport=source_port, dport=port))
+        for index in range(count)
+        for source, source_port in ((sources[index % len(sources)], 1024 + index % 60_000),)
+    ]
+    # Made beforehand: rates count while they are sent.
     kind = socket.AF_PACKET, socket.SOCK_DGRAM, 0
     with host.namespace.call(lambda: socket.socket(*kind)) as sender:
-        for index in range(count):
-            source, source_port = sources[index % len(sources)], 1024 + index % 60_000
-            if version == 4:
-                packet = ipv4_udp(source, to, source_port, port)
-            else:
-                packet = bytes(IPv6(src=source, dst=to) / UDP(sport=source_port, dport=port))
-            ethertype = 0x0800 if version == 4 else 0x86DD
+        for packet in packets:
             sender.sendto(packet, ("eth0", ethertype, 0, 0, host.gateway_mac))
 
 
