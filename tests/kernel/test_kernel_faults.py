@@ -116,7 +116,10 @@ def fill(net: Network, count: int) -> None:
     net.gateway.call(write)
 
 
-@pytest.mark.parametrize(("engine", "mode"), [("queue", "closed"), ("kernel", "open")])
+@pytest.mark.parametrize(
+    ("engine", "mode"),
+    [("queue", "closed"), pytest.param("kernel", "open", marks=pytest.mark.slow)],
+)
 def test_a_full_connection_table(net: Network, engine: str, mode: str) -> None:
     """The kernel drops new flows ahead of every rule, in each mode; decided ones go on; it is told.
 

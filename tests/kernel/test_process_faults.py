@@ -22,7 +22,12 @@ from tests.kernel.test_odd_packets import frame_socket
 
 FLOWS_PER_S = 1500
 QUEUE_LENGTH = 512
-CASES = [(engine, mode) for engine in ("queue", "kernel") for mode in ("closed", "open")]
+CASES = [
+    ("queue", "closed"),
+    ("queue", "open"),
+    ("kernel", "closed"),
+    pytest.param(("kernel", "open"), marks=pytest.mark.slow),
+]
 
 
 class Site(NamedTuple):
@@ -55,7 +60,9 @@ def policy(engine: str, mode: str, **daemon: Any) -> dict[str, Any]:
     return made | {"daemon": settings | daemon}
 
 
-@pytest.fixture(scope="module", params=CASES, ids="-".join)
+@pytest.fixture(
+    scope="module", params=CASES, ids=["queue-closed", "queue-open", "kernel-closed", "kernel-open"]
+)
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
