@@ -112,7 +112,7 @@ KERNEL = Section(
             "ConntrackWatch.tend",
             "log.error(",
             engines=BOTH,
-            modes="closed with queue, open with kernel",
+            modes="closed with queue, open with kernel (slow)",
         ),
         Fault(
             "conntrack-resized",

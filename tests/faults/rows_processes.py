@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.faults.fault import BOTH, MODES, Fault, Section
 
+_OPEN_SLOW = f"{MODES} (slow with kernel)"
+
 _KEEPER = "nsgd/runtime/worker_keeper.py"
 _DAEMON = "nsgd/daemon/__init__.py"
 _LOAD = "tests/kernel/test_load.py"
@@ -30,7 +32,7 @@ PROCESSES = Section(
             "WorkerKeeper._try_to_start",
             "self._start()",
             engines=BOTH,
-            modes=MODES,
+            modes=_OPEN_SLOW,
         ),
         Fault(
             "worker-killed-at-6000-flows",
@@ -85,7 +87,7 @@ PROCESSES = Section(
             "_asking",
             "raise _no_answer(",
             engines=BOTH,
-            modes=MODES,
+            modes=_OPEN_SLOW,
         ),
         Fault(
             "supervisor-killed",
@@ -100,7 +102,7 @@ PROCESSES = Section(
             "TABLE_PERSIST = 4",
             "TABLE_PERSIST = 0",
             engines=BOTH,
-            modes=MODES,
+            modes=_OPEN_SLOW,
         ),
         Fault(
             "supervisor-killed-at-6000-flows",
