@@ -35,7 +35,7 @@ TAGS = {"Storage": ["20.60.0.0/16"], "Storage.WestEurope": ["20.60.0.0/24"]}
 EXAMPLE = REPOSITORY / "docs" / "examples" / "three-tier.yaml"
 
 # Pages whose reader has a daemon already, on policy.yaml with this engine.
-WITH_DAEMON = {"docs/operations.md": "kernel", "docs/observe.md": "queue"}
+WITH_DAEMON = {"docs/operations.md": "kernel", "docs/observe.md": "queue", "docs/web.md": "queue"}
 
 _SYSTEMD = "needs systemd as the system's first process; make package-test boots one"
 _PACKAGE = "builds a Debian package, minutes; make package-test does it"
@@ -66,6 +66,8 @@ NOT_RUN = {
     ("docs/operations.md", "editor *"): "stands for the reader's editor",
     ("docs/operations.md", "make package"): _PACKAGE,
     ("docs/operations.md", "apt install *"): _PACKAGE,
+    ("docs/web.md", "systemctl *"): _SYSTEMD,
+    ("docs/web.md", "ssh *"): "needs the reader's machine beside the gateway",
     ("docs/tutorial.md", "git clone *"): "where the repository is, the reader knows",
     ("docs/tutorial.md", "make install"): "the tests run in what it has installed",
     ("docs/operations.md", "install *"): "writes into the machine; make package-test does it",
@@ -75,7 +77,7 @@ DAEMON = "nsgd run *"
 # Others are interrupted after some seconds, the live view at a terminal; only monitor ends when
 # the daemon does.
 ENDLESS = {"nsgd monitor*": (124, 4), "nsgd top*": (124,), "nsgd web*": (124,)}
-_INTERRUPTED_AFTER_S = 4
+_INTERRUPTED_AFTER_S = 3
 # Options that make what a page shows shorter, and change nothing else of it.
 ALSO = {
     "nsgd lab --config azuredeploy.json --keep": "--probes 40",
@@ -88,7 +90,7 @@ STATUS = {
     "nsgd diff policy.yaml new*.yaml": (1,),  # some flows are judged differently
     "nsgd lint [!/]*": (1,),  # the example opens SSH to the world
     "nsgd diff shop.yaml new.yaml": (1,),
-    "nsgd lab exec web1 curl *": (7,),  # nothing serves there
+    "nsgd lab exec web1 curl *": (28,),  # denied
     "nsgd lab exec data2 ping *": (1,),  # denied
     "nsgd lab exec web ping *": (0, 1),  # denied, and then allowed: the output tells
     "nsgd confirm --revert": (1,),  # confirmed before
@@ -118,8 +120,15 @@ def commands_of(page: str) -> list[Command]:
     return [each for each in shown if not is_left_out(page, words_of(each))]
 
 
+@pytest.fixture(scope="module")
+def as_azure() -> bytes:
+    """The example as Azure's resources, which every page may have."""
+    command = [sys.executable, "-m", "nsgd", "convert", "--config", str(EXAMPLE), "-o", "arm"]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
+def desk(tmp_path: Path, as_azure: bytes) -> Path:
     """The reader's directory, and what the machine has that is asked in it."""
     desk = tmp_path / "desk"
     desk.mkdir()
@@ -136,9 +145,7 @@ def desk(tmp_path: Path) -> Path:
         template = TEMPLATES / f"docs-style{name}.json"
         shutil.copy(template, desk / f"hub{name}.json")
     (desk / "policy").mkdir()
-    azure = [sys.executable, "-m", "nsgd", "convert", "--config", str(EXAMPLE), "-o", "arm"]
-    done = subprocess.run(azure, check=True, capture_output=True)
-    (desk / "azuredeploy.json").write_bytes(done.stdout)
+    (desk / "azuredeploy.json").write_bytes(as_azure)
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, module in (("nsgd", "nsgd"), ("az", "tests.docs.az")):
