@@ -58,11 +58,24 @@ def test_what_is_filled_at_the_start_is_no_growth() -> None:
     assert growth(samples(resident, supervisor=lambda at: 1 + (at >= 600)))["grown"] == []
 
 
+def test_engines_differ_in_what_they_need() -> None:
+    """A descriptor more, and the engine that has it more often towards the end."""
+    made = samples()
+    for count, sample in enumerate(made):
+        if count % 5 >= (3 if count < 180 else 2):
+            sample["engine"] = "queue"
+            sample["supervisor"]["descriptors"] = 19
+    assert growth(made)["grown"] == []
+
+
 @pytest.mark.parametrize(
     ("made", "name"),
     [
-        (samples(lambda at: 40_000 + int(at)), "supervisor rssKiB"),
-        (samples(descriptors=lambda at: 18 + (at > 3000)), "supervisor descriptors"),
+        (samples(lambda at: 40_000 + int(at)), "supervisor, engine kernel: rssKiB"),
+        (
+            samples(descriptors=lambda at: 18 + (at > 3000)),
+            "supervisor, engine kernel: descriptors",
+        ),
         (samples(rules=lambda at: 100 + (at > 3500)), "table, policy 1 by kernel: rule"),
     ],
 )
