@@ -195,6 +195,7 @@ def _all_settings(settings: DaemonSettings) -> Json:
         "existingFlows": settings.existing_flows.value,
         "adoptSeconds": settings.adopt_seconds,
         "failsafe": [_failsafe(failsafe) for failsafe in settings.failsafe],
+        "metricsDetail": settings.metrics_detail.value,
         "metricsListen": f"{f'[{host}]' if ':' in host else host}:{settings.metrics_port}",
         "queues": settings.queues,
         "queueNumber": settings.queue_number,

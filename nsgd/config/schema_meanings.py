@@ -113,6 +113,8 @@ MEANINGS: Mapping[str, str] = {
     "failsafe": "Traffic that passes ahead of every rule, with its answers",
     "unmanagedTraffic": "Forwarded traffic that touches nothing declared",
     "metricsListen": "Where Prometheus scrapes, as host:port; port 0 takes any free one",
+    "metricsDetail": "Which metrics there are: full; rules, without those of each NIC; summary, "
+    "without those of each rule as well",
     "queues": "Workers, each with a queue of its own, from queueNumber on",
     "queueNumber": "NFQUEUE number of this network namespace; the first of several queues",
     "queueLength": "Packets that may wait for a decision, in each queue",

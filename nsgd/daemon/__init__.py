@@ -115,6 +115,7 @@ def _run(
         read_queue_state,
         lambda: table.is_owned,
         conntrack.read,
+        flows.marks,
     )
     teller = PolicyTeller(supervisor)
     links = LinkMonitor()
@@ -148,7 +149,7 @@ def _run(
         # What can fail without touching traffic comes before what touches it.
         settings = supervisor.prepare()
         metrics = start_metrics_server(
-            settings.metrics_host, settings.metrics_port, observer.collect
+            settings.metrics_host, settings.metrics_port, observer.scrape
         )
         supervisor.start()
         log.info("metrics at http://%s:%d/metrics", settings.metrics_host, metrics.port)

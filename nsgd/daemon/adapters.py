@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nsgd.kernel.conntrack import FlowTable
 from nsgd.kernel.error import KernelError
@@ -126,6 +126,13 @@ class KernelFlows:
         """Every flow with its attributes, page by page."""
         try:
             yield from self._table.pages()
+        except KernelError as error:
+            raise RefusedByKernel(f"the connection table cannot be read: {error}") from error
+
+    def marks(self) -> Mapping[int, int]:
+        """How many flows have each mark."""
+        try:
+            return self._table.marks()
         except KernelError as error:
             raise RefusedByKernel(f"the connection table cannot be read: {error}") from error
 

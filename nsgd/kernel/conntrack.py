@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -51,6 +52,21 @@ class FlowTable:
                             if entry is not None:
                                 page.append((entry, body))
                     yield page
+
+    def marks(self) -> Counter[int]:
+        """How many flows have each mark."""
+        counted: Counter[int] = Counter()
+        with _open() as channel:
+            for version in IP_VERSIONS:
+                family = conntrack.family_number(version)
+                request = netlink.message(conntrack.CT_GET, netlink.NLM_F_DUMP, version, family)
+                for messages in _dump(channel, request, version):
+                    counted.update(
+                        conntrack.mark_of(netlink.generic_payload(payload))
+                        for kind, payload in messages
+                        if kind == conntrack.CT_NEW
+                    )
+        return counted
 
     def set_marks(self, entries: Iterable[ConntrackEntry], mark: int, mask: int) -> int:
         """Set the bits of *mask* in the mark of each entry to those of *mark*.

@@ -67,6 +67,14 @@ class Failsafe:
     sources: tuple[Prefix, ...] = ()  # none means any
 
 
+class MetricsDetail(Enum):
+    """What has metrics of its own: each interface and each rule, each rule, or neither."""
+
+    FULL = "full"
+    RULES = "rules"
+    SUMMARY = "summary"
+
+
 class FlowLogFormat(Enum):
     """How flow logs are written."""
 
@@ -132,6 +140,7 @@ class DaemonSettings:
     flow_log: FlowLog | None = None  # None: flows are not logged
     queues: int = 1  # from queue_number on, with a worker for each
     admission: Admission | None = Admission()  # None: whoever comes first
+    metrics_detail: MetricsDetail = MetricsDetail.FULL
 
     @property
     def is_gateway(self) -> bool:

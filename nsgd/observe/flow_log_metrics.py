@@ -12,7 +12,7 @@ from nsgd.observe.flow_log_state import FlowLogState
 _RULE_LABELS = ("nsg", "direction", "rule", "access")
 
 
-def flow_log_metrics(state: FlowLogState | None) -> Iterator[Metric]:
+def flow_log_metrics(state: FlowLogState | None, *, by_rule: bool) -> Iterator[Metric]:
     """How it fares, and traffic by rule as its records have it."""
     if state is None:
         return
@@ -61,6 +61,8 @@ def flow_log_metrics(state: FlowLogState | None) -> Iterator[Metric]:
         ),
     ):
         yield counter(f"nsgd_flow_log_{name}", help_text, (), [((), getattr(state, value))])
+    if not by_rule:
+        return
     rules = [
         (
             (each.network_security_group, each.direction.value, each.rule, each.access.value),

@@ -13,13 +13,18 @@ from prometheus_client.registry import Collector
 
 from nsgd.observe.applied_metrics import applied_metrics
 from nsgd.observe.conntrack_metrics import conntrack_metrics
+from nsgd.observe.decision_metrics import decision_metrics
 from nsgd.observe.families import by, counter, gauge
 from nsgd.observe.flow_log_metrics import flow_log_metrics
+from nsgd.observe.flow_metrics import flow_metrics
 from nsgd.observe.metrics_server import MetricsServer
-from nsgd.observe.open_flow_metrics import open_flow_metrics
+from nsgd.observe.nic_metrics import nic_metrics
+from nsgd.observe.open_flow_metrics import open_flow_gauges
 from nsgd.observe.service_tag_metrics import service_tag_metrics
 from nsgd.observe.snapshot import Snapshot
 from nsgd.observe.worker_metrics import worker_metrics
+
+_SUMMARY = "summary"
 
 
 class SnapshotCollector(Collector):
@@ -31,14 +36,18 @@ class SnapshotCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Metrics of a fresh snapshot."""
         snapshot = self._collect()
+        by_rule = snapshot.metrics_detail != _SUMMARY
         yield from _daemon(snapshot)
-        yield from _flows(snapshot)
+        yield from flow_metrics(snapshot, by_rule=by_rule)
         yield from _packets(snapshot)
         yield from worker_metrics(snapshot.workers)
+        yield from decision_metrics(snapshot.decision_times)
+        yield from conntrack_metrics(snapshot.conntrack)
         yield from service_tag_metrics(snapshot.service_tags)
         yield from applied_metrics(snapshot.applied)
-        yield from flow_log_metrics(snapshot.flow_log)
-        yield from conntrack_metrics(snapshot.conntrack)
+        yield from open_flow_gauges(snapshot.open_flows, by_rule=by_rule)
+        yield from flow_log_metrics(snapshot.flow_log, by_rule=by_rule)
+        yield from nic_metrics(snapshot.nics)
 
 
 def metrics_registry(collect: Callable[[], Snapshot]) -> CollectorRegistry:
@@ -125,46 +134,6 @@ def _daemon(snapshot: Snapshot) -> Iterator[Metric]:
         "Whether the kernel keeps other programs from changing the nftables table.",
         snapshot.table_owned,
     )
-
-
-def _flows(snapshot: Snapshot) -> Iterator[Metric]:
-    yield counter(
-        "nsgd_rule_hits",
-        "First packets of flows for which a security rule decided its network security group;"
-        " a flow counts in each group that it consults, up to the first that denies."
-        " The label nsg is empty for platform and security admin rules ahead of all groups.",
-        ("nsg", "direction", "rule", "access"),
-        (
-            (
-                (
-                    entry.network_security_group,
-                    entry.direction.value,
-                    entry.rule,
-                    entry.access.value,
-                ),
-                entry.hits,
-            )
-            for entry in snapshot.rule_hits
-        ),
-    )
-    yield counter(
-        "nsgd_flows",
-        "Flows by final outcome, each counted once at its first packet;"
-        " a retry after a denial is a flow again.",
-        ("direction", "access", "reason"),
-        (
-            ((entry.direction.value, entry.access.value, entry.reason.value), entry.flows)
-            for entry in snapshot.flows
-        ),
-    )
-    yield counter(
-        "nsgd_midstream_packets",
-        "First packets of allowed flows that were TCP segments from the middle of a connection,"
-        " as after a loss of the kernel's connection table.",
-        (),
-        [((), snapshot.midstream_packets)],
-    )
-    yield from open_flow_metrics(snapshot)
 
 
 def _packets(snapshot: Snapshot) -> Iterator[Metric]:

@@ -6,15 +6,20 @@ anew with each worker of that queue.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.observe.conntrack_state import ConntrackState, conntrack_as_json
+from nsgd.observe.counted import DecisionTimes, OpenFlows
 from nsgd.observe.flow_log_state import FlowLogState, flow_log_as_json
+
+# What is counted of each network interface.
+NIC_COUNTS = tuple(product(Direction, Access))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,11 @@ class Snapshot:
     applied: AppliedState = AppliedState({})
     flow_log: FlowLogState | None = None  # None where flows are not logged
     conntrack: ConntrackState | None = None  # None where it cannot be read
+    metrics_detail: str = "full"  # full, rules or summary
+    # First packets of each interface, in the order of NIC_COUNTS; none where not counted.
+    nics: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    decision_times: DecisionTimes | None = None
+    open_flows: OpenFlows | None = None  # counted for scrapes only
 
 
 def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -232,6 +242,11 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         },
         "flowLog": flow_log_as_json(snapshot.flow_log),
         "conntrack": conntrack_as_json(snapshot.conntrack),
+        "networkInterfaces": [
+            {"name": name, **_nic_as_json(counts)}
+            for name, counts in snapshot.nics.items()
+            if any(counts)
+        ],
     }
 
 
@@ -247,6 +262,13 @@ def _all_queues(workers: tuple[WorkerSeen, ...]) -> QueueState | None:
         dropped_socket=sum(queue.dropped_socket for queue in queues),
         packets_seen=sum(queue.packets_seen for queue in queues),
     )
+
+
+def _nic_as_json(counts: Sequence[int]) -> dict[str, dict[str, int]]:
+    made: dict[str, dict[str, int]] = {}
+    for (direction, access), count in zip(NIC_COUNTS, counts, strict=True):
+        made.setdefault(direction.value.lower(), {})[access.value.lower()] = count
+    return made
 
 
 def _queue_as_json(queue: QueueState | None) -> dict[str, Any] | None:

@@ -45,7 +45,14 @@ _FIRST_FLOW = _FIRST_ENUMERATED + len(UNPARSABLE) + len(DENIED)
 FLOWS: Mapping[tuple[Direction, Access, Reason], int] = {
     key: _FIRST_FLOW + index for index, key in enumerate(product(Direction, Access, Reason))
 }
-_FIRST_HIT = _FIRST_FLOW + len(FLOWS)
+# Of packets that were timed (nsgd.runtime.decision_timer): by the longest time of each bucket, and
+# one more bucket for what took longer.
+DECISION_BOUNDS_NS = tuple(
+    1000 * us for us in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000)
+)
+DECISION_NS = _FIRST_FLOW + len(FLOWS)
+DECISIONS_TIMED = DECISION_NS + 1
+_FIRST_HIT = DECISIONS_TIMED + len(DECISION_BOUNDS_NS) + 1
 
 MOST_OUTCOMES = 32768
 CELLS_OF_OUTCOME = 12  # the most that one outcome adds to; 0 ends a shorter list
@@ -55,6 +62,13 @@ _OUTCOME_BYTES = MOST_OUTCOMES * (8 + 4 * CELLS_OF_OUTCOME)
 DENIAL_BYTES = 48
 DENIAL_RING_RECORDS = 8192
 DENIAL_RING_BYTES = DENIAL_BYTES * DENIAL_RING_RECORDS
+
+# Each network interface has a slot (nsgd.runtime.nic_slots), and a cell in each of these areas.
+MOST_NICS = 65536
+NICS: Mapping[tuple[Direction, Access], int] = {
+    key: MOST_NICS * index for index, key in enumerate(product(Direction, Access))
+}
+_NIC_BYTES = 8 * MOST_NICS * len(NICS)
 
 
 class SharedCounters:
@@ -72,7 +86,9 @@ class SharedCounters:
         self.cells = memory[:first_outcome].cast("Q")
         self.outcomes = memory[first_outcome:first_list].cast("Q")
         self.cells_of_outcomes = memory[first_list:first_denial].cast("I")
-        self.denials = memory[first_denial:]  # nsgd.runtime.denials
+        first_nic = first_denial + DENIAL_RING_BYTES
+        self.denials = memory[first_denial:first_nic]  # nsgd.runtime.denials
+        self.nics = memory[first_nic:].cast("Q")
 
     @classmethod
     def create(cls, numbers: int) -> SharedCounters:
@@ -112,13 +128,30 @@ class SharedCounters:
         listed = self.cells_of_outcomes[first : first + CELLS_OF_OUTCOME].tolist()
         return tuple(index for index in listed if index)
 
+    def nic_counts(self, slots: Mapping[str, int]) -> dict[str, list[int]]:
+        """What has been counted of each network interface, by its slot, in the order of NICS."""
+        after = max(slots.values(), default=0) + 1
+        areas = [self.nics[first : first + after].tolist() for first in NICS.values()]
+        return {name: [area[slot] for area in areas] for name, slot in slots.items()}
+
+    def clear_nic(self, slot: int) -> None:
+        """Let another network interface have a slot."""
+        for first in NICS.values():
+            self.nics[first + slot] = 0
+
     def close(self) -> None:
         """Unmap and close."""
-        for view in (self.cells, self.outcomes, self.cells_of_outcomes, self.denials):
+        for view in (
+            self.cells,
+            self.outcomes,
+            self.cells_of_outcomes,
+            self.denials,
+            self.nics,
+        ):
             view.release()
         self._memory.close()
         os.close(self.descriptor)
 
 
 def _size_bytes(numbers: int) -> int:
-    return 8 * (_FIRST_HIT + 2 * numbers) + _OUTCOME_BYTES + DENIAL_RING_BYTES
+    return 8 * (_FIRST_HIT + 2 * numbers) + _OUTCOME_BYTES + DENIAL_RING_BYTES + _NIC_BYTES

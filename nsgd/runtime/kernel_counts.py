@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from nsgd.model.decision import Reason, TableDecision
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.effective import UNSUPPORTED_PROTOCOL
 from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers
 from nsgd.ruleset.dispatch import ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP
-from nsgd.ruleset.names import rule_name
+from nsgd.ruleset.names import interface_counter, rule_name
 from nsgd.runtime import counters as cell
-from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.counters import NICS, SharedCounters
 
 _ALLOWED = (
     (ALLOWED_INBOUND, Direction.INBOUND, Reason.RULE),
@@ -55,6 +55,34 @@ class KernelCounts:
         for name, direction, reason in _ALLOWED:
             count = packets.get(name, 0)
             totals[cell.FLOWS[direction, Access.ALLOW, reason]] += count
+
+
+class KernelNicCounts:
+    """The table's counters of network interfaces."""
+
+    def __init__(self) -> None:
+        self._names: Iterable[str] = ()
+        self._counters: list[tuple[str, tuple[str, ...]]] = []
+
+    def add(
+        self, counts: dict[str, list[int]], packets: Mapping[str, int], names: Collection[str]
+    ) -> None:
+        """Add them.
+
+        Args:
+            counts: Of each interface, in the order of NICS; changed.
+            packets: Of each named counter.
+            names: Of all interfaces; the same object for as long as they are the same.
+        """
+        if self._names is not names:
+            self._names = names
+            self._counters = [
+                (name, tuple(interface_counter(name, *key) for key in NICS)) for name in names
+            ]
+        for name, counters in self._counters:
+            of_name = counts[name]
+            for index, counter in enumerate(counters):
+                of_name[index] += packets.get(counter, 0)
 
 
 def _rules(

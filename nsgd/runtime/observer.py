@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from operator import add
 
 import nsgd
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.model.settings import DaemonRole
 from nsgd.observe.conntrack_state import ConntrackState
+from nsgd.observe.counted import DecisionTimes
 from nsgd.observe.snapshot import (
     AppliedState,
     FlowCount,
@@ -27,8 +30,9 @@ from nsgd.ruleset.rule_chains import UNTOLD
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flow_log.state import flow_log_state
-from nsgd.runtime.kernel_counts import KernelCounts
+from nsgd.runtime.kernel_counts import KernelCounts, KernelNicCounts
 from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.open_flow_count import OpenFlowCount
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.table_guard import TableGuard
 from nsgd.runtime.trial import Trial
@@ -47,6 +51,7 @@ class Observer:
         queue_state: Callable[[int, int], QueueState | None],
         is_table_owned: Callable[[], bool],
         conntrack: Callable[[], ConntrackState | None] = lambda: None,
+        marks: Callable[[], Mapping[int, int]] = dict,
     ) -> None:
         """Observe a supervisor.
 
@@ -56,6 +61,7 @@ class Observer:
             queue_state: State of a queue by its number and configured length.
             is_table_owned: Whether others are kept from changing the table.
             conntrack: The room of the connection table.
+            marks: How many flows have each conntrack mark. Raises RefusedByKernel.
         """
         self._supervisor = supervisor
         self._kernel_counters = kernel_counters
@@ -63,9 +69,16 @@ class Observer:
         self._is_table_owned = is_table_owned
         self._conntrack = conntrack
         self._started_s = time.time()
+        self._open_flows = OpenFlowCount(marks)
         self._kernel_counts = KernelCounts()
+        self._kernel_nic_counts = KernelNicCounts()
         self._rules_of: LoadedPolicy | None = None
         self._rules: frozenset[tuple[str, Direction, str, Access]] = frozenset()
+
+    def scrape(self) -> Snapshot:
+        """One reading with the open flows, which with many of them takes seconds."""
+        snapshot = self.collect()
+        return replace(snapshot, open_flows=self._open_flows.get(self._supervisor.in_force()))
 
     def collect(self) -> Snapshot:
         """One reading; called from the loop and from scrapes."""
@@ -164,7 +177,20 @@ class Observer:
                 flow_log=flow_log_state(
                     supervisor.told.flow_log, settings.flow_log, loaded.numbers
                 ),
+                metrics_detail=settings.metrics_detail.value,
+                nics=self._nics(areas, kernel),
+                decision_times=_decision_times(cells),
             )
+
+    def _nics(
+        self, areas: Sequence[SharedCounters], kernel: Mapping[str, int]
+    ) -> Mapping[str, Sequence[int]]:
+        slots = self._supervisor.nic_slots.by_name
+        counts, *others = (area.nic_counts(slots) for area in areas)
+        for other in others:
+            counts = {name: list(map(add, counts[name], other[name])) for name in slots}
+        self._kernel_nic_counts.add(counts, kernel, slots)
+        return counts
 
     def _rules_in_force(
         self, loaded: LoadedPolicy
@@ -177,6 +203,11 @@ class Observer:
                 for decision in table.decisions()
             )
         return self._rules
+
+
+def _decision_times(cells: Sequence[int]) -> DecisionTimes:
+    bounds, first = cell.DECISION_BOUNDS_NS, cell.DECISIONS_TIMED
+    return DecisionTimes(bounds, cells[first : first + len(bounds) + 1], cells[cell.DECISION_NS])
 
 
 def _applied(trial: Trial) -> AppliedState:

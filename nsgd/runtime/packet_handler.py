@@ -14,6 +14,7 @@ from typing import Protocol
 
 from nsgd.model.packet import TCP, UDP, PacketHeader
 from nsgd.model.rule import Direction
+from nsgd.runtime.nic_counts import CountNics
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.wire.packet import FIN_SYN_RST_ACK, IPV4_FRAGMENT_BITS, SYN, Fields, parse_fields
@@ -81,7 +82,7 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
     outcomes = path.counters.outcomes
     judge, decide, is_audit = path.judge, path.decide, path.is_audit
     outcome_cell = outcome_cells.get
-    remembered: dict[int, tuple[int, int | None]] = {}
+    remembered: dict[int, tuple[int, int | None, CountNics | None]] = {}
     recall = remembered.get
     denials = path.denials
     denied: dict[int, tuple[Direction, int]] = {}
@@ -99,6 +100,8 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
                 return None  # the link is gone; its packets are judged by address
         return names[index]
 
+    nic_ways = None if path.nics is None else path.nics.ways(name)
+
     def pair_number(links: tuple[int, int]) -> int:
         classes = path.links_class(name(links[0]), name(links[1]))
         pairs[links] = pair_numbers.setdefault(classes, len(pair_numbers))
@@ -106,7 +109,7 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
 
     def learn(
         key: int, fields: Fields, packet: QueuedPacket, source_class: int, to_class: int
-    ) -> tuple[int, int | None] | None:
+    ) -> tuple[int, int | None, CountNics | None] | None:
         """Remember what follows from a packet; None where it has no cell."""
         links = (name(packet.indev), name(packet.outdev)) if tells_links else (None, None)
         outcome = decide(fields, *links, source_class, to_class)
@@ -118,7 +121,8 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
             denied.clear()
         if outcome.denial is not None:
             denied[key] = outcome.denial
-        known = remembered[key] = counted, outcome.decision
+        count_nics = None if nic_ways is None else nic_ways(fields, outcome.counted)
+        known = remembered[key] = counted, outcome.decision, count_nics
         return known
 
     def tell(key: int, payload: bytes) -> None:
@@ -169,7 +173,7 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
                     fields: Fields = 4, protocol, source, destination, port, to_port, False
                     known = learn(key, fields, packet, source_class, to_class)
                 if known is not None:
-                    outcome, decision = known
+                    outcome, decision, count_nics = known
                     outcomes[outcome] += 1
                     if decision is None:
                         give(DROP, packet.id, 0)
@@ -178,6 +182,8 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
                         give(ACCEPT, packet.id, mark & other_bits | decision)
                         if is_audit:
                             tell(key, payload)
+                    if count_nics is not None:
+                        count_nics(source, destination, packet)
                     return
         verdict = judge(payload, mark, name(packet.indev), name(packet.outdev))
         if verdict is None:

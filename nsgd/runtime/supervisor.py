@@ -27,6 +27,7 @@ from nsgd.runtime.flows import Flows
 from nsgd.runtime.link_follower import LinkFollower
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.loop import Loop
+from nsgd.runtime.nic_slots import NicSlots
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
 from nsgd.runtime.policy_loader import PolicyLoader
@@ -79,9 +80,9 @@ class Supervisor:
         self._remove_rules = self.has_served = False
         self.lock = threading.Lock()  # a scrape reads while the loop changes
         self.loaded: LoadedPolicy | None = None
-        self.generation = 0
+        self.nic_slots = NicSlots()
+        self.generation = self.reloads_succeeded = self.reloads_refused = 0
         self.loaded_at_s = 0.0
-        self.reloads_succeeded = self.reloads_refused = 0
         self.last_reload_succeeded = True
 
     @property
@@ -220,7 +221,8 @@ class Supervisor:
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
         parts = loaded.policy, loaded.numbers, loaded.settings
-        return WorkerPolicy.build(self.generation, *parts).to_bytes()
+        nic_slots = self.nic_slots.of(loaded, self.counters)
+        return WorkerPolicy.build(self.generation, *parts, nic_slots).to_bytes()
 
     def _stay_alive(self) -> None:
         self._workers.tend()

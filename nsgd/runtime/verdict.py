@@ -32,6 +32,7 @@ from nsgd.runtime.asked_tables import (
 )
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
+from nsgd.runtime.nic_counts import NicCounts
 from nsgd.runtime.paged_classes import PagedClasses
 from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields, parse_fields
@@ -78,6 +79,7 @@ class VerdictPath:
         self._cells = counters.cells
         self._first_hit = {each: counters.first_hit_cell(each) for each in Direction}
         self.counters = counters
+        self.nics = NicCounts(worker_policy, counters) if worker_policy.nic_slots else None
         self.classes_v4 = PagedClasses(*worker_policy.address_classes[4])
         self._tables_between = TablesBetween(worker_policy, self._tables[4])
         self._starts_v6, self._classes_v6 = worker_policy.address_classes[6]
@@ -112,6 +114,12 @@ class VerdictPath:
         cells = self._cells
         for index in outcome.counted:
             cells[index] += 1
+        if self.nics is not None:
+            if mark & self._is_reply:
+                original: Fields = PacketHeader(*packet).reversed()
+                self.nics.count(original, out_link, in_link, outcome.counted)
+            else:
+                self.nics.count(packet, in_link, out_link, outcome.counted)
         if outcome.denial is not None and self.denials.wants(*outcome.denial):
             header = PacketHeader(*packet)
             # Like the flow, by its original direction.

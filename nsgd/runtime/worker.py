@@ -19,12 +19,14 @@ from nsgd.kernel.queue import PacketQueue, QueueInUseError
 from nsgd.runtime import counters as cell
 from nsgd.runtime.channel import Channel, Message
 from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.decision_timer import DecisionTimer
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.packet_handler import packet_handler
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
 
 WAKE_SIGNAL = signal.SIGUSR1
+_SIGNALS = (WAKE_SIGNAL, signal.SIGALRM)
 # Also catches a wake-up that came between the check for signals and the wait for packets.
 _HEARTBEAT_S = 0.25
 _TRACEBACKS = 5
@@ -37,6 +39,7 @@ class Worker:
         self._channel = channel
         self._counters = counters
         self._queue: PacketQueue | None = None
+        self._timer: DecisionTimer | None = None
         self._path: VerdictPath | None = None
         self._outcome_cells = OutcomeCells(counters)
         self._is_fail_open = False
@@ -53,13 +56,16 @@ class Worker:
             select.select([self._channel], [], [])
             self._read_channel()
         queue = PacketQueue(queue_number, self._failed)
+        handle = packet_handler(self._path, self._outcome_cells, queue.give)
         try:
-            queue.bind(queue_length, packet_handler(self._path, self._outcome_cells, queue.give))
+            queue.bind(queue_length, handle)
         except QueueInUseError as error:
             self._channel.send(Message("failed", text=str(error)))
             return 1
         queue.set_fail_open(self._is_fail_open)
         self._queue = queue
+        self._timer = DecisionTimer(self._counters, queue.use_handler, _SIGNALS)
+        self._timer.put(handle)
         self._channel.send(Message("ready"))
         signal.signal(signal.SIGALRM, self._wake)
         signal.setitimer(signal.ITIMER_REAL, 0.001, _HEARTBEAT_S)
@@ -70,9 +76,11 @@ class Worker:
         self._counters.cells[cell.HEARTBEAT_NS] = time.monotonic_ns()
         # One wake-up inside another could put the handler of the policy before in the place of a
         # newer one's: made before, put after.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, (WAKE_SIGNAL, signal.SIGALRM))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             self._read_channel()
+            if signal_number == signal.SIGALRM and self._timer is not None:
+                self._timer.arm()
         except Exception:
             # Inside a packet's verdict it would be taken for that packet's fault. A worker that
             # cannot take a policy must be replaced.
@@ -89,11 +97,9 @@ class Worker:
                 raise SystemExit(1) from None
             if message is None:
                 return
-            if message.kind == "links" and self._queue is not None and self._path is not None:
+            if message.kind == "links" and self._path is not None:
                 # With names of links looked up anew.
-                self._queue.use_handler(
-                    packet_handler(self._path, self._outcome_cells, self._queue.give)
-                )
+                self._use_policy(self._path)
             elif message.kind == "policy" and message.content is not None:
                 self._install(message.content)
 
@@ -101,14 +107,17 @@ class Worker:
         policy = WorkerPolicy.from_bytes(content)
         self._path = VerdictPath(policy, self._counters)
         self._is_fail_open = policy.is_fail_open
+        self._use_policy(self._path)
         if self._queue is not None:
-            # One reference: a packet is decided by the old policy or by the new one.
-            self._queue.use_handler(
-                packet_handler(self._path, self._outcome_cells, self._queue.give)
-            )
             self._queue.set_fail_open(policy.is_fail_open)
         self._counters.cells[cell.GENERATION] = policy.generation
         self._channel.send(Message("installed", policy.generation))
+
+    def _use_policy(self, path: VerdictPath) -> None:
+        """Have the queue's packets decided by it, where the queue is served already."""
+        if self._queue is not None and self._timer is not None:
+            # One reference: a packet is decided by the old policy or by the new one.
+            self._timer.put(packet_handler(path, self._outcome_cells, self._queue.give))
 
     def _failed(self) -> None:
         self._counters.cells[cell.INTERNAL_ERRORS] += 1

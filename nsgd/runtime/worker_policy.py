@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
@@ -42,6 +42,8 @@ class WorkerPolicy:
     # The same of destination ports; ports of TCP and of UDP may be of one class.
     tcp_port_classes: Sequence[int]
     udp_port_classes: Sequence[int]
+    # Of each network interface (nsgd.runtime.nic_slots), in the model's order; none: not counted.
+    nic_slots: Sequence[int] = ()
 
     @classmethod
     def build(
@@ -50,6 +52,7 @@ class WorkerPolicy:
         policy: CompiledPolicy,
         numbers: DecisionNumbers,
         settings: DaemonSettings,
+        nic_slots: Sequence[int] = (),
     ) -> WorkerPolicy:
         """Prepare everything that need not be computed for each packet."""
         layout = MarkLayout(settings.mark_mask)
@@ -79,6 +82,7 @@ class WorkerPolicy:
             _link_classes(policy),
             _port_classes(rule.source_ports for rule in rules),
             *_destination_port_classes(rules),
+            nic_slots,
         )
 
     def to_bytes(self) -> bytes:
@@ -99,6 +103,7 @@ class WorkerPolicy:
             array("H", self.source_port_classes).tobytes(),
             array("H", self.tcp_port_classes).tobytes(),
             array("H", self.udp_port_classes).tobytes(),
+            array("H", self.nic_slots).tobytes(),
         )
         return marshal.dumps(plain)
 
@@ -106,9 +111,10 @@ class WorkerPolicy:
     def from_bytes(cls, data: bytes) -> WorkerPolicy:
         """The inverse of to_bytes."""
         # Written by the supervisor, over a descriptor that nobody else holds.
-        generation, policy, *rest, source, tcp, udp = marshal.loads(data)  # noqa: S302
+        generation, policy, *rest, source, tcp, udp, slots = marshal.loads(data)  # noqa: S302
         ports = (_smallest(array("H", classes)) for classes in (source, tcp, udp))
-        return cls(generation, CompiledPolicy.from_plain(policy), *rest, *ports)
+        made = cls(generation, CompiledPolicy.from_plain(policy), *rest, *ports)
+        return replace(made, nic_slots=array("H", slots))
 
 
 def _alike(policy: CompiledPolicy) -> list[int]:

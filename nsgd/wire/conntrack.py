@@ -15,6 +15,7 @@ CT_GET = NFNL_SUBSYS_CTNETLINK << 8 | 1
 
 _TUPLE_ORIGINAL, _TUPLE_REPLY, _MARK, _ZONE, _MARK_MASK = 1, 2, 8, 18, 21
 _TUPLE_ADDRESSES, _TUPLE_PROTOCOL = 1, 2
+_unpack_attribute = struct.Struct("=HH").unpack_from  # length with header, type
 _FAMILIES: dict[IPVersion, int] = {4: 2, 6: 10}
 
 
@@ -45,6 +46,22 @@ def parse_entry(version: IPVersion, payload: bytes) -> ConntrackEntry | None:
     if _ZONE in attributes:
         key += attribute(_ZONE, attributes[_ZONE])
     return ConntrackEntry(header, int.from_bytes(mark, "big"), key)
+
+
+def mark_of(payload: bytes) -> int:
+    """The mark of a dumped entry, without reading more of it; 0 where it has none.
+
+    An entry costs a microsecond so, and eight with all that parse_entry() reads.
+    """
+    offset, end = 0, len(payload)
+    while offset + 4 <= end:
+        length, kind = _unpack_attribute(payload, offset)
+        if length < 4:
+            break
+        if kind == _MARK and length == 8 and offset + length <= end:
+            return int.from_bytes(payload[offset + 4 : offset + 8], "big")
+        offset += (length + 3) & ~3
+    return 0
 
 
 def flow_header(version: IPVersion, original: bytes, reply: bytes) -> PacketHeader | None:

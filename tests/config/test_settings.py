@@ -13,6 +13,7 @@ from nsgd.model.settings import (
     DaemonSettings,
     FlowLog,
     FlowLogFormat,
+    MetricsDetail,
     UnmanagedTraffic,
 )
 from tests.config.documents import group, load, refuse, refuse_one
@@ -61,6 +62,7 @@ def test_the_defaults_of_the_table_are_those_of_the_model() -> None:
         ("queueLength", 1_000_000, {"queue_length": 1_000_000}),
         ("markMask", "0xFFFFFF00", {"mark_mask": 0xFFFFFF00}),
         ("markMask", 0x00FFFFFF, {"mark_mask": 0x00FFFFFF}),
+        ("metricsDetail", "rules", {"metrics_detail": MetricsDetail.RULES}),
         ("flowLog", {"path": "/var/log/nsgd"}, {"flow_log": FlowLog("/var/log/nsgd")}),
         ("flowLog", {"path": "/var/log/nsgd", "enabled": False}, {"flow_log": None}),
         (
@@ -96,6 +98,7 @@ def test_a_setting(key: str, value: object, expected: dict[str, object]) -> None
     ("key", "value", "message"),
     [
         ("unmanagedTraffic", "refuse", "'refuse' is not allowed"),
+        ("metricsDetail", "nics", "'nics' is not allowed"),
         ("flowLog", {"path": "log"}, "'log' is not the path of a flow log"),
         ("flowLog", {"path": "/"}, "'/' is not the path of a flow log"),
         ("flowLog", {"path": "/a/../etc"}, "'/a/../etc' is not the path of a flow log"),

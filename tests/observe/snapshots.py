@@ -7,6 +7,7 @@ from dataclasses import replace
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.observe.conntrack_state import ConntrackState
+from nsgd.observe.counted import DecisionTimes, OpenFlows
 from nsgd.observe.snapshot import (
     AppliedState,
     FlowCount,
@@ -65,6 +66,10 @@ SNAPSHOT = Snapshot(
     conntrack=ConntrackState(900, 1000, 8),
     table_owned=True,
     mark_mask=0xFFFF3FFF,
+    # Allowed and denied of what comes in, and of what goes out.
+    nics={"web1": (7, 100, 3, 0), "idle": (0, 0, 0, 0)},
+    decision_times=DecisionTimes((1000, 5000), (4, 2, 1), 12_000_000),
+    open_flows=OpenFlows(9, {("web", Direction.INBOUND, "AllowHttp", Access.ALLOW): 8}),
 )
 
 # One of three workers is gone, and with it what is known of its queue.

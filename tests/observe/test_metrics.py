@@ -24,6 +24,7 @@ from nsgd.observe.metrics import metrics_registry, start_metrics_server
 from nsgd.observe.metrics_server import MetricsServer
 from nsgd.observe.snapshot import FlowCount, RuleHits, Snapshot
 from tests.observe.snapshots import SEVERAL, SNAPSHOT
+from tests.observe.test_flow_log import STATE
 
 EXPECTED = """\
 nsgd_build_info{engine="queue",roles="gateway,host",version="1.2.3"} 1
@@ -44,6 +45,13 @@ nsgd_rule_hits_total{access="Deny",direction="Inbound",nsg="web",rule="DenyAllIn
 nsgd_rule_hits_total{access="Deny",direction="Outbound",nsg="web",rule="DenyAllOutBound"} 0
 nsgd_flows_total{access="Allow",direction="Inbound",reason="rule"} 12
 nsgd_flows_total{access="Deny",direction="Inbound",reason="rule"} 130
+nsgd_flows_total{access="Allow",direction="Outbound",reason="rule"} 0
+nsgd_flows_total{access="Deny",direction="Outbound",reason="rule"} 0
+nsgd_flows_total{access="Allow",direction="Inbound",reason="noNetworkSecurityGroup"} 0
+nsgd_flows_total{access="Deny",direction="Inbound",reason="unsupportedProtocol"} 0
+nsgd_flows_total{access="Deny",direction="Outbound",reason="unsupportedProtocol"} 0
+nsgd_flows_total{access="Deny",direction="Inbound",reason="ambiguousNetwork"} 0
+nsgd_flows_total{access="Deny",direction="Inbound",reason="unparsable"} 0
 nsgd_midstream_packets_total 1
 nsgd_adopted_flows_total 6
 nsgd_reevaluated_flows_total 9
@@ -76,15 +84,30 @@ nsgd_queue_depth{queue="9480"} 3
 nsgd_queue_max_length{queue="9480"} 4096
 nsgd_queue_dropped_total{queue="9480",reason="queue_full"} 5
 nsgd_queue_dropped_total{queue="9480",reason="socket"} 6
+nsgd_decision_duration_seconds_bucket{le="1e-06"} 4
+nsgd_decision_duration_seconds_bucket{le="5e-06"} 6
+nsgd_decision_duration_seconds_bucket{le="+Inf"} 7
+nsgd_decision_duration_seconds_count 7
+nsgd_decision_duration_seconds_sum 0.012
+nsgd_conntrack_entries 900
+nsgd_conntrack_entries_limit 1000
+nsgd_conntrack_dropped_total 8
 nsgd_applied_policies_total{result="applied"} 5
 nsgd_applied_policies_total{result="confirmed"} 1
 nsgd_applied_policies_total{result="reverted"} 2
 nsgd_applied_policies_total{result="refused"} 3
 nsgd_policy_on_trial 0
 nsgd_policy_in_place_of_config 1
-nsgd_conntrack_entries 900
-nsgd_conntrack_entries_limit 1000
-nsgd_conntrack_dropped_total 8
+nsgd_open_flows 9
+nsgd_rule_open_flows{access="Allow",direction="Inbound",nsg="web",rule="AllowHttp"} 8
+nsgd_nic_first_packets_total{access="Allow",direction="Inbound",nic="web1"} 7
+nsgd_nic_first_packets_total{access="Deny",direction="Inbound",nic="web1"} 100
+nsgd_nic_first_packets_total{access="Allow",direction="Outbound",nic="web1"} 3
+nsgd_nic_first_packets_total{access="Deny",direction="Outbound",nic="web1"} 0
+nsgd_nic_first_packets_total{access="Allow",direction="Inbound",nic="idle"} 0
+nsgd_nic_first_packets_total{access="Deny",direction="Inbound",nic="idle"} 0
+nsgd_nic_first_packets_total{access="Allow",direction="Outbound",nic="idle"} 0
+nsgd_nic_first_packets_total{access="Deny",direction="Outbound",nic="idle"} 0
 """
 
 
@@ -120,7 +143,9 @@ def test_types_and_help() -> None:
         if not family.name.startswith("nsgd_"):
             continue
         is_counter = all(sample.name.endswith("_total") for sample in family.samples)
-        assert family.type == ("counter" if is_counter else "gauge"), family.name
+        is_histogram = any(sample.name.endswith("_bucket") for sample in family.samples)
+        expected = "counter" if is_counter else "histogram" if is_histogram else "gauge"
+        assert family.type == expected, family.name
         assert len(family.documentation.split()) > 3, family.name
         assert family.documentation.endswith("."), family.name
 
@@ -165,10 +190,56 @@ def test_several_workers() -> None:
 
 def test_a_snapshot_without_counts() -> None:
     """A policy without groups is exposed as well."""
-    empty = dataclasses.replace(SNAPSHOT, rule_hits=(), flows=())
+    empty = dataclasses.replace(SNAPSHOT, rule_hits=(), flows=(), nics={})
     made = samples(expose(empty))
-    assert not [line for line in made if line.startswith(("nsgd_rule_hits", "nsgd_flows"))]
+    assert not [line for line in made if line.startswith(("nsgd_rule_hits", "nsgd_nic"))]
+    # Outcomes are a closed set, and each begins at 0: what comes first is an increase too.
+    assert [line[-2:] for line in made if line.startswith("nsgd_flows")] == [" 0"] * 9
     assert 'nsgd_worker_up{worker="0"} 1' in made
+
+
+def test_what_the_kernel_does_not_tell() -> None:
+    """Has no metrics, rather than zeros."""
+    untold = dataclasses.replace(SNAPSHOT, conntrack=None, open_flows=None, decision_times=None)
+    names = {line.partition("{")[0] for line in samples(expose(untold))}
+    assert not {name for name in names if "conntrack" in name or "open_flows" in name}
+    assert "nsgd_decision_duration_seconds_count" not in names
+
+
+def test_fewer_series_for_metrics_detail() -> None:
+    """A summary has none that grow in number with rules; what is not counted there has none."""
+    log = dataclasses.replace(SNAPSHOT, flow_log=STATE)
+    full = samples(expose(log))
+    for detail in ("full", "rules", "summary"):
+        made = samples(expose(dataclasses.replace(log, metrics_detail=detail)))
+        gone = {line.partition("{")[0] for line in set(full) - set(made)}
+        assert gone == (
+            {
+                "nsgd_rule_hits_total",
+                "nsgd_rule_open_flows",
+                "nsgd_rule_packets_total",
+                "nsgd_rule_bytes_total",
+            }
+            if detail == "summary"
+            else set()
+        )
+
+
+def test_every_label_is_of_a_closed_set_or_of_the_documents() -> None:
+    """Whatever the traffic, the number of series is that of rules, interfaces and tags declared."""
+    declared = {"nsg", "rule", "nic", "tag"}
+    closed = {"direction", "access", "reason", "result", "verdict", "mode", "worker", "queue", "le"}
+    one = {"version", "engine", "roles", "hash", "cloud"}  # a value at a time
+    text = expose(dataclasses.replace(SNAPSHOT, flow_log=STATE))
+    families = list(text_string_to_metric_families(text))
+    found = {
+        label
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("nsgd_")
+        for label in sample.labels
+    }
+    assert found <= declared | closed | one
 
 
 def test_names_are_escaped() -> None:

@@ -98,6 +98,13 @@ def test_json() -> None:
         },
         "flowLog": None,
         "conntrack": {"entries": 900, "limit": 1000, "dropped": 8},
+        "networkInterfaces": [
+            {
+                "name": "web1",
+                "inbound": {"allow": 7, "deny": 100},
+                "outbound": {"allow": 3, "deny": 0},
+            }
+        ],
     }
 
 

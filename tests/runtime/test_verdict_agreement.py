@@ -99,13 +99,15 @@ class Comparison:
         self.settings = settings
         self.verdicts = Counter[int]()
         self.short = 0  # packets that went the short way
+        self.of_nics = 0  # counted of network interfaces
 
     def compare(self, document: Any, packets: Iterable[Sent]) -> None:
         """Verdict and mark of each packet, and what all are counted as."""
         model = load_documents([Document("drawn.json", json.dumps(document).encode())]).model
         policy = compile_policy(model)
         numbers = DecisionNumbers().extended(policy, FIRST_RULE_NUMBER, LAYOUT.capacity)
-        built = WorkerPolicy.build(1, policy, numbers, self.settings)
+        slots = range(1, len(model.network_interfaces) + 1)
+        built = WorkerPolicy.build(1, policy, numbers, self.settings, slots)
         by_judge = SharedCounters.create(LAYOUT.capacity)
         by_handler = SharedCounters.create(LAYOUT.capacity)
         judge = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), by_judge).judge
@@ -127,6 +129,8 @@ class Comparison:
         totals = by_handler.totals()
         totals[cell.OUTCOMES_USED] = 0
         assert totals == by_judge.totals()
+        assert by_handler.nics == by_judge.nics
+        self.of_nics += sum(by_judge.nics.tolist())
         # Another worker finds the outcomes of this one.
         if used:
             assert OutcomeCells(by_handler).get(by_handler.cells_of_outcome(0)) == 0
@@ -181,6 +185,7 @@ def test_the_handler_agrees_with_the_judge(monkeypatch: pytest.MonkeyPatch, is_a
             sent.append(Sent(bytes(payload), mark, packet.in_link, packet.out_link))
         comparison.compare(document, sent)
     assert comparison.short > 2000
+    assert comparison.of_nics > 1000
     assert comparison.verdicts[1] > 1000
     assert (comparison.verdicts[0] == 0) is is_audit
 
@@ -255,6 +260,7 @@ def test_the_handler_tells_links_and_source_ports_apart(
             sent.append(Sent(bytes(payload), 0, in_link, draw.choice(links)))
         comparison.compare(document, sent)
     assert comparison.short > 5000
+    assert comparison.of_nics > 10_000
     assert min(comparison.verdicts.values()) > 3000
 
 

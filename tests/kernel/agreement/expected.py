@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nsgd.model.rule import Access, Direction
-from nsgd.ruleset.names import interface_counter
 from tests.kernel.agreement.frames import AH, Shape
 from tests.kernel.agreement.traffic import Sent, Traffic
 from tests.oracle.agreement import product_answer
@@ -69,12 +68,12 @@ def expected_of(traffic: Traffic, answers: Sequence[Answer], engine: str) -> Exp
             counts["packets", "denied", "unmanaged"] += is_denied
             continue
         _count_rules(counts, answer, sent)
+        owners.count(counts, answer, sent)
         if engine == QUEUE or is_for_worker(sent):
             expected.queued += 1
             counts["packets", "verdicts", "accept" if passes else "drop"] += 1
         else:
             expected.by_kernel += 1
-            owners.count(counts, answer, sent)
     counts["packets", "queued"] = expected.queued
     return expected
 
@@ -121,6 +120,7 @@ class _Owners:
             access = Access.DENY if denied == direction.value else Access.ALLOW
             owner = self._by_link.get(link or "") or self._by_address.get(address)
             if owner is not None:
-                counts["interface", interface_counter(owner, direction, access)] += 1
+                side = direction.value.lower()
+                counts["interface", owner, side, access.value.lower()] += 1
             if access is Access.DENY:
                 return

@@ -26,8 +26,6 @@ from tests.kernel.agreement.traffic import Traffic, drawn_traffic
 from tests.oracle.oracle import Answer
 
 ENGINES = (KERNEL, QUEUE)
-# The kernel alone counts these.
-_OF_KERNEL = ("interface",)
 
 
 def run(
@@ -87,7 +85,7 @@ def _run_one(
     counted.subtract(before)
     return [
         *_compare_packets(traffic, answers, expected, received),
-        *_compare_counts(expected, counted, site.engine),
+        *_compare_counts(expected, counted),
         *compare_flows(expected_decisions(traffic, answers, expected), site.flows()),
     ]
 
@@ -110,9 +108,7 @@ def _compare_packets(
         yield f"came too late, or was never sent: {number >> 32}, {number & 0xFFFFFFFF}"
 
 
-def _compare_counts(expected: Expected, counted: Counter[CounterKey], engine: str) -> Iterator[str]:
+def _compare_counts(expected: Expected, counted: Counter[CounterKey]) -> Iterator[str]:
     for key in sorted({*expected.counts, *counted}):
-        if key[0] in _OF_KERNEL and engine != KERNEL:
-            continue
         if counted[key] != expected.counts[key]:
             yield f"counter {'/'.join(key)}: {counted[key]}, oracle: {expected.counts[key]}"

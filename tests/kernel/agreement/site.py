@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nsgd.kernel.conntrack import FlowTable
-from nsgd.kernel.table import NftTable
 from nsgd.lab.netns import Lab
 from nsgd.model.settings import DaemonSettings
 from nsgd.ruleset.marks import MarkLayout
-from nsgd.ruleset.objects import OF_INTERFACES
 from nsgd.runtime.control_client import ControlError, request
 from nsgd.runtime.state import load_numbers
 from nsgd.runtime.tag_store import DIRECTORY_NAME
@@ -80,7 +78,6 @@ class Site:
         self._sentinels = self._packet_socket(_SENTINEL_LINKS[0])
         self._receiver = self._world.call(self._make_receiver)
         self._conntrack = self._gateway.call(_open_conntrack)
-        self._table = self._gateway.call(NftTable)
         defaults = {"0.0.0.0/0": OUTER, "::/0": OUTER}
         self._change_routes("add", defaults.items())
 
@@ -217,7 +214,7 @@ class Site:
     # Counters
 
     def counts(self) -> Counter[CounterKey]:
-        """All that the daemon counts of rules, flows and packets, and the kernel of interfaces."""
+        """All that the daemon counts of rules, flows, packets and interfaces."""
         status: Mapping[str, Any] = self._net.status()
         counts: Counter[CounterKey] = Counter()
         for row in status["ruleHits"]:
@@ -235,9 +232,10 @@ class Site:
         if queue is not None:
             counts["queue", "dropped"] += queue["droppedFull"] + queue["droppedSocket"]
         counts["worker", "restarts"] += status["worker"]["restarts"]
-        for name, count in self._table.read_counters().items():
-            if name.startswith(OF_INTERFACES):
-                counts["interface", name] += count
+        for nic in status["networkInterfaces"]:
+            for direction in ("inbound", "outbound"):
+                for access, count in nic[direction].items():
+                    counts["interface", nic["name"], direction, access] += count
         return counts
 
     def flows(self) -> Counter[Flow]:
@@ -251,7 +249,7 @@ class Site:
         self._net.close()
         for channel, _ in self._senders.values():
             channel.close()
-        for made in (self._sentinels, self._receiver, self._conntrack, self._table):
+        for made in (self._sentinels, self._receiver, self._conntrack):
             made.close()
 
 

@@ -1,0 +1,241 @@
+"""Counts the first packets that the worker decides by the network interfaces at their two ends.
+
+The sender's counts as allowed where the rules of its side let it pass, whatever the receiver's then
+say; the receiver's where its own are asked. It is what the kernel engine counts in nftables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, IPVersion
+from nsgd.model.decision import Reason
+from nsgd.model.rule import Access, Direction
+from nsgd.policy.endpoints import NOT_DECLARED
+from nsgd.runtime import counters as cell
+from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.nic_slots import NO_SLOT
+from nsgd.runtime.worker_policy import WorkerPolicy
+from nsgd.wire.packet import Fields
+
+# The area of the sender's counts, and of the receiver's; None where that side is not counted.
+_Areas = tuple[int | None, int | None]
+_SENT = {access: cell.NICS[Direction.OUTBOUND, access] for access in Access}
+_RECEIVED = {access: cell.NICS[Direction.INBOUND, access] for access in Access}
+_BOTH_ALLOWED: _Areas = _SENT[Access.ALLOW], _RECEIVED[Access.ALLOW]
+# By the cell of flows that an outcome counts in. A flow without one is not counted, or its ends
+# are not known.
+_AREAS: Mapping[int, _Areas] = {
+    cell.FLOWS[direction, access, reason]: areas
+    for direction, access, reasons, areas in (
+        (Direction.OUTBOUND, Access.ALLOW, (Reason.RULE,), _BOTH_ALLOWED),
+        (Direction.INBOUND, Access.ALLOW, (Reason.RULE, Reason.NO_NSG), _BOTH_ALLOWED),
+        *(
+            (direction, Access.DENY, (Reason.RULE, Reason.UNSUPPORTED_PROTOCOL), areas)
+            for direction, areas in (
+                (Direction.OUTBOUND, (_SENT[Access.DENY], None)),
+                (Direction.INBOUND, (_SENT[Access.ALLOW], _RECEIVED[Access.DENY])),
+            )
+        ),
+    )
+    for reason in reasons
+}
+
+
+class Links(Protocol):
+    """The links of a queued packet by their indexes; 0 for none."""
+
+    @property
+    def indev(self) -> int:
+        """By which it came."""
+
+    @property
+    def outdev(self) -> int:
+        """By which it will leave."""
+
+
+# Counts a packet by its IPv4 addresses and its links.
+CountNics = Callable[[int, int, Links], None]
+# Names a link by its index.
+NameOf = Callable[[int], str | None]
+# The slots of the two ends; None for one that its address tells.
+_Ends = tuple[int | None, int | None]
+
+
+class NicCounts:
+    """The interfaces of one policy, by link and by address."""
+
+    def __init__(self, worker_policy: WorkerPolicy, counters: SharedCounters) -> None:
+        self._map = worker_policy.policy.endpoint_map
+        self._is_host_only = worker_policy.is_host_only
+        self._cells = counters.nics
+        # Interfaces are the last of all endpoints.
+        others = len(self._map.endpoints) - len(worker_policy.nic_slots)
+        self._slots: Sequence[int] = (*(NO_SLOT,) * others, *worker_policy.nic_slots)
+        self._by_link = {link: self._slots[index] for link, index in self._map.by_link.items()}
+        self._by_address = {version: self._addresses(version) for version in IP_VERSIONS}
+
+    def _addresses(self, version: IPVersion) -> dict[int, int]:
+        starts, values = self._map.starts[version], self._map.values[version]
+        ends = (*starts[1:], 1 << ADDRESS_BITS[version])
+        return {
+            address: self._slots[value]
+            for start, end, value in zip(starts, ends, values, strict=True)
+            if value > NOT_DECLARED and self._slots[value] != NO_SLOT
+            for address in range(start, end)
+        }
+
+    def count(
+        self,
+        packet: Fields,
+        in_link: str | None,
+        out_link: str | None,
+        counted: Sequence[int],
+    ) -> None:
+        """Count a packet of its flow's original direction; *counted* are its outcome's cells."""
+        sent, received = _areas(counted)
+        if sent is None and received is None:
+            return
+        sender, receiver = self._ends(packet[0], packet[2], packet[3], in_link, out_link)
+        if sender and sent is not None:
+            self._cells[sent + sender] += 1
+        if receiver and received is not None:
+            self._cells[received + receiver] += 1
+
+    def ways(self, name: NameOf) -> Callable[[Fields, Sequence[int]], CountNics | None]:
+        """How packets are counted that come after one another and are decided alike.
+
+        Args:
+            name: For as long as no link changes.
+
+        Returns:
+            A function of the first of such packets and its outcome's cells; what it returns is None
+            where no interface counts.
+        """
+        tells_by_addresses = not (self._by_link or self._is_host_only or self._map.ambiguities)
+        made: dict[_Areas, CountNics] = {}
+
+        def of_alike(packet: Fields, counted: Sequence[int]) -> CountNics | None:
+            sent, received = _areas(counted)
+            if tells_by_addresses:
+                # What is decided alike has declared addresses on the same sides.
+                version, _, source, destination, *_ = packet
+                if self._map.by_address(version, source) == NOT_DECLARED:
+                    sent = None
+                if self._map.by_address(version, destination) == NOT_DECLARED:
+                    received = None
+            if sent is None and received is None:
+                return None
+            if (sent, received) not in made:
+                made[sent, received] = (
+                    self._by_addresses(sent, received)
+                    if tells_by_addresses
+                    else self._in_full(name, sent, received)
+                    if self._map.ambiguities
+                    else self._by_links(name, sent, received)
+                )
+            return made[sent, received]
+
+        return of_alike
+
+    def _by_addresses(self, sent: int | None, received: int | None) -> CountNics:
+        cells, slot_of = self._cells, self._by_address[4].get
+
+        def sender(source: int, destination: int, links: Links) -> None:
+            slot = slot_of(source)
+            if slot:
+                cells[first_sent + slot] += 1
+
+        def receiver(source: int, destination: int, links: Links) -> None:
+            slot = slot_of(destination)
+            if slot:
+                cells[first_received + slot] += 1
+
+        def both(source: int, destination: int, links: Links) -> None:
+            slot = slot_of(source)
+            if slot:
+                cells[first_sent + slot] += 1
+            slot = slot_of(destination)
+            if slot:
+                cells[first_received + slot] += 1
+
+        first_sent, first_received = sent or 0, received or 0
+        if received is None:
+            return sender
+        return receiver if sent is None else both
+
+    def _by_links(self, name: NameOf, sent: int | None, received: int | None) -> CountNics:
+        cells, slot_of = self._cells, self._by_address[4].get
+        pairs: dict[tuple[int, int], _Ends] = {}
+
+        def count(source: int, destination: int, links: Links) -> None:
+            pair = links.indev, links.outdev
+            ends = pairs.get(pair)
+            if ends is None:
+                ends = pairs[pair] = self._ends_by_link(name(pair[0]), name(pair[1]))
+            sender, receiver = ends
+            if sent is not None:
+                if sender is None:
+                    sender = slot_of(source)
+                if sender:
+                    cells[sent + sender] += 1
+            if received is not None:
+                if receiver is None:
+                    receiver = slot_of(destination)
+                if receiver:
+                    cells[received + receiver] += 1
+
+        return count
+
+    def _in_full(self, name: NameOf, sent: int | None, received: int | None) -> CountNics:
+        cells = self._cells
+
+        def count(source: int, destination: int, links: Links) -> None:
+            in_link, out_link = name(links.indev), name(links.outdev)
+            sender, receiver = self._ends(4, source, destination, in_link, out_link)
+            if sender and sent is not None:
+                cells[sent + sender] += 1
+            if receiver and received is not None:
+                cells[received + receiver] += 1
+
+        return count
+
+    def _ends_by_link(self, in_link: str | None, out_link: str | None) -> _Ends:
+        by_link = self._by_link
+        if not self._is_host_only:
+            return by_link.get(in_link or ""), by_link.get(out_link or "")
+        # One end is the machine's, and nobody else's is asked. Where the links do not tell which,
+        # both are, by their addresses.
+        if (in_link is None) == (out_link is None):
+            return None, None
+        own = by_link.get(in_link or out_link or "")
+        return (NO_SLOT, own) if out_link is None else (own, NO_SLOT)
+
+    def _ends(
+        self,
+        version: IPVersion,
+        source: int,
+        destination: int,
+        in_link: str | None,
+        out_link: str | None,
+    ) -> tuple[int | None, int | None]:
+        """The slots of both ends, of the endpoints that nsgd.policy.evaluate finds."""
+        sender, receiver = self._ends_by_link(in_link, out_link)
+        if self._map.ambiguities and not self._is_host_only:
+            found = self._map.find(version, source, destination, in_link, out_link)
+            sender, receiver = (NO_SLOT if end < 0 else self._slots[end] for end in found)
+            return sender, receiver
+        slot_of = self._by_address[version].get
+        if sender is None:
+            sender = slot_of(source)
+        if receiver is None:
+            receiver = slot_of(destination)
+        return sender, receiver
+
+
+def _areas(counted: Sequence[int]) -> _Areas:
+    for index in counted:
+        if index in _AREAS:
+            return _AREAS[index]
+    return None, None
