@@ -18,7 +18,7 @@ from nsgd.runtime.open_flows import RefusedByKernel
 log = logging.getLogger("nsgd")
 
 _LEAST_S = 1.0
-# A count is good for so many times what it took: two percent of a processor.
+# A count is good for so many times the processor time that it took.
 _SHARE = 50
 
 
@@ -29,10 +29,18 @@ class OpenFlowCount:
         self,
         marks: Callable[[], Mapping[int, int]],
         clock: Callable[[], float] = time.monotonic,
+        used: Callable[[], float] = time.thread_time,
     ) -> None:
-        """*marks* counts the entries of the connection table by mark. Raises RefusedByKernel."""
+        """Count nothing yet.
+
+        Args:
+            marks: Counts the entries of the connection table by mark. Raises RefusedByKernel.
+            clock: Seconds.
+            used: Seconds of a processor that this thread has used.
+        """
         self._marks = marks
         self._clock = clock
+        self._used = used
         self._lock = threading.Lock()
         self._next_s: float | None = None
         self._last: Mapping[int, int] | None = None
@@ -50,15 +58,14 @@ class OpenFlowCount:
             return self._named(marks, MarkLayout(loaded.settings.mark_mask))
 
     def _recent(self) -> Mapping[int, int] | None:
-        now_s = self._clock()
+        now_s, used_s = self._clock(), self._used()
         if self._next_s is None or now_s >= self._next_s:
             try:
                 self._last = self._marks()
             except RefusedByKernel as error:
                 log.warning("open flows are not counted: %s", error)
                 self._last = None
-            took_s = self._clock() - now_s
-            self._next_s = now_s + max(_LEAST_S, _SHARE * took_s)
+            self._next_s = now_s + max(_LEAST_S, _SHARE * (self._used() - used_s))
         return self._last
 
     def _named(self, marks: Mapping[int, int], layout: MarkLayout) -> OpenFlows:

@@ -185,7 +185,7 @@ def check_open_flows(net: Network) -> None:
             ("Allow", "Outbound", "web", "AllowInternetOutBound"): 1,
         }
 
-    net.wait(counted, "the counts of open flows are not these")
+    net.wait(counted, "the counts of open flows are not these", 15.0)
     samples = scrape(net)
     names = (f"/proc/sys/net/netfilter/nf_conntrack_{name}" for name in ("count", "max"))
     entries, limit = net.gateway.call(lambda: [int(Path(name).read_text()) for name in names])
@@ -195,7 +195,9 @@ def check_open_flows(net: Network) -> None:
     assert samples["nsgd_conntrack_dropped_total"][()] == 0
     assert net.status()["conntrack"]["limit"] == limit
     net.gateway.run(["conntrack", "-F"])
-    net.wait(lambda: scrape(net)["nsgd_open_flows"][()] == 0, "flows that have ended are counted")
+    net.wait(
+        lambda: scrape(net)["nsgd_open_flows"][()] == 0, "flows that have ended are counted", 15.0
+    )
 
 
 def check_decision_times(net: Network) -> None:
@@ -206,7 +208,7 @@ def check_decision_times(net: Network) -> None:
         client.sendto(b"?", (net["server"].address(), 54))
         return scrape(net)["nsgd_decision_duration_seconds_count"][()]
 
-    net.wait(lambda: timed() >= 2, "no decision is timed")
+    net.wait(lambda: timed() >= 2, "no decision is timed", 15.0)
     samples = scrape(net)
     buckets = samples["nsgd_decision_duration_seconds_bucket"]
     count = samples["nsgd_decision_duration_seconds_count"][()]

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import gzip
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
@@ -22,7 +24,7 @@ from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.observe.metrics import metrics_registry, start_metrics_server
 from nsgd.observe.metrics_server import MetricsServer
-from nsgd.observe.snapshot import FlowCount, RuleHits, Snapshot
+from nsgd.observe.snapshot import FlowCount, RuleHits, ServiceTagsState, Snapshot
 from tests.observe.snapshots import SEVERAL, SNAPSHOT
 from tests.observe.test_flow_log import STATE
 
@@ -391,3 +393,35 @@ def test_a_client_that_goes_away_is_not_logged(caplog: pytest.LogCaptureFixture)
             client.sendall(b"GET /metrics HTTP/1.0\r\n")
         assert get(server)[0] == 200
     assert caplog.text == ""
+
+
+DOCUMENTED = re.compile(
+    r"^\| `(nsgd_\w+)` \| (counter|gauge|histogram) \|([^|]*)\| ([^|]+) \|$", re.MULTILINE
+)
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+def test_every_metric_is_documented() -> None:
+    """By name, type and labels, in the order of no matter what; and no other is."""
+    tags = ServiceTagsState("Public", 7, 3.0, False, {"Storage": 4})
+    whole = dataclasses.replace(SNAPSHOT, flow_log=STATE, service_tags=tags)
+    exposed = set()
+    for family in text_string_to_metric_families(expose(whole)):
+        name = {"counter": f"{family.name}_total"}.get(family.type, family.name)
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        if name.startswith("nsgd_"):
+            exposed.add((name, family.type, frozenset(labels)))
+    documented = {
+        (name, kind, frozenset(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels, _ in DOCUMENTED.findall(PAGE.read_text())
+    }
+    assert documented == exposed
+
+
+def test_documents_name_no_other_metric() -> None:
+    """Nor do other pages; a star stands for several."""
+    rows = {name for name, *_ in DOCUMENTED.findall(PAGE.read_text())}
+    rows |= {f"nsgd_decision_duration_seconds_{end}" for end in ("bucket", "sum", "count")}
+    for page in (*PAGE.parent.glob("*.md"), PAGE.parents[1] / "README.md"):
+        named = set(re.findall(r"\bnsgd_[a-z_]+[a-z](?![a-z_]*\*)\b", page.read_text()))
+        assert named <= rows, page.name

@@ -24,13 +24,17 @@ class Kernel:
     def __init__(self, marks: Mapping[int, int]) -> None:
         self.marks: Mapping[int, int] | None = marks
         self.now_s = 1000.0
-        self.takes_s = 0.0
+        self.takes_s = self.used_s = 0.0
         self.reads = 0
+
+    def count(self) -> OpenFlowCount:
+        """That of this table."""
+        return OpenFlowCount(self.read, lambda: self.now_s, lambda: self.used_s)
 
     def read(self) -> Mapping[int, int]:
         """As KernelFlows.marks()."""
         self.reads += 1
-        self.now_s += self.takes_s
+        self.used_s += self.takes_s
         if self.marks is None:
             raise RefusedByKernel("no")
         return self.marks
@@ -64,7 +68,7 @@ def test_by_rule(loaded: LoadedPolicy) -> None:
             0x4000: 11,
         }
     )
-    count = OpenFlowCount(kernel.read, lambda: kernel.now_s).get(loaded)
+    count = kernel.count().get(loaded)
     assert count is not None
     assert count.flows == 10
     assert count.by_rule == {(group, Direction.INBOUND, rule, access): 7}
@@ -73,17 +77,17 @@ def test_by_rule(loaded: LoadedPolicy) -> None:
 def test_a_count_is_good_for_a_while(loaded: LoadedPolicy) -> None:
     """For fifty times what it took, and a second at least."""
     kernel = Kernel({})
-    count = OpenFlowCount(kernel.read, lambda: kernel.now_s)
+    count = kernel.count()
     for _ in range(3):
         count.get(loaded)
     assert kernel.reads == 1
     kernel.now_s += 1.0
     kernel.takes_s = 2.0
     count.get(loaded)
-    kernel.now_s += 97.0
+    kernel.now_s += 99.0
     count.get(loaded)
     assert kernel.reads == 2
-    kernel.now_s += 2.0
+    kernel.now_s += 1.0
     count.get(loaded)
     assert kernel.reads == 3
 
@@ -93,7 +97,7 @@ def test_a_table_that_cannot_be_read(
 ) -> None:
     """Is no table without flows; it is tried again."""
     kernel = Kernel({})
-    count = OpenFlowCount(kernel.read, lambda: kernel.now_s)
+    count = kernel.count()
     kernel.marks = None
     assert count.get(loaded) is None
     assert "open flows are not counted: no" in caplog.text
