@@ -64,12 +64,12 @@ system:
 	# The web page is tested in a real browser, without a screen: 100 MB to fetch.
 	command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null ||
 	    run+=(chromium-headless-shell)
-	# Checks the names of metrics.
-	command -v promtool >/dev/null || run+=(promtool)
+	# Checks the names of metrics, and scrapes them. Both are of one package.
+	command -v promtool >/dev/null && command -v prometheus >/dev/null || run+=(prometheus)
 	missing=("$${build[@]}" "$${run[@]}")
 	[ "$${#missing[@]}" -gt 0 ] || exit 0
 	if [ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-	    echo "missing packages (Debian's names): $${missing[*]/promtool/prometheus}" >&2
+	    echo "missing packages (Debian's names): $${missing[*]}" >&2
 	    if [ "$${#build[@]}" -eq 0 ]; then
 	        echo "going on: only some tests and the lab need them" >&2; exit 0
 	    fi
@@ -79,7 +79,7 @@ system:
 	export DEBIAN_FRONTEND=noninteractive
 	packages=()
 	for name in "$${missing[@]}"; do
-	    [[ $$name = promtool || $$name = chromium-headless-shell ]] || packages+=("$$name")
+	    [[ $$name = prometheus || $$name = chromium-headless-shell ]] || packages+=("$$name")
 	done
 	apt=(apt-get install -y -q --no-install-recommends "$${packages[@]}")
 	# The package lists may be absent, or too old to fetch from.
@@ -90,15 +90,15 @@ system:
 	    "$${browser[@]}" || { apt-get update -q; "$${browser[@]}"; } ||
 	        echo "there is no chromium-headless-shell: tests in a browser are left out" >&2
 	fi
-	if [[ " $${missing[*]} " = *" promtool "* ]]; then
-	    # Not by installing its package prometheus, which would start a server.
+	if [[ " $${missing[*]} " = *" prometheus "* ]]; then
+	    # Not by installing the package, which would start a server.
 	    directory=$$(mktemp -d)
 	    trap 'rm -r "$$directory"' EXIT
 	    cd "$$directory"
 	    download=(apt-get download -q -o APT::Sandbox::User=root prometheus)
 	    "$${download[@]}" || { apt-get update -q; "$${download[@]}"; }
-	    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
-	    install -m 755 usr/bin/promtool /usr/local/bin/promtool
+	    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin
+	    install -m 755 usr/bin/promtool usr/bin/prometheus /usr/local/bin/
 	fi
 
 # Locked, with hashes: what the tests have seen. Extras may add to it: pip install -e '.[bench]'.
