@@ -35,7 +35,21 @@ TAGS = {"Storage": ["20.60.0.0/16"], "Storage.WestEurope": ["20.60.0.0/24"]}
 EXAMPLE = REPOSITORY / "docs" / "examples" / "three-tier.yaml"
 
 # Pages whose reader has a daemon already, on policy.yaml with this engine.
-WITH_DAEMON = {"docs/operations.md": "kernel", "docs/observe.md": "queue", "docs/web.md": "queue"}
+WITH_DAEMON = {
+    "docs/operations.md": "kernel",
+    "docs/observe.md": "queue",
+    "docs/web.md": "queue",
+    "docs/prometheus.md": "queue",
+}
+
+# Pages whose commands take tens of seconds together; make test-slow runs them.
+LONG = {
+    "README.md",
+    "docs/how-to/migrate-from-azure.md",
+    "docs/labs.md",
+    "docs/observe.md",
+    "docs/operations.md",
+}
 
 _SYSTEMD = "needs systemd as the system's first process; make package-test boots one"
 _PACKAGE = "builds a Debian package, minutes; make package-test does it"
@@ -196,7 +210,14 @@ def interrupted(shell: Shell) -> set[int]:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page in LONG else [])
+        for page in PAGES
+        if commands_of(page)
+    ],
+)
 def test_commands_of_a_page(page: str, desk: Path) -> None:
     """In their order, by a reader who has come to the page with a policy of their own."""
     failed = []
@@ -248,7 +269,7 @@ def test_exceptions_are_still_there() -> None:
     shown = {words_of(each) for page in PAGES for each in commands_of(page)}
     for pattern in (*STATUS, *ALSO):
         assert fnmatch.filter(shown, pattern), pattern
-    assert WITH_DAEMON.keys() <= PAGES.keys()
+    assert WITH_DAEMON.keys() | LONG <= PAGES.keys()
 
 
 def test_every_console_block_has_commands() -> None:
