@@ -40,6 +40,7 @@ def status(**changes: Any) -> dict[str, Any]:
     found["table"] |= {"changedByOthers": 0, "repaired": 0, "foreignBaseChainsDeleted": 0}
     found["applied"] |= {"standsInPlaceOfConfig": False}
     found["kernelDenials"] = {"told": 0, "untold": 0, "lost": 0}
+    found["conntrack"] |= {"entries": 5, "dropped": 0}
     found["packets"] |= {"queued": 147, "passedUndecided": 0, "notAdmitted": {"sourceRate": 0}}
     return found | changes
 
