@@ -12,6 +12,7 @@ WARM_S = 300.0
 # What the median of a last third may be above that of a first one: pages of an allocator.
 _NOISE_SHARE, _NOISE_KIB = 0.03, 1024
 _FEWEST = 9  # samples that thirds can be made of
+_FEWEST_TABLES = 6
 
 
 def growth(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -37,11 +38,13 @@ def growth(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             if len(values) >= _FEWEST:
                 series[f"{owner} {what}"] = _compare(values, is_memory=what.endswith("KiB"))
     for key, counted in _tables(warm).items():
+        if len(counted) < _FEWEST_TABLES:
+            continue
         for kind in sorted({kind for objects in counted for kind in objects}):
             values = [objects.get(kind, 0) for objects in counted]
-            if len(values) > 1:
-                grew = values[-1] > values[0]
-                series[f"{key} {kind}"] = {"first": values[0], "last": values[-1], "grew": grew}
+            # The least: for a moment after a change there is also what it has left over.
+            first, last = min(values[: len(values) // 2]), min(values[len(values) // 2 :])
+            series[f"{key} {kind}"] = {"first": first, "last": last, "grew": last > first}
     return {
         "series": series,
         "grown": [name for name, told in series.items() if told["grew"]],

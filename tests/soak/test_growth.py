@@ -58,6 +58,11 @@ def test_what_is_filled_at_the_start_is_no_growth() -> None:
     assert growth(samples(resident, supervisor=lambda at: 1 + (at >= 600)))["grown"] == []
 
 
+def test_what_a_change_leaves_over_for_a_moment_is_no_growth() -> None:
+    """It is deleted within a second, and a sample may come before that."""
+    assert growth(samples(rules=lambda at: 100 + 500 * (at % 550 == 0)))["grown"] == []
+
+
 def test_engines_differ_in_what_they_need() -> None:
     """A descriptor more, and the engine that has it more often towards the end."""
     made = samples()
@@ -76,7 +81,7 @@ def test_engines_differ_in_what_they_need() -> None:
             samples(descriptors=lambda at: 18 + (at > 3000)),
             "supervisor, engine kernel: descriptors",
         ),
-        (samples(rules=lambda at: 100 + (at > 3500)), "table, policy 1 by kernel: rule"),
+        (samples(rules=lambda at: 100 + (at > 1900)), "table, policy 1 by kernel: rule"),
     ],
 )
 def test_what_grows(made: list[dict[str, Any]], name: str) -> None:
