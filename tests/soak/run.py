@@ -7,6 +7,7 @@ import random
 import selectors
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,8 @@ class Settings:
     """What to do and for how long.
 
     *restarts_at* are parts of the run: early, so that most of it sees one supervisor grow, or not.
-    It goes on beyond *duration_s* until *least* has been done, such as 3 ``worker kills``.
+    It goes on beyond *duration_s* until *least* has been done, such as 3 ``worker kills``,
+    or 1 ``connected``.
     """
 
     duration_s: float
@@ -139,7 +141,7 @@ class Soak:
         end_s = self._begun_s + settings.duration_s
         try:
             while not self.is_over.is_set() and (
-                time.monotonic() < end_s or self._is_anything_left()
+                time.monotonic() < end_s or self._is_anything_left(connects.counts)
             ):
                 turn(is_sending=True)
             lasted_s = time.monotonic() - self._begun_s
@@ -169,8 +171,8 @@ class Soak:
             flow.close()
         return report
 
-    def _is_anything_left(self) -> bool:
-        done = self._daemon.counts
+    def _is_anything_left(self, connections: Counter[str]) -> bool:
+        done = self._daemon.counts + connections
         return any(done[name] < count for name, count in self._settings.least.items())
 
     def _change(self) -> None:
