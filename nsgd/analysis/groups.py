@@ -105,14 +105,14 @@ def _is_everything(side: object) -> bool:
 def asked_alike(policy: AnalysedPolicy) -> list[Asked]:
     """All resources, by direction and tables."""
     addresses = {version: policy.addresses(version) for version in IP_VERSIONS}
-    found: dict[object, list[int]] = {}
+    found: dict[tuple[Direction, tuple[int, ...], str], list[int]] = {}
     for direction in Direction:
         for endpoint, subject in enumerate(policy.subjects):
             tables = policy.tables(endpoint, direction)
             key = direction, tuple(map(id, tables)), subject.virtual_network
             found.setdefault(key, []).append(endpoint)
     result = []
-    for (direction, *_), endpoints in found.items():  # type: ignore[misc]
+    for (direction, _, _), endpoints in found.items():
         local: dict[IPVersion, Ranges] = {}
         for version in IP_VERSIONS:
             of_version = addresses[version]

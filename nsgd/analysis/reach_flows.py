@@ -15,9 +15,10 @@ from nsgd.spaces.axis import Axis, bits_of
 from nsgd.spaces.book import RuleBook
 from nsgd.spaces.budget import Budget
 from nsgd.spaces.chain import NOBODY, Chain
-from nsgd.spaces.diagram import Diagrams, Node
+from nsgd.spaces.diagram import Diagrams
 from nsgd.spaces.explore import explore
 from nsgd.spaces.flow_sets import TOPS, FlowSet, FlowSets
+from nsgd.spaces.node_store import Node
 from nsgd.spaces.space import PORTLESS, Axes, portless_rules
 
 

@@ -47,11 +47,11 @@ def rows_of_ends(reach: Reach, asked: Asked) -> ReachRows:
                     summarise.add(summary, (sender, receiver), flows)
     rows: list[Row] = []
     undetermined: list[Row] = []
-    alike: dict[object, list[End]] = {}
+    alike: dict[tuple[IPVersion, object], list[End]] = {}
     for (version, senders), of_senders in summaries.items():
         key = version, tuple((end, each.told) for end, each in of_senders.items())
         alike.setdefault(key, []).append(senders)
-    for (version, _), ends in alike.items():  # type: ignore[misc]
+    for (version, _), ends in alike.items():
         by_told: dict[object, list[End]] = {}
         of_first = summaries[version, ends[0]]
         for receivers, summary in of_first.items():

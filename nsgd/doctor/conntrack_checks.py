@@ -65,30 +65,26 @@ def _room(facts: Facts) -> Check:
 
 
 def _accounting(facts: Facts) -> Check:
-    name = "conntrack accounting"
-    value = _number(facts, "acct")
-    if value is None:
-        return unknown(name, "cannot be seen")
-    if value:
-        return ok(name, "bytes and packets of new flows are counted")
-    return warning(
-        name,
-        "off: flows that begin now never show their bytes and packets",
-        f"sysctl -w {_PREFIX}acct=1, and at boot by nsgd.sysctl",
-    )
+    counted = "bytes and packets"
+    return _switch(facts, "accounting", "acct", f"{counted} of new flows are counted", counted)
 
 
 def _timestamps(facts: Facts) -> Check:
-    name = "conntrack timestamps"
-    value = _number(facts, "timestamp")
+    return _switch(facts, "timestamps", "timestamp", "the age of new flows is known", "age")
+
+
+def _switch(facts: Facts, what: str, key: str, on: str, unseen: str) -> Check:
+    """Something that conntrack notes of a flow, where a setting says so as the flow begins."""
+    name = f"conntrack {what}"
+    value = _number(facts, key)
     if value is None:
         return unknown(name, "cannot be seen")
     if value:
-        return ok(name, "the age of new flows is known")
+        return ok(name, on)
     return warning(
         name,
-        "off: flows that begin now never show their age",
-        f"sysctl -w {_PREFIX}timestamp=1, and at boot by nsgd.sysctl",
+        f"off: flows that begin now never show their {unseen}",
+        f"sysctl -w {_PREFIX}{key}=1, and at boot by nsgd.sysctl",
     )
 
 

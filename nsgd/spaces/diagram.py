@@ -5,54 +5,23 @@ Equal functions are one node, so comparing two is comparing two numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterator
+from typing import TypeVar
 
 from nsgd.spaces.budget import Budget
+from nsgd.spaces.node_store import Node, NodeStore
 from nsgd.spaces.space import Box
 
 V = TypeVar("V", bound=Hashable)
-Node = int  # a node's number; leaves have levels past the last field
 
 
-class Diagrams(Generic[V]):
+class Diagrams(NodeStore[V, int]):
     """All nodes of functions over one box of a space, to values of one kind."""
 
     def __init__(self, inside: Box, budget: Budget) -> None:
+        super().__init__(len(inside))
         self.inside = inside
         self._budget = budget
-        self._levels: list[int] = []
-        self._edges: list[tuple[tuple[int, Node], ...]] = []
-        self._values: dict[Node, V] = {}
-        self._leaves: dict[V, Node] = {}
-        self._nodes: dict[tuple[int, tuple[tuple[int, Node], ...]], Node] = {}
-
-    def leaf(self, value: V) -> Node:
-        """The function that is *value* everywhere."""
-        found = self._leaves.get(value)
-        if found is None:
-            found = self._leaves[value] = self._add(len(self.inside), ())
-            self._values[found] = value
-        return found
-
-    def node(self, level: int, children: Mapping[Node, int]) -> Node:
-        """What goes on by child, each for its classes of the field; all classes are there."""
-        if len(children) == 1:
-            return next(iter(children))
-        edges = tuple(sorted((classes, child) for child, classes in children.items()))
-        found = self._nodes.get((level, edges))
-        if found is None:
-            found = self._nodes[level, edges] = self._add(level, edges)
-        return found
-
-    def _add(self, level: int, edges: tuple[tuple[int, Node], ...]) -> Node:
-        self._levels.append(level)
-        self._edges.append(edges)
-        return len(self._levels) - 1
-
-    def value(self, node: Node) -> V | None:
-        """The value of a leaf; None for a node that asks something."""
-        return self._values.get(node)
 
     def level(self, node: Node) -> int:
         """The field that a node asks; of leaves past the last."""
@@ -73,7 +42,7 @@ class Diagrams(Generic[V]):
             if found is not None:
                 return found
             level = min(self._levels[a], self._levels[b])
-            if level == len(self.inside):
+            if level == self._leaf_level:
                 result = self.leaf(operation(self._values[a], self._values[b]))
             else:
                 children: dict[Node, int] = {}
@@ -88,17 +57,6 @@ class Diagrams(Generic[V]):
             return result
 
         return join(one, other)
-
-    def values(self, node: Node) -> frozenset[V]:
-        """Every value that the function has somewhere."""
-        seen: set[Node] = set()
-        waiting = [node]
-        while waiting:
-            here = waiting.pop()
-            if here not in seen:
-                seen.add(here)
-                waiting += (child for _, child in self._edges[here])
-        return frozenset(self._values[each] for each in seen if each in self._values)
 
     def boxes(self, node: Node, value: V) -> Iterator[Box]:
         """Disjoint boxes that hold exactly the packets for which the function is *value*."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from nsgd.spaces.budget import Budget
-from nsgd.spaces.diagram import Diagrams, Node
+from nsgd.spaces.diagram import Diagrams
+from nsgd.spaces.node_store import Node
 from nsgd.spaces.space import Axes, Box, Scope
 
 V = TypeVar("V", bound=Hashable)

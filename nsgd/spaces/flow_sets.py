@@ -6,16 +6,17 @@ tables they come from, so they are compared and put together across tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Iterator
+from typing import NamedTuple, TypeVar
 
 from nsgd.model.packet import TCP, UDP
 from nsgd.policy.address_set import merge_ranges
 from nsgd.spaces.budget import Budget
+from nsgd.spaces.node_store import Node, NodeStore
 from nsgd.spaces.ranges import Ranges, common, complement
 
 V = TypeVar("V", bound=Hashable)
-FlowSet = int  # a node's number; of equal functions the same
+FlowSet = Node  # of equal functions the same
 
 TOPS = (255, 65535, 65535)
 EVERY: tuple[Ranges, ...] = tuple(((0, top),) for top in TOPS)
@@ -32,35 +33,15 @@ class FlowBox(NamedTuple):
     source_ports: Ranges
 
 
-class FlowSets(Generic[V]):
+class FlowSets(NodeStore[V, Ranges]):
     """All functions to values of one kind, or several: which kind a node has, its maker knows."""
 
     def __init__(self, budget: Budget) -> None:
+        super().__init__(_LEAF)
         self._budget = budget
-        self._levels: list[int] = []
-        self._edges: list[tuple[tuple[Ranges, FlowSet], ...]] = []
-        self._values: dict[FlowSet, V] = {}
-        self._leaves: dict[V, FlowSet] = {}
-        self._nodes: dict[tuple[int, tuple[tuple[Ranges, FlowSet], ...]], FlowSet] = {}
 
-    def leaf(self, value: V) -> FlowSet:
-        """The function that is *value* everywhere."""
-        found = self._leaves.get(value)
-        if found is None:
-            found = self._leaves[value] = self._add(_LEAF, ())
-            self._values[found] = value
-        return found
-
-    def node(self, level: int, children: Mapping[FlowSet, Ranges]) -> FlowSet:
-        """What goes on by child, each for its values of the field; every value is there."""
-        if len(children) == 1:
-            return next(iter(children))
-        edges = tuple(sorted((ranges, child) for child, ranges in children.items()))
-        found = self._nodes.get((level, edges))
-        if found is None:
-            self._budget.spend(sum(len(ranges) for ranges in children.values()))
-            found = self._nodes[level, edges] = self._add(level, edges)
-        return found
+    def _charge(self, edges: tuple[tuple[Ranges, FlowSet], ...]) -> None:
+        self._budget.spend(sum(len(ranges) for ranges, _ in edges))
 
     def of_box(self, box: FlowBox, inside: V, outside: V) -> FlowSet:
         """The function that is *inside* in a box; of protocols without ports, all are inside."""
@@ -81,11 +62,6 @@ class FlowSets(Generic[V]):
     def _cut(self, level: int, ranges: Ranges, yes: FlowSet, no: FlowSet) -> FlowSet:
         parts = {yes: ranges, no: complement(ranges, TOPS[level])}
         return self.node(level, {child: each for child, each in parts.items() if each})
-
-    def _add(self, level: int, edges: tuple[tuple[Ranges, FlowSet], ...]) -> FlowSet:
-        self._levels.append(level)
-        self._edges.append(edges)
-        return len(self._levels) - 1
 
     def _children(self, node: FlowSet, level: int) -> tuple[tuple[Ranges, FlowSet], ...]:
         return ((EVERY[level], node),) if self._levels[node] != level else self._edges[node]
@@ -123,21 +99,6 @@ class FlowSets(Generic[V]):
         """What makes the function whose value is that of *change* on that of another."""
         join = self.joining(lambda value, _: change(value))
         return lambda node: join(node, node)
-
-    def value(self, node: FlowSet) -> V | None:
-        """The value of a function that is the same everywhere; None for others."""
-        return self._values.get(node)
-
-    def values(self, node: FlowSet) -> frozenset[V]:
-        """Every value that the function has somewhere."""
-        seen: set[FlowSet] = set()
-        waiting = [node]
-        while waiting:
-            here = waiting.pop()
-            if here not in seen:
-                seen.add(here)
-                waiting += (child for _, child in self._edges[here])
-        return frozenset(self._values[each] for each in seen if each in self._values)
 
     def at(self, node: FlowSet, flow: tuple[int, int, int]) -> V:
         """The value of one flow: protocol, destination port and source port."""
