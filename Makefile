@@ -13,7 +13,7 @@ SHELL := /bin/bash
 help:
 	@echo "make install   system packages where missing (as root), and the project in $(VENV)"
 	echo "make lint      ruff, mypy, bandit, and known vulnerabilities of what is locked"
-	echo "make test      install, lint and all tests; kernel tests need root"
+	echo "make test      install, lint and all tests; kernel tests need root; TEST_JOBS= at once"
 	echo "make test-slow  the tests that make test leaves out"
 	echo "make docs      the pages of docs/ as a site in build/docs; a warning is an error"
 	echo "make lab       the three-tier example in network namespaces (as root)"
@@ -133,20 +133,11 @@ lint: $(STAMP)
 	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive nsgd debian .ci
 	$(VENV)/bin/python .ci/audit.py requirements/runtime.txt requirements/build.txt
 
-# Kernel tests mostly wait, so they run beside the others; what they said comes after these.
+# Kernel tests mostly wait, so there is one more at work than processors are in a small machine. The
+# tests of a file stay together, as some share what was costly to make.
+TEST_JOBS ?= 3
 test: lint docs
-	if [ "$$(id -u)" -ne 0 ]; then
-	    exec $(VENV)/bin/pytest -m 'not slow'
-	fi
-	mkdir -p build
-	$(VENV)/bin/pytest -m 'kernel and not slow' -o cache_dir=build/kernel-tests.cache \
-	    >build/kernel-tests.log 2>&1 &
-	kernel=$$!
-	failed=0
-	$(VENV)/bin/pytest -m 'not kernel and not slow' || failed=$$?
-	wait "$$kernel" || failed=$$?
-	cat build/kernel-tests.log
-	exit "$$failed"
+	$(VENV)/bin/pytest -m 'not slow' --numprocesses $(TEST_JOBS) --dist loadfile
 
 # Tests that wait for long, or load the machine.
 test-slow: $(STAMP)

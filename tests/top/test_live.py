@@ -68,13 +68,15 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         self.resize(24, 80)
         command = [sys.executable, "-W", "error", "-m", "nsgd", "top", "--interval", "0.5"]
+        # These would stand above the terminal's own size.
+        inherited = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES"}}
         self.process = subprocess.Popen(
             [*command, "--runtime-dir", str(directory), *options],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", **environment},
+            env={**inherited, "TERM": "xterm-256color", **environment},
         )
         os.close(theirs)
         self.seen = ""
