@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -270,3 +271,12 @@ def test_a_bad_import_is_caught(module: str, source: str) -> None:
 def test_a_good_import_passes(module: str, source: str) -> None:
     """The check itself: none of these breaks a rule."""
     assert violations(module, source) == []
+
+
+def test_the_guide_lists_every_layer() -> None:
+    """A newcomer finds each in the table of CONTRIBUTING.md, and which of them have no effects."""
+    guide = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    listed = set(re.findall(r"^\| `nsgd/(\w+)(?:\.py)?` \|", guide, re.MULTILINE))
+    assert listed == set(MAY_IMPORT) - {"__init__", "__main__"}
+    (sentence,) = re.findall(r"^(`model`,[^.]*) have no effects", guide, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", sentence)) == PURE_LAYERS
