@@ -18,20 +18,22 @@ def progress(what: str, quiet_s: float = _QUIET_S) -> Iterator[None]:
         yield
         return
     ended = threading.Event()
+    is_shown = False
 
     def tell() -> None:
+        nonlocal is_shown
         began_s = time.monotonic()
         while not ended.wait(quiet_s):
+            is_shown = True
             print(f"\r\033[K{what}, {time.monotonic() - began_s:.0f} s", end="", file=sys.stderr)
             sys.stderr.flush()
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
-    began_s = time.monotonic()
     try:
         yield
     finally:
         ended.set()
         teller.join()
-        if time.monotonic() - began_s >= quiet_s:
+        if is_shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -262,7 +262,7 @@ class Network:
         return (*runtime, "--state-dir", str(self.directory / "state")) if state else runtime
 
     @staticmethod
-    def wait(fact: Callable[[], bool], complaint: str, timeout_s: float = 5.0) -> None:
+    def wait(fact: Callable[[], bool], complaint: str, timeout_s: float = 15.0) -> None:
         """Wait for a fact."""
         deadline = time.monotonic() + timeout_s
         while not fact():
