@@ -30,7 +30,7 @@ from nsgd.ruleset.objects import (
     VerdictMap,
 )
 from nsgd.ruleset.physical import is_fixed
-from nsgd.ruleset.written import GroupNames, Present, Written, are_kept
+from nsgd.ruleset.written import GroupNames, Present, Written, part_unused
 
 _T = TypeVar("_T")
 
@@ -98,6 +98,10 @@ class _Difference:
         for chain in desired.chains:
             self._take(chain)
         self._take_groups()
+        self._gone_counters: frozenset[str] = frozenset()
+        if before.spare or before.counters is not desired.counters:
+            unused = before.spare.union(before.counters).difference(desired.counters)
+            self.after.spare, self._gone_counters = part_unused(unused, desired)
         self.is_different = bool(self.chains or self._gone_groups)
 
     def _take(self, chain: Chain) -> None:
@@ -198,10 +202,6 @@ class _Difference:
         limits = {name for names in self._gone_groups for name in names.limits}
         limits.update(limit.name for limit in before.limits)
         limits -= self.limits().keys()
-        counters: Iterable[str] = ()
-        if before.counters is not after.counters:
-            wanted = frozenset(after.counters)
-            counters = (c for c in before.counters if c not in wanted and not are_kept(c))
         return clean(
             [*(name for name in before.chains if name not in after.chains), *self._gone_chains],
             joined(
@@ -209,7 +209,7 @@ class _Difference:
                 before.group_sets.keys() - after.group_sets.keys(),
             ),
             limits,
-            counters,
+            self._gone_counters,
         )
 
 

@@ -5,7 +5,7 @@ docs/packet-path.md follows a packet through these chains.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.network import NetworkModel
@@ -27,6 +27,7 @@ from nsgd.ruleset.objects import (
     LinkAddressSet,
     LinkSet,
     Ruleset,
+    no_counters,
 )
 from nsgd.ruleset.physical import EPOCHS, with_physical_sets
 from nsgd.ruleset.queues import QueueRule
@@ -61,6 +62,7 @@ def gateway_ruleset(
     adopting: bool = False,
     kernel: KernelRuleset | None = None,
     epoch: str = EPOCHS[0],
+    spare_counters: Callable[[], Collection[str]] = no_counters,
 ) -> Ruleset:
     """The desired ruleset for the hooks of the roles.
 
@@ -73,6 +75,8 @@ def gateway_ruleset(
         adopting: Pass and mark mid-stream TCP, in the learning window of the first start.
         kernel: What decides first packets, where the settings have the kernel engine.
         epoch: In which the names of sets are given.
+        spare_counters: Counters that stay, where they are there and *kernel* does not count in
+            them.
     """
     links = LinkSet("links", tuple(i.link for i in model.network_interfaces if i.link))
     forwarders = LinkSet(
@@ -110,7 +114,15 @@ def gateway_ruleset(
     if kernel is None:
         limits = tuple(admission.limits())
         objects = idle.objects()
-        plain = Ruleset(chains.COUNTERS, tuple(sets), BASE_CHAINS, made, limits, timeouts=objects)
+        plain = Ruleset(
+            chains.COUNTERS,
+            tuple(sets),
+            BASE_CHAINS,
+            made,
+            limits,
+            timeouts=objects,
+            spare_counters=spare_counters,
+        )
         return with_physical_sets(plain, epoch)
     ruleset = Ruleset(
         kernel.counters,

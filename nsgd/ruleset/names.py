@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from nsgd.model.address import IPVersion
 from nsgd.model.decision import TableDecision
@@ -40,6 +40,16 @@ def interface_counter(interface: str, direction: Direction, access: Access) -> s
     """The counter of flows that a network interface's rules allow or deny."""
     verdict = "allow" if access is Access.ALLOW else "deny"
     return _name(f"{OF_INTERFACES}{interface}/{_DIRECTIONS[direction]}/{verdict}")
+
+
+def interface_counters(interfaces: Iterable[str]) -> Iterator[str]:
+    """The counters of network interfaces."""
+    return (
+        interface_counter(interface, direction, access)
+        for interface in interfaces
+        for direction in Direction
+        for access in Access
+    )
 
 
 def table_labels(tables: Sequence[CompiledTable]) -> list[str]:

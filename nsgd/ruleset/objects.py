@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -177,6 +177,11 @@ class ChainGroup:
     is_entrance: bool = False
 
 
+def no_counters() -> Collection[str]:
+    """For a ruleset that has no use for counters beside its own."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Ruleset:
     """Everything that nsgd's table should hold."""
@@ -188,6 +193,9 @@ class Ruleset:
     limits: tuple[RateLimit, ...] = ()
     groups: tuple[ChainGroup, ...] = ()
     timeouts: tuple[FlowTimeout, ...] = ()
+    # Those that stay where they are there already, though nothing counts in them any more. Asked
+    # for only where there are such.
+    spare_counters: Callable[[], Collection[str]] = field(default=no_counters, compare=False)
 
     def whole(self) -> Ruleset:
         """The same with its groups' parts among its own."""
@@ -201,6 +209,7 @@ class Ruleset:
             (*self.chains, *(chain for part in parts for chain in part.chains)),
             (*self.limits, *(limit for part in parts for limit in part.limits)),
             timeouts=self.timeouts,
+            spare_counters=self.spare_counters,
         )
 
     def text(self) -> str:

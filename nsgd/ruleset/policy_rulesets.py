@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 
-from nsgd.model.network import NetworkModel
+from nsgd.model.network import NetworkInterface, NetworkModel
 from nsgd.model.settings import DaemonSettings, Engine, Mode
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.gateway import gateway_ruleset
 from nsgd.ruleset.kernel_engine import KernelEngine
 from nsgd.ruleset.marks import MarkLayout
+from nsgd.ruleset.names import interface_counters
 from nsgd.ruleset.objects import Ruleset
 from nsgd.ruleset.queues import QueueRule
 from nsgd.ruleset.table_chains import Circumstances
@@ -21,6 +23,7 @@ class PolicyRulesets:
 
     def __init__(self) -> None:
         self._engine = KernelEngine()
+        self._counters: tuple[Sequence[NetworkInterface], frozenset[str]] = ((), frozenset())
 
     def ruleset(
         self,
@@ -53,4 +56,12 @@ class PolicyRulesets:
             adopting=adopting,
             kernel=kernel,
             epoch=epoch,
+            # What the kernel engine has counted of interfaces stays while another one decides.
+            spare_counters=partial(self._counters_of, model.network_interfaces),
         )
+
+    def _counters_of(self, interfaces: Sequence[NetworkInterface]) -> frozenset[str]:
+        if self._counters[0] is not interfaces:
+            names = (interface.name for interface in interfaces)
+            self._counters = interfaces, frozenset(interface_counters(names))
+        return self._counters[1]

@@ -10,7 +10,7 @@ from nsgd.ruleset.batch import table_message
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.diff import Change, clean
 from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, GroupParts, RateLimit, Ruleset
-from nsgd.ruleset.written import GroupNames, Present, Written, are_kept
+from nsgd.ruleset.written import GroupNames, Present, Written, part_unused
 
 
 def replace_ruleset(desired: Ruleset, present: Present, table_flags: int) -> Change:
@@ -40,6 +40,7 @@ class _Replacement:
         self._sets: set[str] = set()
         self._limits: set[str] = set()
         self._counters: set[str] = set()
+        self._gone_counters: frozenset[str] = frozenset()
         sets = {each.name: each for each in desired.sets}
         self.after = Written(desired.counters, desired.limits, sets, timeouts=desired.timeouts)
         for chain in desired.chains:
@@ -75,6 +76,8 @@ class _Replacement:
         for chain in self._refilled:
             yield encode.empty_chain(chain.name)
             yield from encode.plain_rules_of(chain)
+        unused = self._present.counters - self._counters
+        self.after.spare, self._gone_counters = part_unused(unused, self._desired)
 
     def clean(self) -> Iterator[Message]:
         """Delete the rest of what was there."""
@@ -85,7 +88,7 @@ class _Replacement:
             sorted(there - after.chains.keys() - after.group_chains.keys()),
             present.sets,
             present.limits - self._limits,
-            (name for name in present.counters - self._counters if not are_kept(name)),
+            self._gone_counters,
         )
 
     def _name(self, chain: Chain, chains: dict[str, object]) -> None:

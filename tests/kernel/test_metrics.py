@@ -117,6 +117,7 @@ def test_what_is_counted(net: Network, engine: str) -> None:
     check_first_packets_by_interface(net, engine)
     check_fewer_series(net, engine)
     check_open_flows(net)
+    check_engines_take_turns(net, engine)
     if engine == "queue":
         check_decision_times(net)
 
@@ -198,6 +199,23 @@ def check_open_flows(net: Network) -> None:
     net.wait(
         lambda: scrape(net)["nsgd_open_flows"][()] == 0, "flows that have ended are counted", 15.0
     )
+
+
+def check_engines_take_turns(net: Network, engine: str) -> None:
+    """By reloads: what either has counted stays, of interfaces as of rules."""
+    (other,) = {*ENGINES} - {engine}
+    names = ("nsgd_nic_first_packets_total", "nsgd_rule_hits_total", "nsgd_flows_total")
+    for each in (other, engine, other, engine):
+        before = scrape(net)
+        net.reload(policy(engine=each))
+        after = scrape(net)
+        assert [after[name] for name in names] == [before[name] for name in names]
+        assert net.udp("client", "server", 53)
+        counted = of_nics(scrape(net))
+        key = "client", "Outbound", "Allow"
+        assert counted == {**of_nics(before), key: of_nics(before)[key] + 1} | {
+            ("server", "Inbound", "Allow"): of_nics(before)["server", "Inbound", "Allow"] + 1
+        }
 
 
 def check_decision_times(net: Network) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -126,7 +127,8 @@ class Kernel:
             scratch.commit(messages)
         assert self.table.content() == scratch.content()
         assert scratch.counters() <= self.table.counters()
-        assert all(are_kept(name) for name in self.table.counters() - scratch.counters())
+        others = self.table.counters() - scratch.counters()
+        assert all(are_kept(name) for name in others.difference(desired.spare_counters()))
 
     def _sets(self) -> list[SetModel]:
         return [*self.table.sets.values(), *self.table.anonymous.values()]
@@ -211,9 +213,58 @@ def test_engines_take_turns() -> None:
         kernel.change(daemon.load(policy))
         is_kernel = engine == "kernel"
         assert any(name.startswith("nsg/") for name in kernel.table.chains) is is_kernel
-        assert any(name.startswith("nic/") for name in kernel.table.counters()) is is_kernel
         has_objects = any(each.flags & OBJECT_MAP for each in kernel.table.sets.values())
         assert has_objects is is_kernel
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_was_counted_of_interfaces_stays_while_the_queue_engine_decides(
+    is_restarted: bool,
+) -> None:
+    """As long as they are declared, over reloads and restarts; nothing is begun for others."""
+    kernel, daemon = Kernel(), Daemon()
+
+    def load(engine: str, *names: str) -> None:
+        nonlocal daemon
+        epoch = "a"
+        if is_restarted:
+            kernel.forget()
+            daemon = Daemon(daemon.numbers)
+            epoch = next_epoch(kernel.table.present().sets)
+        kernel.change(daemon.load(_interfaces(engine, names), epoch))
+
+    def counted() -> set[str]:
+        found = {name.split("/")[1] for name in kernel.table.counters() if name.startswith("nic/")}
+        assert len([n for n in kernel.table.counters() if n.startswith("nic/")]) == 4 * len(found)
+        return found
+
+    load("queue", "one", "two")
+    assert counted() == set()
+    load("kernel", "one", "two", "three")
+    assert counted() == {"one", "two", "three"}
+    load("queue", "one", "two", "three")
+    assert counted() == {"one", "two", "three"}
+    load("queue", "one", "two", "new")
+    assert counted() == {"one", "two"}
+    load("queue", "one", "three", "new")
+    assert counted() == {"one"}
+    load("kernel", "one", "three", "new")
+    assert counted() == {"one", "three", "new"}
+    load("kernel", "three")
+    assert counted() == {"three"}
+
+
+def _interfaces(engine: str, names: Sequence[str]) -> Policy:
+    subnet = {"name": "one", "addressPrefixes": ["10.0.1.0/24"], "networkSecurityGroup": "web"}
+    return {
+        "virtualNetworks": [{"name": "lab", "addressSpace": ["10.0.0.0/16"], "subnets": [subnet]}],
+        "networkInterfaces": [
+            {"name": name, "subnet": "lab/one", "privateIPAddresses": [f"10.0.1.{4 + number}"]}
+            for number, name in enumerate(names)
+        ],
+        "networkSecurityGroups": [{"name": "web", "securityRules": []}],
+        "daemon": {"engine": engine},
+    }
 
 
 def test_after_a_boot_without_policy() -> None:
