@@ -43,7 +43,10 @@ def add_verbs(verb: AddVerb) -> None:
         help="rules of the groups of this network interface, or scale set, and its denials alone",
     )
     top.add_argument(
-        "--sort", choices=("rate", "hits", "name"), default="rate", help="of rules (%(default)s)"
+        "--sort",
+        choices=("rate", "hits", "bytes", "name"),
+        default="rate",
+        help="of rules (%(default)s)",
     )
     top.add_argument(
         "--interval", metavar="SECONDS", type=_interval, default=2.0, help="0.5 to 60 (%(default)s)"

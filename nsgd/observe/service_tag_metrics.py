@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from nsgd.observe.snapshot import ServiceTagsState
+from nsgd.observe.service_tag_state import ServiceTagsState
 
 
 def service_tag_metrics(state: ServiceTagsState | None) -> Iterator[Metric]:

@@ -17,6 +17,7 @@ from nsgd.model.rule import Access, Direction
 from nsgd.observe.conntrack_state import ConntrackState, conntrack_as_json
 from nsgd.observe.counted import DecisionTimes, OpenFlows
 from nsgd.observe.flow_log_state import FlowLogState, flow_log_as_json
+from nsgd.observe.service_tag_state import ServiceTagsState, service_tags_as_json
 
 # What is counted of each network interface.
 NIC_COUNTS = tuple(product(Direction, Access))
@@ -63,17 +64,6 @@ class WorkerSeen:
     pid: int | None  # None while none serves the queue
     restarts: int
     queue: QueueState | None  # None where nobody reads it or its state cannot be read
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceTagsState:
-    """The service tags that rules in force name, and the file that their prefixes are from."""
-
-    cloud: str
-    change_number: int
-    age_s: float  # since the file was installed
-    is_previous: bool  # the newest file cannot be used
-    prefixes: Mapping[str, int]  # how many, by tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +224,7 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             "repaired": snapshot.foreign_acts.table_repairs,
             "foreignBaseChainsDeleted": snapshot.foreign_acts.base_chains_deleted,
         },
-        "serviceTags": _service_tags_as_json(snapshot.service_tags),
+        "serviceTags": service_tags_as_json(snapshot.service_tags),
         "applied": {
             **snapshot.applied.counts,
             "standsInPlaceOfConfig": snapshot.applied.is_standing,
@@ -242,6 +232,8 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         },
         "flowLog": flow_log_as_json(snapshot.flow_log),
         "conntrack": conntrack_as_json(snapshot.conntrack),
+        "metricsDetail": snapshot.metrics_detail,
+        # Those that have counted something.
         "networkInterfaces": [
             {"name": name, **_nic_as_json(counts)}
             for name, counts in snapshot.nics.items()
@@ -281,18 +273,6 @@ def _queue_as_json(queue: QueueState | None) -> dict[str, Any] | None:
         "droppedFull": queue.dropped_full,
         "droppedSocket": queue.dropped_socket,
         "packetsSeen": queue.packets_seen,
-    }
-
-
-def _service_tags_as_json(state: ServiceTagsState | None) -> dict[str, Any] | None:
-    if state is None:
-        return None
-    return {
-        "cloud": state.cloud,
-        "changeNumber": state.change_number,
-        "ageSeconds": int(state.age_s),
-        "isPrevious": state.is_previous,
-        "tags": [{"name": name, "prefixes": count} for name, count in state.prefixes.items()],
     }
 
 

@@ -9,10 +9,11 @@ from operator import add
 
 import nsgd
 from nsgd.model.decision import Reason
-from nsgd.model.rule import Access, Direction
-from nsgd.model.settings import DaemonRole
+from nsgd.model.rule import Access
+from nsgd.model.settings import DaemonRole, Mode
 from nsgd.observe.conntrack_state import ConntrackState
-from nsgd.observe.counted import DecisionTimes
+from nsgd.observe.counted import DecisionTimes, Rule
+from nsgd.observe.service_tag_state import ServiceTagsState
 from nsgd.observe.snapshot import (
     AppliedState,
     FlowCount,
@@ -20,7 +21,6 @@ from nsgd.observe.snapshot import (
     KernelDenials,
     QueueState,
     RuleHits,
-    ServiceTagsState,
     Snapshot,
     WorkerSeen,
 )
@@ -73,7 +73,8 @@ class Observer:
         self._kernel_counts = KernelCounts()
         self._kernel_nic_counts = KernelNicCounts()
         self._rules_of: LoadedPolicy | None = None
-        self._rules: frozenset[tuple[str, Direction, str, Access]] = frozenset()
+        self._rules: frozenset[Rule] = frozenset()
+        self._passing: frozenset[Rule] = frozenset()  # those that may let something through
 
     def scrape(self) -> Snapshot:
         """One reading with the open flows, which with many of them takes seconds."""
@@ -175,7 +176,7 @@ class Observer:
                 foreign_acts=_foreign_acts(supervisor.guard),
                 conntrack=self._conntrack(),
                 flow_log=flow_log_state(
-                    supervisor.told.flow_log, settings.flow_log, loaded.numbers
+                    supervisor.told.flow_log, settings.flow_log, loaded.numbers, self._passing
                 ),
                 metrics_detail=settings.metrics_detail.value,
                 nics=self._nics(areas, kernel),
@@ -192,15 +193,17 @@ class Observer:
         self._kernel_nic_counts.add(counts, kernel, slots)
         return counts
 
-    def _rules_in_force(
-        self, loaded: LoadedPolicy
-    ) -> frozenset[tuple[str, Direction, str, Access]]:
+    def _rules_in_force(self, loaded: LoadedPolicy) -> frozenset[Rule]:
         if self._rules_of is not loaded:
             self._rules_of = loaded
             self._rules = frozenset(
                 (table.network_security_group, table.direction, decision.rule, decision.access)
                 for table in loaded.policy.tables
                 for decision in table.decisions()
+            )
+            is_audit = loaded.settings.mode is Mode.AUDIT
+            self._passing = frozenset(
+                rule for rule in self._rules if is_audit or rule[3] is Access.ALLOW
             )
         return self._rules
 

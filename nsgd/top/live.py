@@ -61,7 +61,9 @@ class LiveView:
             if key in "qQ\x04":
                 return False
             if key == "s":
-                self.choice = replace(self.choice, rule_sort=self.choice.rule_sort.next())
+                has_bytes = self._now is not None and bool(self._now.status.get("flowLog"))
+                order = self.choice.rule_sort.next(has_bytes=has_bytes)
+                self.choice = replace(self.choice, rule_sort=order)
             elif key == "d":
                 self.choice = replace(self.choice, denial_sort=self.choice.denial_sort.next())
             elif key == "a":

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nsgd.observe.flow_log_state import flow_log_line
 from nsgd.top.health import Level
-from nsgd.top.text import by_text, flow_text, rate_text
+from nsgd.top.text import by_text, bytes_text, flow_text, rate_text
 from nsgd.top.view import Choice, DenialSort, RuleRow, View
 
 _KEYS = (
@@ -124,23 +124,26 @@ def _summary(view: View) -> list[RenderableType]:
 def _rules(view: View, choice: Choice, rows: int) -> RenderableType:
     hidden = len(view.rules) - min(rows, len(view.rules))
     name = f"Rules by {choice.rule_sort.value}" + (f", {hidden} more" if hidden else "")
-    table = _table(
-        ("Per s", 8, True), ("Hits", 10, True), ("Access", 6, False), ("Direction", 9, False)
-    )
+    has_bytes = bool(view.reading.status.get("flowLog"))
+    sizes = [("Bytes", 8, True)] if has_bytes else []
+    # What bytes take of 80 columns, hits have to spare.
+    hits = ("Hits", 8 if has_bytes else 10, True)
+    table = _table(("Per s", 8, True), hits, *sizes, ("Access", 6, False), ("Direction", 9, False))
     _add_wide(table, "Security group", 2)
     _add_wide(table, name, 3)
     for row in view.rules[:rows]:
-        table.add_row(*_rule_cells(row))
+        table.add_row(*_rule_cells(row, has_bytes=has_bytes))
     if not view.rules and rows:
-        table.add_row("", "", "", "", Text("no rule is meant", "dim"), "")
+        table.add_row("", "", "", "", *[""] * has_bytes, Text("no rule is meant", "dim"), "")
     return table
 
 
-def _rule_cells(row: RuleRow) -> Sequence[Text]:
+def _rule_cells(row: RuleRow, *, has_bytes: bool) -> Sequence[Text]:
     quiet = "" if row.per_s else "dim"
     return (
         Text(rate_text(row.per_s), quiet),
         Text(str(row.hits), quiet),
+        *([Text(bytes_text(row.bytes), quiet)] if has_bytes else []),
         Text(row.access, _ACCESS.get(row.access, "")),
         Text(row.direction, quiet),
         Text(row.network_security_group or "-", quiet),

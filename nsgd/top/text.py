@@ -10,12 +10,27 @@ from nsgd.observe.flow_log_state import flow_log_line
 from nsgd.observe.text import format_table
 from nsgd.top.view import DenialRow, View
 
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+
 
 def rate_text(rate: float | None) -> str:
     """A rate to three digits; "-" where there is none."""
     if rate is None:
         return "-"
     return f"{rate:.1f}" if rate < 100 else f"{rate:.0f}"
+
+
+def bytes_text(count: int | None) -> str:
+    """Bytes to three digits, "-" where they are not known; ``-o json`` has the number itself."""
+    if count is None:
+        return "-"
+    power = (len(str(count)) - 1) // 3
+    size = count / 1000**power
+    if size >= 999.5 and power:
+        # It would be rounded to 1000.
+        power, size = power + 1, size / 1000
+    decimals = 0 if not power or size >= 99.95 else 1 if size >= 9.995 else 2
+    return f"{size:.{decimals}f} {_UNITS[power]}"
 
 
 def flow_text(row: DenialRow) -> str:
@@ -67,6 +82,8 @@ def as_json(view: View) -> dict[str, Any]:
                 "access": row.access,
                 "hits": row.hits,
                 "perSecond": _rounded(row.per_s),
+                "packets": row.packets,
+                "bytes": row.bytes,
             }
             for row in view.rules
         ],
@@ -114,10 +131,12 @@ def as_table(view: View) -> str:
         *(("health", f"{each.level.name.lower()}: {each.text}") for each in view.findings),
         *([] if view.findings else [("health", "nothing to report")]),
     ]
+    is_logged = bool(status.get("flowLog"))
     rules = [
         (
             rate_text(row.per_s),
             row.hits,
+            *((_or_none(row.packets), _or_none(row.bytes)) if is_logged else ()),
             row.access,
             row.direction,
             row.network_security_group or "-",
@@ -125,11 +144,13 @@ def as_table(view: View) -> str:
         )
         for row in view.rules
     ]
-    head = ("Per s", "Hits", "Access", "Direction", "Network security group", "Rule")
+    sizes = ("Packets", "Bytes") if is_logged else ()
+    head = ("Per s", "Hits", *sizes, "Access", "Direction", "Network security group", "Rule")
+    right = tuple(range(2 + len(sizes)))
     return "\n\n".join(
         (
             format_table(summary, right=()),
-            format_table([head, *rules], right=(0, 1)),
+            format_table([head, *rules], right=right),
             denials_as_table(view.denials),
         )
     )
@@ -142,6 +163,10 @@ def denials_as_table(rows: Sequence[DenialRow]) -> str:
     head = ("Times", "Last", "Flow", "Denied by")
     cells = [(row.count, row.last, flow_text(row), by_text(row)) for row in rows]
     return format_table([head, *cells])
+
+
+def _or_none(count: int | None) -> str:
+    return "-" if count is None else str(count)
 
 
 def _rounded(rate: float | None) -> float | None:

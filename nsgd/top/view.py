@@ -20,12 +20,16 @@ class RuleSort(Enum):
 
     RATE = "rate"
     HITS = "hits"
+    BYTES = "bytes"
     NAME = "name"
 
-    def next(self) -> RuleSort:
-        """The one that the key *s* goes on to."""
-        every = list(RuleSort)
+    def next(self, *, has_bytes: bool) -> RuleSort:
+        """The one that the key *s* goes on to; without a flow log nobody knows bytes."""
+        every = [each for each in RuleSort if has_bytes or each in (self, *_WITHOUT_BYTES)]
         return every[(every.index(self) + 1) % len(every)]
+
+
+_WITHOUT_BYTES = (RuleSort.RATE, RuleSort.HITS, RuleSort.NAME)
 
 
 class DenialSort(Enum):
@@ -63,7 +67,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """A security rule and how often it decides."""
+    """A security rule, how often it decides, and what it let through."""
 
     network_security_group: str | None  # None for a rule that stands ahead of all groups
     direction: str
@@ -71,6 +75,9 @@ class RuleRow:
     access: str
     hits: int
     per_s: float | None  # None where there is no reading before
+    # Both ways, of flows whose records name the rule; None where none are logged of it.
+    packets: int | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +122,14 @@ def view(now: Reading, before: Reading | None, choice: Choice) -> View:
         return None if seconds is None else max(0, count - count_before) / seconds
 
     hits = {} if old is None else {_rule(row): row["hits"] for row in old["ruleHits"]}
+    traffic = _traffic(status)
     rules = [
-        RuleRow(*_rule(row), row["hits"], rate(row["hits"], hits.get(_rule(row), 0)))
+        RuleRow(
+            *_rule(row),
+            row["hits"],
+            rate(row["hits"], hits.get(_rule(row), 0)),
+            *traffic.get(_rule(row), (None, None)),
+        )
         for row in status["ruleHits"]
         if _is_meant(row, choice, now.groups_of_nic)
     ]
@@ -173,6 +186,12 @@ def _rule(row: Mapping[str, Any]) -> tuple[str | None, str, str, str]:
     return row["networkSecurityGroup"], row["direction"], row["rule"], row["access"]
 
 
+def _traffic(status: Status) -> dict[tuple[str | None, str, str, str], tuple[int, int]]:
+    """Packets and bytes of each rule, where flows are logged."""
+    rows = (status.get("flowLog") or {}).get("ruleTraffic", ())
+    return {_rule(row): (row["packets"], row["bytes"]) for row in rows}
+
+
 def _is_meant(row: Mapping[str, Any], choice: Choice, groups_of_nic: frozenset[str] | None) -> bool:
     group = (row["networkSecurityGroup"] or "").casefold()
     wanted = choice.network_security_group
@@ -188,7 +207,8 @@ def _rule_key(row: RuleRow, sort: RuleSort) -> tuple[Any, ...]:
     if sort is RuleSort.NAME:
         return name
     rate = row.per_s or 0.0 if sort is RuleSort.RATE else 0.0
-    return (-rate, -row.hits, *name)
+    size = row.bytes or 0 if sort is RuleSort.BYTES else 0
+    return (-rate, -size, -row.hits, *name)
 
 
 def _flows(status: Status | None, access: str) -> int:

@@ -9,7 +9,7 @@ from nsgd.answers.group_rules import group_rows
 from nsgd.model.network import NetworkModel, NetworkSecurityGroup
 from nsgd.web.markup import Content, element, link, markup, table
 from nsgd.web.page import Live, Page, nic_link, plural, url
-from nsgd.web.rules import hits_of, rule_table
+from nsgd.web.rules import Counts, rule_table
 
 _MOST = 100
 
@@ -17,7 +17,7 @@ _MOST = 100
 def group_page(model: NetworkModel, group: NetworkSecurityGroup, status: Mapping[str, Any]) -> Page:
     """The page of a group of the policy in force."""
     live = Live()
-    hits = hits_of(status)
+    counts = Counts.of(status)
     rows = group_rows(group)
     used = list(_used(model, group.name))
     more = len(used) - _MOST
@@ -39,13 +39,14 @@ def group_page(model: NetworkModel, group: NetworkSecurityGroup, status: Mapping
                     group.name,
                     rows,
                     direction,
-                    hits,
+                    counts,
                     live,
                 ),
                 aria_labelledby=f"{direction.lower()}-title",
             )
             for direction in ("Inbound", "Outbound")
         ],
+        counts.hint(),
         element(
             "section",
             element("h2", "Where it is asked", id="used-title"),

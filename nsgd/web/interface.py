@@ -12,7 +12,7 @@ from nsgd.model.network import NetworkInterface
 from nsgd.web.denial_rows import denial_table
 from nsgd.web.markup import Content, Markup, element, facts, link, markup
 from nsgd.web.page import Live, Page, group_link, number, url
-from nsgd.web.rules import Hits, hits_of, rule_table
+from nsgd.web.rules import Counts, rule_table
 
 DENIALS_SHOWN = 10
 _MOST_PREFIXES = 64
@@ -27,7 +27,7 @@ def interface_page(
 ) -> Page:
     """The page of a declared interface; *denials* are recent ones with it at either end."""
     live = Live()
-    hits = hits_of(status)
+    counts = Counts.of(status)
     answer = policy.effective_rules(nic.name)
     resource = policy.resources.of_interface(nic)
     address = nic.private_ip_addresses[0]
@@ -58,7 +58,8 @@ def interface_page(
             " it. Hits are of the rule wherever its group is used, not of this interface alone.",
             class_="hint",
         ),
-        [_direction(answer, word, hits, live) for word in ("Inbound", "Outbound")],
+        counts.hint(),
+        [_direction(answer, word, counts, live) for word in ("Inbound", "Outbound")],
         _tags(answer),
         element(
             "section",
@@ -76,14 +77,16 @@ def _first_packets(
     name: str, status: Mapping[str, Any], live: Live
 ) -> Iterator[tuple[str, Content]]:
     """What was decided at the interface, where the daemon counts that."""
-    for each in status.get("networkInterfaces", ()):
-        if each["name"] == name:
-            for direction in ("inbound", "outbound"):
-                words = (
-                    (live.value(f"{direction}/{word}", each[direction][word]), f" {text}")
-                    for word, text in (("allow", "allowed, "), ("deny", "denied"))
-                )
-                yield f"First packets {direction}", markup(words)
+    if status.get("metricsDetail") != "full":
+        return
+    counts = {each["name"]: each for each in status["networkInterfaces"]}.get(name, {})
+    for direction in ("inbound", "outbound"):
+        of_direction = counts.get(direction, {})
+        words = (
+            (live.value(f"{direction}/{word}", of_direction.get(word, 0)), f" {text}")
+            for word, text in (("allow", "allowed, "), ("deny", "denied"))
+        )
+        yield f"First packets {direction}", markup(words)
 
 
 def _path(nic: NetworkInterface) -> Markup:
@@ -91,12 +94,12 @@ def _path(nic: NetworkInterface) -> Markup:
     return element("p", where, class_="path")
 
 
-def _direction(answer: Mapping[str, Any], direction: str, hits: Hits, live: Live) -> Markup:
+def _direction(answer: Mapping[str, Any], direction: str, counts: Counts, live: Live) -> Markup:
     tables = []
     ahead = answer.get("effectiveSecurityAdminRules", ())
     if ahead:
         caption = "Security admin rules, ahead of every group"
-        tables.append(rule_table(caption, "", admin_rows(ahead), direction, hits, live))
+        tables.append(rule_table(caption, "", admin_rows(ahead), direction, counts, live))
     elements = answer["value"]
     # Azure: inbound the subnet's rules first, then the interface's; outbound the other way round.
     for order, each in enumerate(elements if direction == "Inbound" else elements[::-1], 1):
@@ -105,7 +108,7 @@ def _direction(answer: Mapping[str, Any], direction: str, hits: Hits, live: Live
         caption = markup(
             f"{order}. ", group_link(group), f", of the {_KINDS.get(kind, kind)} {owner['id']}"
         )
-        tables.append(rule_table(caption, group, as_rows(each), direction, hits, live))
+        tables.append(rule_table(caption, group, as_rows(each), direction, counts, live))
     if not elements:
         text = "No network security group is associated: all traffic is allowed."
         tables.append(element("p", text, class_="empty"))

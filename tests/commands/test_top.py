@@ -13,7 +13,7 @@ import pytest
 from nsgd.cli import main
 from nsgd.config.load import load_documents
 from nsgd.runtime.documents import read_documents
-from tests.top.readings import DENIAL, LATER, OTHER, answer, hits, status
+from tests.top.readings import DENIAL, LATER, LOG, OTHER, answer, hits, status
 from tests.top.test_live import daemon
 
 EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "examples" / "three-tier.yaml"
@@ -37,7 +37,8 @@ def test_once_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     found = json.loads(capsys.readouterr().out)
     assert found["seconds"] >= 0.5
     assert found["policy"]["generation"] == 4
-    assert found["rules"][0] == {**hits(AllowHttp=3)[0], "perSecond": 0.0}
+    counts = {"perSecond": 0.0, "packets": None, "bytes": None}
+    assert found["rules"][0] == {**hits(AllowHttp=3)[0], **counts}
     assert [each["times"] for each in found["denials"]] == [1, 2]
     assert found["denialsNotTold"] == 4 + status()["kernelDenials"]["untold"]
     assert found["health"] == []
@@ -53,6 +54,26 @@ def test_once_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "  0.0     3  Allow   Inbound    web                     AllowHttp" in lines
     assert any(OTHER["destination"] in line for line in lines)
     assert "\x1b" not in "".join(lines)
+
+
+def test_once_where_flows_are_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Packets and bytes of each rule, to the last one, for people and for programs."""
+    (row,) = hits(AllowHttp=3)
+    log = LOG | {"ruleTraffic": [row | {"packets": 12, "bytes": 123_456_789}]}
+    with daemon(tmp_path, flowLog=log):
+        once = "top", "--once", "--interval", "0.5", "--sort", "bytes"
+        assert run(tmp_path, *once) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert run(tmp_path, *once, "-o", "json") == 0
+    rules = json.loads(capsys.readouterr().out)["rules"]
+    head = next(number for number, line in enumerate(lines) if line.startswith("Per s"))
+    assert lines[head].split()[2:5] == ["Hits", "Packets", "Bytes"]
+    cells = [line.split() for line in lines[head + 1 : head + 3]]
+    assert [(row[1:4], row[-1]) for row in cells] == [
+        (["3", "12", "123456789"], "AllowHttp"),
+        (["2", "-", "-"], "DenyAllInBound"),
+    ]
+    assert [(row["packets"], row["bytes"]) for row in rules] == [(12, 123_456_789), (None, None)]
 
 
 def test_by_network_interface(

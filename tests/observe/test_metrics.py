@@ -24,7 +24,8 @@ from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.observe.metrics import metrics_registry, start_metrics_server
 from nsgd.observe.metrics_server import MetricsServer
-from nsgd.observe.snapshot import FlowCount, RuleHits, ServiceTagsState, Snapshot
+from nsgd.observe.service_tag_state import ServiceTagsState
+from nsgd.observe.snapshot import FlowCount, RuleHits, Snapshot
 from tests.observe.snapshots import SEVERAL, SNAPSHOT
 from tests.observe.test_flow_log import STATE
 

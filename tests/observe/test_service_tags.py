@@ -7,7 +7,8 @@ import dataclasses
 from prometheus_client import generate_latest
 
 from nsgd.observe.metrics import metrics_registry
-from nsgd.observe.snapshot import ServiceTagsState, Snapshot, snapshot_as_json
+from nsgd.observe.service_tag_state import ServiceTagsState
+from nsgd.observe.snapshot import Snapshot, snapshot_as_json
 from nsgd.observe.text import format_status
 from tests.observe.snapshots import SNAPSHOT
 

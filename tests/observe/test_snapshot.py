@@ -98,6 +98,7 @@ def test_json() -> None:
         },
         "flowLog": None,
         "conntrack": {"entries": 900, "limit": 1000, "dropped": 8},
+        "metricsDetail": "full",
         "networkInterfaces": [
             {
                 "name": "web1",

@@ -32,6 +32,16 @@ OTHER = DENIAL | {
     "destination": "fd00:10:0:1:1234:5678:9abc:def0",
     "destinationPort": 53,
 }
+LOG: dict[str, Any] = {
+    "up": True,
+    "format": "azure",
+    "path": "/log",
+    "openFlows": 3,
+    "records": {"written": 9},
+    "waiting": 0,
+    "eventsLost": 0,
+    "denialsMissed": 0,
+}
 
 
 def answer(*denials: dict[str, Any], not_told: int = 0) -> dict[str, Any]:

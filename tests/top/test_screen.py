@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nsgd.top.screen import Shown, draw
 from nsgd.top.view import Choice, RuleSort, View, view
-from tests.top.readings import DENIAL, LATER, OTHER, hits, reading
+from tests.top.readings import DENIAL, LATER, LOG, OTHER, hits, reading
 
 RULES = hits(AllowHttp=100, AllowHttps=40, DenyAllInBound=30)
 SHOWN = Shown(2.0)
@@ -54,9 +54,26 @@ Times Last     Denials, newest first                Denied by
  q  quit   s  sort rules   d  denials   a  denies only   p  pause   +-  every"""
 
 
+LOGGED = """\
+   Per s     Hits    Bytes Access Direction Security group Rules by rate
+     5.0      100   123 MB Allow  Inbound   web            AllowHttp
+     0.5       30        - Deny   Inbound   web            DenyAllInBound
+     0.0       40      0 B Allow  Inbound   web            AllowHttps"""
+
+
 def test_the_smallest_terminal() -> None:
     """80 columns and 24 lines."""
     assert drawn(some_view()) == PICTURE.splitlines()
+
+
+def test_bytes_where_flows_are_logged() -> None:
+    """To three digits, within 80 columns."""
+    traffic = [
+        {**row, "packets": 2, "bytes": size}
+        for row, size in zip(RULES, (123_456_789, 0), strict=False)
+    ]
+    lines = drawn(some_view(flowLog=LOG | {"ruleTraffic": traffic}))
+    assert "\n".join(lines[6:10]) == LOGGED
 
 
 @pytest.mark.parametrize("size", [(80, 24), (80, 10), (200, 60), (40, 12), (20, 5)])
@@ -109,17 +126,8 @@ def test_the_daemon_is_gone_and_comes_back() -> None:
 
 def test_what_else_is_said() -> None:
     """Pause, the order, notes, the flow log, problems, and that there are more of them."""
-    log = {
-        "up": True,
-        "format": "azure",
-        "path": "/log",
-        "openFlows": 3,
-        "records": {"written": 9},
-        "waiting": 0,
-        "eventsLost": 0,
-    }
     lines = drawn(
-        some_view(flowLog=log, mode="audit"),
+        some_view(flowLog=LOG, mode="audit"),
         Shown(0.5, is_paused=True, note="only nic web1"),
         choice=Choice(rule_sort=RuleSort.NAME),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nsgd.top.view import Choice, DenialSort, RuleSort, View, group_denials, view
-from tests.top.readings import DENIAL, LATER, OTHER, hits, reading
+from tests.top.readings import DENIAL, LATER, LOG, OTHER, hits, reading
 
 ALL = Choice()
 
@@ -51,7 +51,24 @@ def test_order_of_rules(sort: RuleSort, order: str) -> None:
     now = reading(1, ruleHits=hits(B=50, A=20, C=3))
     found = view(now, before, replace(ALL, rule_sort=sort))
     assert "".join(row.rule for row in found.rules) == order
-    assert sort.next().next().next() is sort
+    assert sort.next(has_bytes=False).next(has_bytes=False).next(has_bytes=False) is sort
+
+
+def test_traffic_of_rules() -> None:
+    """As the flow log's records have it; the key s comes to its order where there is one."""
+    traffic = [{**row, "packets": 3, "bytes": 3 * row["hits"]} for row in hits(A=20, B=7)]
+    now = reading(flowLog=LOG | {"ruleTraffic": traffic}, ruleHits=hits(B=50, A=20, DenyC=30))
+    found = view(now, None, replace(ALL, rule_sort=RuleSort.BYTES))
+    assert [(row.rule, row.packets, row.bytes) for row in found.rules] == [
+        ("A", 3, 60),
+        ("B", 3, 21),
+        ("DenyC", None, None),
+    ]
+    order = [RuleSort.RATE]
+    for _ in range(4):
+        order.append(order[-1].next(has_bytes=True))
+    assert order == [*RuleSort, RuleSort.RATE]
+    assert RuleSort.BYTES.next(has_bytes=False) is RuleSort.NAME
 
 
 def test_filters_of_rules() -> None:

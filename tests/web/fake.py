@@ -19,6 +19,35 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "three-tier.yaml"
 # Whatever of this reaches a page must stay text.
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{7*7}}"
 
+# The part of a status about the flow log, where there is one.
+LOGGED: dict[str, Any] = {
+    "path": "/var/log/nsgd",
+    "format": "azure",
+    "up": True,
+    "pid": 4322,
+    "restarts": 0,
+    "openFlows": 3,
+    "records": {"written": 9, "write_failed": 0, "no_reader": 0, "max_bytes": 0},
+    "waiting": 0,
+    "lastWrite": "2026-03-01T12:00:00Z",
+    "eventsLost": 0,
+    "resyncs": 0,
+    "begunUnseen": 0,
+    "endedUnseen": 0,
+    "notFollowed": 0,
+    "denialsMissed": 0,
+    "ruleTraffic": [
+        {
+            "networkSecurityGroup": "web",
+            "direction": "Inbound",
+            "rule": "AllowWebFromInternet",
+            "access": "Allow",
+            "packets": 1234,
+            "bytes": 5_000_000_001,
+        }
+    ],
+}
+
 
 @lru_cache(maxsize=1)
 def example() -> QuestionedPolicy:

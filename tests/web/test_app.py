@@ -12,7 +12,7 @@ import pytest
 
 from nsgd.runtime.control_client import ControlError, ControlErrorKind
 from nsgd.web.app import Application
-from tests.web.fake import HOSTILE, FakeSource, denial, flow, policy_of, status
+from tests.web.fake import HOSTILE, LOGGED, FakeSource, denial, flow, policy_of, status
 from tests.web.test_markup import read
 
 PATHS = ("/", "/networks", "/nics/web2", "/groups/web", "/verify", "/denials", "/flows")
@@ -141,13 +141,30 @@ def test_interface(app: Application, source: FakeSource) -> None:
 
 
 def test_what_was_decided_at_an_interface(app: Application, source: FakeSource) -> None:
-    """Where the daemon counts by interface; those without a count have none."""
+    """Where the daemon counts by interface, from nothing on."""
     counts = {"inbound": {"allow": 5, "deny": 7}, "outbound": {"allow": 1, "deny": 0}}
     source.now["networkInterfaces"] = [{"name": "web2", **counts}]
     text = text_of(app, "/nics/web2")
     assert "First packets inbound 5 allowed, 7 denied" in text
     assert "First packets outbound 1 allowed, 0 denied" in text
-    assert "First packets" not in text_of(app, "/nics/web1")
+    assert "First packets inbound 0 allowed, 0 denied" in text_of(app, "/nics/web1")
+    source.now["metricsDetail"] = "rules"
+    assert "First packets" not in text_of(app, "/nics/web2")
+
+
+def test_what_rules_let_through(app: Application, source: FakeSource) -> None:
+    """Packets and bytes to the last one, where flows are logged, and what they are."""
+    for path in ("/groups/web", "/nics/web2"):
+        assert "Bytes" not in text_of(app, path)
+    source.now["flowLog"] = LOGGED
+    for path in ("/groups/web", "/nics/web2"):
+        text = text_of(app, path)
+        assert "Destination ports Hits Packets Bytes AllowWebFromInternet 100" in text
+        assert "WebServers 80 443 0 1 234 5 000 000 001" in text
+        assert "DenyAllInBound default 65500 \u2715 Deny All * * * * 130 - -" in text
+        assert "the last to allow at either end" in text
+    values = json.loads(app.respond("/groups/web?format=json").body)["values"]
+    assert values["bytes/web/Inbound/AllowWebFromInternet/Allow"] == "5\u202f000\u202f000\u202f001"
 
 
 def test_an_interface_without_groups(app: Application, source: FakeSource) -> None:

@@ -11,7 +11,7 @@ import pytest
 from nsgd.runtime.control_client import ControlError, ControlErrorKind
 from nsgd.web.app import Application
 from tests.web.chromium import Browser, browser
-from tests.web.fake import FakeSource, denial
+from tests.web.fake import LOGGED, FakeSource, denial
 from tests.web.test_app import PATHS, VERIFY
 from tests.web.test_server import serving
 
@@ -60,6 +60,8 @@ def site(tab: Browser) -> Iterator[Site]:
 def test_nothing_is_blocked_and_nothing_overflows(site: Site, path: str) -> None:
     """On a screen, in the dark, and on phones: no error, no violation, no scrolling sideways."""
     site.source.denied.append(denial(4, source="2001:db8:1111:2222:3333:4444:5555:6666", rule=LONG))
+    # The widest tables.
+    site.source.now["flowLog"] = LOGGED
     for width, dark in ((1280, False), (1280, True), (1030, False), (820, False), (390, True)):
         site.tab.look(width=width, dark=dark)
         site.open(path)
