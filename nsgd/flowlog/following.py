@@ -54,6 +54,7 @@ class FlowFollower:
         interval_ms: int,
         most: int,
         logging_since_ms: int,
+        mark_mask: int = 0xFFFFFFFF,
     ) -> None:
         """Follow nothing yet.
 
@@ -63,11 +64,13 @@ class FlowFollower:
             most: Flows at most; others are not followed, and counted.
             logging_since_ms: Flows that began before are not said to begin, and of their traffic
                 only what comes from now on is said.
+            mark_mask: Bits of marks that are ours; the others may change as they like.
         """
         self._is_decided = is_decided
         self.interval_ms = interval_ms
         self._most = most
         self._since_ms = logging_since_ms
+        self._mark_mask = mark_mask
         self._is_first_dump = True
         self._round = 0
         self.flows: dict[bytes, OpenFlow] = {}
@@ -116,7 +119,7 @@ class FlowFollower:
                 return
             yield Saying(FlowState.BEGIN, time_ms, known.header, flow.mark, NOTHING)
         # Where the decision was taken back meanwhile, what was let through was so by the old one.
-        mark = flow.mark if is_decided else known.mark
+        mark = flow.mark if known.is_undecided else known.mark
         counts = _since(known.said, flow.counts)
         yield Saying(FlowState.END, time_ms, known.header, mark, counts)
 
@@ -144,18 +147,20 @@ class FlowFollower:
             known.seen = flow.counts
             if known.is_undecided:
                 if is_decided:
-                    known.is_undecided, known.mark, known.said_ms = False, flow.mark, now_ms
-                    yield Saying(FlowState.BEGIN, now_ms, known.header, flow.mark, NOTHING)
-            elif not is_decided:
-                # Its decision was taken back; the next may be another, or a denial.
+                    yield self._decided_anew(known, flow, now_ms)
+                else:
+                    # What has come since was let through by no decision.
+                    known.said = flow.counts or known.said
+            elif (known.mark ^ flow.mark) & self._mark_mask:
+                # Its decision was taken back; the next is another, or a denial, or has yet to come.
                 known.is_undecided = True
                 counts = _since(known.said, flow.counts)
                 known.said = flow.counts or known.said
                 yield Saying(FlowState.END, now_ms, known.header, known.mark, counts)
+                if is_decided:
+                    yield self._decided_anew(known, flow, now_ms)
             elif now_ms - known.said_ms >= self.interval_ms:
                 yield from self._go_on(known, flow, now_ms)
-            else:
-                known.mark = flow.mark
 
     def dump_ends(self) -> list[bytes]:
         """All of the dump has come: keys of flows that were not in it.
@@ -217,9 +222,13 @@ class FlowFollower:
             self._round,
         )
 
+    @staticmethod
+    def _decided_anew(known: OpenFlow, flow: FlowSeen, now_ms: int) -> Saying:
+        known.is_undecided, known.mark, known.said_ms = False, flow.mark, now_ms
+        return Saying(FlowState.BEGIN, now_ms, known.header, flow.mark, NOTHING)
+
     def _go_on(self, known: OpenFlow, flow: FlowSeen, now_ms: int) -> Iterator[Saying]:
         counts = _since(known.said, flow.counts)
-        known.mark = flow.mark
         if counts == NOTHING:
             return  # in Azure a flow that rests for so long has ended
         known.said_ms = now_ms

@@ -102,6 +102,7 @@ class FlowLister:
                 yield {"cut": count}
         finally:
             # Also where the client is gone before the end.
+            self._counts.marked()
             log.info("%d open flows cut: %s", count, words)
         return {"cut": count}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nsgd.model.settings import DaemonRole, ExistingFlows, Mode
@@ -44,6 +44,7 @@ class OpenFlows:
         self.adopted = 0
         self.judged_again = 0
         self.cut = 0
+        self.marked: Callable[[], None] = lambda: None  # called after marks were changed
         self._unfinished: tuple[LoadedPolicy, LoadedPolicy, bool] | None = None
         self._next_attempt_s = 0.0
 
@@ -104,6 +105,7 @@ class OpenFlows:
         adopted = self._flows.set_marks(found, mark, layout.mask) if found else 0
         self.adopted += adopted
         if adopted:
+            self.marked()
             log.info("%d open flows adopted", adopted)
 
     def after_reload(self, old: LoadedPolicy, new: LoadedPolicy, *, everything: bool) -> None:
@@ -165,4 +167,5 @@ class OpenFlows:
         if pending:
             changed = self._flows.set_marks(pending, 0, layout.mask)
             self.judged_again += changed
+            self.marked()
             log.info("%d open flows are judged again with their next packet", changed)

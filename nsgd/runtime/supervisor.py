@@ -74,6 +74,7 @@ class Supervisor:
         self.loop = Loop()
         self._workers = Workers(self.loop)
         self.told = Told(self.loop, open_log_group, state_directory)
+        self.open_flows.marked = self.told.flow_log.marked
         self.guard: TableGuard | None = None
         self._links = LinkFollower(self.loop, self._install_again)
         self._prepared: tuple[LoadedPolicy, bool] | None = None

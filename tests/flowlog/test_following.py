@@ -188,7 +188,8 @@ def test_a_decision_that_is_taken_back() -> None:
     assert dump(made, START, seen(1, (3, 30, 0, 0), mark=UNDECIDED)) == []
     assert dump(made, START, seen(1, (4, 40, 0, 0), mark=OTHER_MARK)) == [("B", 1, NOTHING)]
     (end,) = made.ended(seen(1, (5, 50, 0, 0), mark=OTHER_MARK), START)
-    assert (end.mark, end.counts) == (OTHER_MARK, (3, 30, 0, 0))
+    # The third packet was let through by no decision.
+    assert (end.mark, end.counts) == (OTHER_MARK, (2, 20, 0, 0))
     # And one that is never decided again.
     list(made.begun(seen(2), START))
     assert dump(made, START, seen(2, (2, 20, 0, 0), mark=UNDECIDED)) == [("E", 2, (2, 20, 0, 0))]
@@ -197,6 +198,24 @@ def test_a_decision_that_is_taken_back() -> None:
     dump(made, START, seen(3, mark=UNDECIDED))
     assert dump(made, START) == []
     assert (made.flows, made.ended_unseen) == ({}, 0)
+
+
+def test_a_decision_that_gives_way_to_another() -> None:
+    """Between two dumps: what the old one let through is its own, and so is the end."""
+    made = follower()
+    list(made.begun(seen(1), START))
+    made.dump_begins()
+    end, begin = made.dumped([seen(1, (2, 20, 1, 10), mark=OTHER_MARK)], START + MINUTE)
+    made.dump_ends()
+    assert said([end, begin]) == [("E", 1, (2, 20, 1, 10)), ("B", 1, NOTHING)]
+    assert (end.mark, begin.mark) == (MARK, OTHER_MARK)
+    # One that nobody has seen in between: each record of a rule has its begin.
+    (end,) = made.ended(seen(1, (5, 50, 1, 10), mark=MARK), START)
+    assert (end.mark, end.counts) == (OTHER_MARK, (3, 30, 0, 0))
+    # Bits of others are nobody's decision.
+    made = FlowFollower(lambda mark: mark >= MARK, 5 * MINUTE, 10, START, mark_mask=0xFFF)
+    list(made.begun(seen(1), START))
+    assert dump(made, START + MINUTE, seen(1, (2, 20, 1, 10), mark=MARK | 0x1000)) == []
 
 
 def test_as_many_as_can_be_followed() -> None:

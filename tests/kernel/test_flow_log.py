@@ -267,6 +267,54 @@ def test_the_other_engine(fresh: Network) -> None:
     assert total(flows, "I") == counts
 
 
+def test_decisions_that_are_taken_back(fresh: Network) -> None:
+    """A flow that is cut ends in the log at once, one that goes on by another rule begins anew.
+
+    Each record has what was let through by its rule, though dumps come a minute apart.
+    """
+    fresh.start(policy(fresh.directory, flowLog={"intervalSeconds": 300}))
+    server, client = sockets(fresh, "server", 53, "internet", 31600)
+    to_server, to_client = (
+        (fresh[n].address(), p) for n, p in (("server", 53), ("internet", 31600))
+    )
+
+    def exchange(*sizes: int) -> None:
+        for size in sizes:
+            client.sendto(bytes(size), to_server)
+            assert len(server.recv(1000)) == size
+            server.sendto(bytes(2 * size), to_client)
+            assert len(client.recv(2000)) == 2 * size
+
+    exchange(100, 200)
+    wait_for(fresh, 31600, "B")
+    renamed = policy(fresh.directory, flowLog={"intervalSeconds": 300})
+    renamed["networkSecurityGroups"][0]["securityRules"][1]["name"] = "AllowNames"
+    fresh.write(renamed)
+    assert fresh.nsgd("reload", "--reevaluate").returncode == 0
+    wait_for(fresh, 31600, "BE")
+    exchange(300)
+    wait_for(fresh, 31600, "BEB")
+    cut = fresh.nsgd("flows", "cut", "--port", "53")
+    assert cut.returncode == 0, cut.stderr
+    flows = wait_for(fresh, 31600, "BEBE")
+    assert [(flow["state"], flow["rule"], flow["counts"]) for flow in flows] == [
+        ("B", "AllowDns", (0, 0, 0, 0)),
+        ("E", "AllowDns", (2, 300 + 2 * 28, 2, 600 + 2 * 28)),
+        ("B", "AllowNames", (0, 0, 0, 0)),
+        ("E", "AllowNames", (1, 328, 1, 628)),
+    ]
+    # Nothing of what comes now passes; the initiator's next datagram does, and begins a flow.
+    server.sendto(b"over", to_client)
+    with pytest.raises(TimeoutError):
+        client.recv(100)
+    traffic = {row["rule"]: row for row in fresh.status()["flowLog"]["ruleTraffic"]}
+    assert (traffic["AllowDns"]["packets"], traffic["AllowDns"]["bytes"]) == (4, 1012)
+    assert (traffic["AllowNames"]["packets"], traffic["AllowNames"]["bytes"]) == (2, 956)
+    exchange(50)
+    ended(fresh, 31600)
+    assert states(wait_for(fresh, 31600, "BEBEBE"), "I") == "BEBEBE"
+
+
 def test_over_a_restart(fresh: Network) -> None:
     """A flow that is open goes on: it began once, and each of its packets is in one record."""
     fresh.start(policy(fresh.directory))

@@ -25,6 +25,7 @@ assert DENIALS_WRITTEN == 8
 DENIALS_MISSED = 9  # told, and overwritten before they were read
 PENDING = 10  # records that wait to be written
 LOGGED_UNTIL_MS = 11  # unix time up to which everything told is in records
+MARKED = 12  # times that marks of flows were changed, of which the kernel tells nobody
 _FIRST_RESULT = 16
 
 

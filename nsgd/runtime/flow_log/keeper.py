@@ -99,6 +99,11 @@ class FlowLogKeeper:
         self.tend()
         return None if is_audit else DenialWriter(self.cells)
 
+    def marked(self) -> None:
+        """Marks of flows were changed: what decisions let through that are no more is logged."""
+        if self.cells is not None:
+            self.cells.cells[cell.MARKED] += 1
+
     def tend(self) -> None:
         """Look after the process; called at least once a second."""
         if not self.is_wanted:

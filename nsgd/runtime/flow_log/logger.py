@@ -88,9 +88,15 @@ class FlowLogger:
             since_ms: Where nothing was: when it was last known to log, 0 where there was none.
             now_ms: Unix time.
         """
+        if self._handover is None:
+            raise RuntimeError("no policy was handed over yet")
         since_ms = saved.until_ms if saved is not None else since_ms or now_ms
         self._follower = FlowFollower(
-            self._is_decided, self._follower.interval_ms, MOST_FLOWS, since_ms
+            self._is_decided,
+            self._follower.interval_ms,
+            MOST_FLOWS,
+            since_ms,
+            self._handover.attribution.mark_mask,
         )
         if saved is not None:
             self._follower.flows.update(saved.flows)

@@ -67,6 +67,7 @@ class Process:
         self._logger.follow(saved, since_ms, _now_ms())
         resync = Resync(self._logger, dump_flows, look_up_flows)
         resync.wanted(0.0)
+        marked = self._cells[cell.MARKED]
         try:
             while not self._is_stopping:
                 is_busy = resync.is_dumping or self._logger.is_flushing
@@ -78,6 +79,9 @@ class Process:
                     self._read_events(events, resync)
                 if self._channel in readable and not self._read_channel():
                     break
+                if self._cells[cell.MARKED] != marked:
+                    marked = self._cells[cell.MARKED]
+                    resync.soon(time.monotonic())
                 resync.step(time.monotonic(), _now_ms())
                 self._logger.tick(time.monotonic(), time.time())
             self._read_events(events, resync)

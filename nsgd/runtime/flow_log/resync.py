@@ -1,7 +1,11 @@
-"""Dumps of all flows: at the start, now and then for their counters, and after a loss of events."""
+"""Dumps of all flows: at the start, now and then for their counters, and where more is to be seen.
+
+That is after a loss of events, and where marks were changed, of which the kernel tells nobody.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -12,6 +16,7 @@ from nsgd.wire.flow_events import FlowSeen
 _GRACE_S = 2.0
 _MOST_PAUSE_S = 60.0
 _DUMPS_AN_INTERVAL = 5
+_EAGER_S = 0.5
 
 
 class DumpReader(Protocol):
@@ -59,6 +64,7 @@ class Resync:
         self._missing_until_s = 0.0
         self._wanted_s: float | None = None
         self._next_s = 0.0
+        self._eager_s = math.inf
         self._is_resync = False
 
     @property
@@ -76,6 +82,16 @@ class Resync:
         if self._wanted_s is None:
             began_s = now_s if self._began_s is None else self._began_s
             self._wanted_s = max(now_s, began_s + self._pause_s)
+
+    def soon(self, now_s: float) -> None:
+        """Decisions were taken back: what there was of them is to be said, and not much later.
+
+        Nor is it told when flows are decided anew: some more dumps follow, each twice as long after
+        the one before.
+        """
+        self._eager_s = _EAGER_S
+        began_s = now_s if self._began_s is None else self._began_s
+        self._next_s = min(self._next_s, max(now_s, began_s + self._pause_s))
 
     def step(self, now_s: float, now_ms: int) -> None:
         """Do what is due. Raises KernelError."""
@@ -102,6 +118,8 @@ class Resync:
     def _begin(self, now_s: float, *, is_resync: bool) -> None:
         self._began_s = now_s
         pause_s = self._reader.interval_s / _DUMPS_AN_INTERVAL
+        if self._eager_s < pause_s:
+            pause_s, self._eager_s = self._eager_s, 2 * self._eager_s
         self._next_s = now_s + max(pause_s, self._pause_s)
         self._is_resync = is_resync
         self._reader.dump_begins()

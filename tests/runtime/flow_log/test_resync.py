@@ -131,3 +131,25 @@ def test_what_is_missing_is_looked_up_and_waited_for(
     reader.missing = []
     steps(resync, 2.0)
     assert reader.heard == [*DUMP, "vanished 2", *DUMP[:3], "ends, resync"]
+
+
+def test_marks_were_changed(reader: Reader, resync: Resync) -> None:
+    """A dump at once, which is none after a loss; one that was under way may have come too early.
+
+    Then some more, less and less often: of new decisions nobody tells.
+    """
+    steps(resync, 0.0)
+    steps(resync, 10.0)
+    assert reader.heard == DUMP
+    resync.soon(10.0)
+    resync.step(10.0, 0)
+    resync.soon(10.0)
+    steps(resync, 10.0)
+    assert reader.heard == 3 * DUMP
+    begun_at = []
+    for tenths in range(100, 2500):
+        before = len(reader.heard)
+        steps(resync, tenths / 10)
+        if len(reader.heard) > before:
+            begun_at.append(tenths / 10)
+    assert begun_at == [10.5, 11.5, 13.5, 17.5, 25.5, 41.5, 73.5, 133.5, 193.5]
