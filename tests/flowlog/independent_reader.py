@@ -49,6 +49,8 @@ def flows_of_document(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
                         "mac": record["macAddress"],
                         "target": record["targetResourceID"],
                         "acl": access_list["aclID"],
+                        # nsgd's, where the page has a GUID alone.
+                        "group": access_list.get("networkSecurityGroup", ""),
                         "rule": group["rule"],
                         **flow_of_tuple(text),
                     }

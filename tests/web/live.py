@@ -7,9 +7,9 @@ import shutil
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -30,8 +30,8 @@ SETPRIV = (
 )
 
 
-class ThreeTiers(Network):
-    """The example's gateway and hosts."""
+class WithPage(Network):
+    """A gateway with the page of its daemon."""
 
     web: Any = None
 
@@ -62,6 +62,10 @@ class ThreeTiers(Network):
                 return text
 
         return self.gateway.call(read)
+
+
+class ThreeTiers(WithPage):
+    """The example's gateway and hosts."""
 
     def example(self, **daemon: Any) -> dict[str, Any]:
         """The example's document."""
@@ -97,21 +101,31 @@ class ThreeTiers(Network):
             client.connect((self[target].address(4), port))
 
 
+_Made = TypeVar("_Made", bound=WithPage)
+
+
 @contextlib.contextmanager
-def three_tiers() -> Iterator[ThreeTiers]:
-    """The hosts and the gateway; the daemon is not started yet."""
+def with_page(made: Callable[[Lab, Path], _Made]) -> Iterator[_Made]:
+    """A gateway without hosts, in a directory that other users may look into."""
     directory = Path(tempfile.mkdtemp(prefix="nsgd-web-test-"))
     directory.chmod(0o755)
     for name in ("run", "state", "copies"):
         (directory / name).mkdir(mode=0o755)
     with Lab() as lab:
-        net = ThreeTiers(lab, directory)
+        net = made(lab, directory)
         try:
-            example = net.example()
-            for nic in example["networkInterfaces"]:
-                net.host(nic["name"], *nic["privateIPAddresses"])
-            net.host("internet", INTERNET_V4, INTERNET_V6)
             yield net
         finally:
             net.close()
             shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def three_tiers() -> Iterator[ThreeTiers]:
+    """The hosts and the gateway; the daemon is not started yet."""
+    with with_page(ThreeTiers) as net:
+        example = net.example()
+        for nic in example["networkInterfaces"]:
+            net.host(nic["name"], *nic["privateIPAddresses"])
+        net.host("internet", INTERNET_V4, INTERNET_V6)
+        yield net
