@@ -65,6 +65,7 @@ DENIAL_RING_BYTES = DENIAL_BYTES * DENIAL_RING_RECORDS
 
 # Each network interface has a slot (nsgd.runtime.nic_slots), and a cell in each of these areas.
 MOST_NICS = 65536
+NO_SLOT = 0  # of one that is not counted
 NICS: Mapping[tuple[Direction, Access], int] = {
     key: MOST_NICS * index for index, key in enumerate(product(Direction, Access))
 }

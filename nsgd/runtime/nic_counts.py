@@ -14,8 +14,7 @@ from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.endpoints import NOT_DECLARED
 from nsgd.runtime import counters as cell
-from nsgd.runtime.counters import SharedCounters
-from nsgd.runtime.nic_slots import NO_SLOT
+from nsgd.runtime.counters import NO_SLOT, SharedCounters
 from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields
 

@@ -9,12 +9,10 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nsgd.model.settings import MetricsDetail
-from nsgd.runtime.counters import MOST_NICS, SharedCounters
+from nsgd.runtime.counters import MOST_NICS, NO_SLOT, SharedCounters
 from nsgd.runtime.load import LoadedPolicy
 
 log = logging.getLogger("nsgd")
-
-NO_SLOT = 0
 
 
 class NicSlots:
