@@ -59,18 +59,19 @@ def test_messages(service_manager: socket.socket) -> None:
 def test_a_busy_service_manager_is_not_waited_for(service_manager: socket.socket) -> None:
     """The newest state is not lost: it goes with the first message that finds room."""
     notifier = Notifier(address(service_manager))
-    started = time.monotonic()
     for _ in range(2000):
         notifier.status("still here")
     notifier.reloading()
     notifier.ready("policy 2 in force")
-    assert time.monotonic() - started < 1
     service_manager.setblocking(False)
+    had_room = 0
     while True:
         try:
             assert received(service_manager) == ["STATUS=still here"]
         except BlockingIOError:
             break
+        had_room += 1
+    assert 0 < had_room < 2000
     notifier.watchdog()
     assert received(service_manager) == ["READY=1", "WATCHDOG=1"]
     notifier.watchdog()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from pathlib import Path
 
 import pytest
@@ -57,9 +56,8 @@ def test_a_slow_server(server: Server) -> None:
     """A byte now and then keeps no connection open for ever."""
     server.answers["/a"] = b"x" * 1000
     server.pauses_s["/a"] = 0.05
-    began_s = time.monotonic()
+    # All of it would come in 50 s: the answer would then be no failure.
     assert "too slow" in failure(server, "/a", total_s=0.5)
-    assert time.monotonic() - began_s < 5
 
 
 def test_a_silent_server(server: Server) -> None:
