@@ -14,13 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from nsgd.config.document import Document
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
 from nsgd.runtime.adoption import AdoptionWindow
-from nsgd.runtime.beside import do_beside
+from nsgd.runtime.beside import Beside
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.ending import leave_rules, remove_rules
 from nsgd.runtime.flows import Flows
@@ -45,7 +44,6 @@ from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.runtime.workers import Workers, WorkerState
 
 log = logging.getLogger("nsgd")
-_T = TypeVar("_T")
 
 
 class Supervisor:
@@ -73,6 +71,8 @@ class Supervisor:
         self._table = table
         self.loop = Loop()
         self._workers = Workers(self.loop)
+        # A worker that dies during a long load is replaced at once too.
+        self._beside = Beside(self._stay_alive, lambda: self._workers.exit_descriptors)
         self.told = Told(self.loop, open_log_group, state_directory)
         self.open_flows.marked = self.told.flow_log.marked
         self.guard: TableGuard | None = None
@@ -114,7 +114,7 @@ class Supervisor:
             ConfigRefused, StateError: The documents or the state directory are at fault.
         """
         numbers = load_numbers(self._state_directory)
-        loaded = self._beside(partial(self._loader.load, numbers, None))
+        loaded = self._beside.do(partial(self._loader.load, numbers, None))
         self._prepared = loaded, not has_started(self._state_directory)
         return loaded.settings
 
@@ -133,13 +133,13 @@ class Supervisor:
         self.told.begin(self.counters)
         self.loaded = loaded
         self.generation = 1
-        made = self._beside(partial(self._for_worker, loaded))
+        made = self._beside.do(partial(self._for_worker, loaded))
         self._workers.start(made, self.generation)
         # Numbers before the rules that use them, marks before the rules that read them.
         save_numbers(self._state_directory, loaded.numbers)
         window_s = self.open_flows.at_start(loaded, is_first=is_first)
         with self.told.coming(loaded):
-            self._beside(partial(self._table.install, loaded, adopting=window_s > 0))
+            self._beside.do(partial(self._table.install, loaded, adopting=window_s > 0))
         note_start(self._state_directory)
         self._tags.in_force(loaded)
         self._adoption.open(window_s)
@@ -195,7 +195,7 @@ class Supervisor:
     def _load_and_change(self, given: Sequence[Document] | None, reevaluate: bool) -> int:
         previous = self.in_force()
         known = previous.numbers, previous.settings
-        loaded = self._beside(partial(self._loader.load, *known, given))
+        loaded = self._beside.do(partial(self._loader.load, *known, given))
         if loaded.numbers != previous.numbers:
             save_numbers(self._state_directory, loaded.numbers)
         self.open_flows.before_reload(previous, loaded)
@@ -204,21 +204,18 @@ class Supervisor:
     def _change(self, previous: LoadedPolicy, loaded: LoadedPolicy, reevaluate: bool) -> int:
         adopting = self._adoption.is_open
         with self.told.coming(loaded, previous):
-            self._beside(partial(self._table.install, loaded, adopting=adopting))
+            self._beside.do(partial(self._table.install, loaded, adopting=adopting))
         with self.lock:
             self.loaded = loaded
             self.generation += 1
             self.loaded_at_s = time.time()
-        made = self._beside(partial(self._for_worker, loaded))
+        made = self._beside.do(partial(self._for_worker, loaded))
         self._workers.hand_over(made, self.generation, self._stay_alive)
         self._tags.in_force(loaded)
         # After the workers: what they decided by the old policy is in the table by now.
         self.open_flows.after_reload(previous, loaded, everything=reevaluate)
         log.info("policy %d in force: %s", self.generation, loaded.summary)
         return self.generation
-
-    def _beside(self, work: Callable[[], _T]) -> _T:
-        return do_beside(work, self._stay_alive)
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
         parts = loaded.policy, loaded.numbers, loaded.settings
@@ -258,6 +255,7 @@ class Supervisor:
             if self.guard is not None:
                 self.guard.tend()
             self.told.tend(self.loaded)
+            self._workers.keep_spare()
 
         stop = partial(self.request_stop, remove_rules=False)
         ends: dict[int, Callable[[], None]] = {signal.SIGTERM: stop, signal.SIGINT: stop}
@@ -278,6 +276,7 @@ class Supervisor:
         if self.has_served and not self._remove_rules:
             log.info("%s", rules_that_stay(self.settings))
         self.loop.close()
+        self._beside.close()
         self._workers.close()
 
     def _reload_on_signal(self, given: Sequence[Document] | None = None) -> None:

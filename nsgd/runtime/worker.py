@@ -1,18 +1,22 @@
 """The worker process: binds the queue, decides, counts; started by the supervisor only.
 
 Everything but packets reaches it as a signal, because the binding reads the queue in C and
-comes back to Python between packets or when a signal interrupts it.
+comes back to Python between packets or when a signal interrupts it. Before it has a queue, it waits
+to be told which: one that has started long ago can take a place at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import select
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from types import FrameType
+from typing import NamedTuple
 
 from nsgd.kernel.process import die_with_parent
 from nsgd.kernel.queue import PacketQueue, QueueInUseError
@@ -32,6 +36,21 @@ _HEARTBEAT_S = 0.25
 _TRACEBACKS = 5
 
 
+class Place(NamedTuple):
+    """A queue that this process may be told to serve, as its arguments have it."""
+
+    queue: int
+    length: int  # packets that may wait
+    counters: int  # descriptor
+    numbers: int  # decision numbers a side
+
+    @classmethod
+    def of_text(cls, text: str) -> Place:
+        """Of QUEUE:LENGTH:COUNTERS:NUMBERS. Raises ValueError."""
+        queue, length, counters, numbers = map(int, text.split(":"))
+        return cls(queue, length, counters, numbers)
+
+
 class Worker:
     """One queue, one policy at a time."""
 
@@ -47,10 +66,6 @@ class Worker:
 
     def run(self, queue_number: int, queue_length: int) -> int:
         """Wait for a policy, bind, and serve until told to stop."""
-        signal.signal(signal.SIGTERM, _stop)
-        # Ctrl-C at a terminal reaches the whole group; the supervisor decides what it means.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(WAKE_SIGNAL, self._wake)
         while self._path is None:
             select.select([self._channel], [], [])
@@ -126,6 +141,19 @@ class Worker:
             traceback.print_exc()
 
 
+def await_place(channel: Channel, places: Sequence[Place]) -> Place:
+    """The place that the supervisor has this process take, whenever that may be."""
+    while True:
+        select.select([channel], [], [])
+        try:
+            message = channel.receive()
+        except EOFError:
+            raise SystemExit(1) from None
+        for place in places:
+            if message is not None and (message.kind, message.number) == ("serve", place.queue):
+                return place
+
+
 def _stop(signal_number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
@@ -135,17 +163,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="nsgd-worker")
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--channel", type=int, required=True)
-    parser.add_argument("--counters", type=int, required=True)
-    parser.add_argument("--numbers", type=int, required=True)
-    parser.add_argument("--queue", type=int, required=True)
-    parser.add_argument("--queue-length", type=int, required=True)
+    parser.add_argument("--place", type=Place.of_text, action="append", required=True)
     arguments = parser.parse_args()
     die_with_parent(arguments.parent)
-    worker = Worker(
-        Channel.of_descriptor(arguments.channel),
-        SharedCounters(arguments.counters, arguments.numbers),
-    )
-    return worker.run(arguments.queue, arguments.queue_length)
+    signal.signal(signal.SIGTERM, _stop)
+    # Ctrl-C at a terminal reaches the whole group; the supervisor decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    channel = Channel.of_descriptor(arguments.channel)
+    place = await_place(channel, arguments.place)
+    for other in arguments.place:
+        if other is not place:
+            os.close(other.counters)
+    worker = Worker(channel, SharedCounters(place.counters, place.numbers))
+    return worker.run(place.queue, place.length)
 
 
 if __name__ == "__main__":

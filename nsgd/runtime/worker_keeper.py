@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import select
 import time
+from collections.abc import Callable
 from functools import partial
 
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.loop import Loop
-from nsgd.runtime.worker_process import WorkerError, WorkerProcess, WorkerQueue
+from nsgd.runtime.worker_process import WorkerError, WorkerPlace, WorkerProcess, WorkerQueue
 
 log = logging.getLogger("nsgd")
 
@@ -35,9 +36,18 @@ class WorkerKeeper:
     Its counters belong to the queue and not to the worker: another one goes on with them.
     """
 
-    def __init__(self, loop: Loop, queue: WorkerQueue, numbers: int) -> None:
+    def __init__(
+        self, loop: Loop, place: WorkerPlace, new_process: Callable[[], WorkerProcess]
+    ) -> None:
+        """Keep a worker in a place once start() was called.
+
+        Args:
+            loop: Tells of what workers say, and of their ends.
+            place: Which queue, and where it is counted.
+            new_process: Makes a process that can take the place, or raises WorkerError.
+        """
         self._loop = loop
-        self._numbers = numbers
+        self._new_process = new_process
         self._policy = b""
         self._generation = 0
         self._started_with = 0  # generation of the present worker's first policy
@@ -48,9 +58,23 @@ class WorkerKeeper:
         self._failures = 0
         self._next_attempt_s = 0.0
         self._stale_since_s: float | None = None
-        self.queue = queue
-        self.counters = SharedCounters.create(numbers)
+        self.place = place
         self.restarts = 0
+
+    @property
+    def queue(self) -> WorkerQueue:
+        """The queue that is served."""
+        return self.place.queue
+
+    @property
+    def counters(self) -> SharedCounters:
+        """What the workers of this place have counted."""
+        return self.place.counters
+
+    @property
+    def exit_descriptor(self) -> int | None:
+        """Readable when the worker has ended; None where there is none."""
+        return None if self._worker is None else self._worker.exit_descriptor
 
     @property
     def pid(self) -> int | None:
@@ -179,7 +203,12 @@ class WorkerKeeper:
         return min(served_s, worker.heartbeat_age_s) > HUNG_AFTER_S
 
     def _start(self) -> None:
-        worker = WorkerProcess(self.queue, self._numbers, self.counters, self._policy)
+        worker = self._new_process()
+        try:
+            worker.serve(self.place, self._policy)
+        except WorkerError:
+            worker.stop(is_hung=True)
+            raise
         self._worker = worker
         self._started_with = self._generation
         self._started_s = time.monotonic()

@@ -1,5 +1,6 @@
 """The supervisor's side of a worker process: starts it, writes and reads its channel, ends it.
 
+A process that was started has loaded what a worker consists of, and waits to be told its queue.
 Nothing here waits for a worker but stop(): whoever keeps several looks after all of them.
 """
 
@@ -10,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from nsgd.runtime import counters as cell
@@ -33,21 +36,28 @@ class WorkerQueue(NamedTuple):
     length: int
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerPlace:
+    """A queue, and where its worker counts; it outlives that worker."""
+
+    queue: WorkerQueue
+    counters: SharedCounters
+    numbers: int  # decision numbers a side that the counters are for
+
+
 class WorkerProcess:
     """One process that decides by the policy it was last handed."""
 
-    def __init__(
-        self, queue: WorkerQueue, numbers: int, counters: SharedCounters, policy: bytes
-    ) -> None:
-        """Start a worker, which serves its queue when *serves* says so. Raises WorkerError."""
-        self._counters = counters
+    def __init__(self, places: Sequence[WorkerPlace]) -> None:
+        """Start a process that can take any of these places. Raises WorkerError."""
+        self._counters: SharedCounters | None = None
         self.serves = False
         self.generation = 0  # of the policy that it decides by
         try:
             self._channel, theirs = Channel.pair()
         except OSError as error:
             raise WorkerError(str(error)) from error
-        inherited = (theirs.fileno(), counters.descriptor)
+        inherited = (theirs.fileno(), *(place.counters.descriptor for place in places))
         argv = [
             sys.executable,
             "-P",
@@ -55,10 +65,11 @@ class WorkerProcess:
             "nsgd.runtime.worker",
             f"--parent={os.getpid()}",
             f"--channel={inherited[0]}",
-            f"--counters={inherited[1]}",
-            f"--numbers={numbers}",
-            f"--queue={queue.number}",
-            f"--queue-length={queue.length}",
+            *(
+                f"--place={place.queue.number}:{place.queue.length}"
+                f":{place.counters.descriptor}:{place.numbers}"
+                for place in places
+            ),
         ]
         try:
             self._process = subprocess.Popen(  # noqa: S603
@@ -72,10 +83,15 @@ class WorkerProcess:
         self.exit_descriptor = -1
         try:
             self.exit_descriptor = os.pidfd_open(self._process.pid)
-            self.install(policy)
-        except (WorkerError, OSError) as error:
+        except OSError as error:
             self.stop(is_hung=True)
             raise WorkerError(str(error)) from error
+
+    def serve(self, place: WorkerPlace, policy: bytes) -> None:
+        """Have it take a place; *serves* tells when it reads the queue. Raises WorkerError."""
+        self._counters = place.counters
+        self._say(Message("serve", place.queue.number))
+        self.install(policy)
 
     @property
     def pid(self) -> int:
@@ -89,7 +105,9 @@ class WorkerProcess:
 
     @property
     def heartbeat_age_s(self) -> float:
-        """Seconds since a worker of this area last came back to Python, its timer included."""
+        """Seconds since a worker of this place last came back to Python, its timer included."""
+        if self._counters is None:
+            raise RuntimeError("it has no place yet")
         return (time.monotonic_ns() - self._counters.cells[cell.HEARTBEAT_NS]) / 1e9
 
     def fileno(self) -> int:

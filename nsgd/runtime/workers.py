@@ -10,8 +10,9 @@ from nsgd.model.settings import DaemonSettings
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.loop import Loop
+from nsgd.runtime.spare_worker import SpareWorker
 from nsgd.runtime.worker_keeper import START_TIMEOUT_S, WorkerKeeper
-from nsgd.runtime.worker_process import WorkerError, WorkerQueue
+from nsgd.runtime.worker_process import WorkerError, WorkerPlace, WorkerQueue
 
 _LOOK_S = 0.05
 
@@ -31,6 +32,7 @@ class Workers:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._keepers: tuple[WorkerKeeper, ...] = ()
+        self._spare: SpareWorker | None = None
 
     @property
     def counters(self) -> Sequence[SharedCounters]:
@@ -50,8 +52,16 @@ class Workers:
     def open(self, settings: DaemonSettings) -> None:
         """Make a place for each worker, where its counters are."""
         capacity = MarkLayout(settings.mark_mask).capacity
-        queues = (WorkerQueue(number, settings.queue_length) for number in settings.queue_numbers)
-        self._keepers = tuple(WorkerKeeper(self._loop, queue, capacity) for queue in queues)
+        places = [
+            WorkerPlace(
+                WorkerQueue(number, settings.queue_length),
+                SharedCounters.create(capacity),
+                capacity,
+            )
+            for number in settings.queue_numbers
+        ]
+        spare = self._spare = SpareWorker(self._loop, places)
+        self._keepers = tuple(WorkerKeeper(self._loop, p, spare.new_process) for p in places)
 
     def start(self, policy: bytes, generation: int) -> None:
         """Start the first workers, all at once, and wait until each serves its queue.
@@ -109,8 +119,21 @@ class Workers:
             for keeper in self._keepers:
                 keeper.tend()
 
+    @property
+    def exit_descriptors(self) -> Sequence[int]:
+        """Readable when tend() has a worker to replace."""
+        found = (keeper.exit_descriptor for keeper in self._keepers)
+        return [descriptor for descriptor in found if descriptor is not None]
+
+    def keep_spare(self) -> None:
+        """Have a process for the next worker that dies; called when all else is done."""
+        if self._spare is not None:
+            self._spare.tend()
+
     def stop(self) -> None:
         """End the workers."""
+        if self._spare is not None:
+            self._spare.stop()
         for keeper in self._keepers:
             keeper.ask_to_end()
         for keeper in self._keepers:

@@ -48,6 +48,20 @@ PROCESSES = Section(
             modes=MODES,
         ),
         Fault(
+            "worker-killed-spare",
+            "A worker of several is killed, and so is the process that waits to take such a place",
+            "a spare worker takes the place at once; without one a worker is started then",
+            _RESTARTS,
+            "`worker P of queue N died, starting another`; `no spare worker: process P has ended;"
+            " trying again in 60 s, ...`",
+            "tests/kernel/test_workers.py::test_a_spare_takes_the_place_of_the_dead",
+            "nsgd/runtime/spare_worker.py",
+            "SpareWorker.new_process",
+            "return spare",
+            engines="queue",
+            modes="closed",
+        ),
+        Fault(
             "worker-stopped",
             "The worker is stopped (SIGSTOP) under load",
             "new flows wait until the queue is full, then follow the failure mode; after 3 s it is"

@@ -181,6 +181,17 @@ class Network:
         assert self.daemon is not None
         return self.daemon.pid
 
+    def spares(self) -> list[int]:
+        """Worker processes that read no queue."""
+        workers = {worker["pid"] for worker in self.status()["workers"]}
+        found = []
+        for children in Path(f"/proc/{self.daemon_pid}/task").glob("*/children"):
+            for pid in map(int, children.read_text().split()):
+                command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                if "nsgd.runtime.worker" in command and pid not in workers:
+                    found.append(pid)
+        return found
+
     def kill(self) -> None:
         """Kill the supervisor, and wait until its worker has gone too.
 

@@ -76,7 +76,6 @@ class Load:
             lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         )
         self._thread = threading.Thread(target=self._run)
-        self.seconds = 0.0
 
     def __enter__(self) -> Load:
         self._thread.start()
@@ -119,7 +118,11 @@ class Load:
                 self.sent[port] += 1
                 sent += 1
             time.sleep(0.002)
-        self.seconds = time.monotonic() - started
+
+    def go_on(self, packets: int) -> None:
+        """Wait until so many more were sent."""
+        until = sum(self.sent.values()) + packets
+        self._net.wait(lambda: sum(self.sent.values()) >= until, "nothing is sent", 20.0)
 
     def received(self, port: int) -> set[int]:
         """The numbers that arrived, once no more come."""
@@ -157,7 +160,6 @@ def test_reloads_under_load_lose_nothing(net: Network) -> None:
             other = f"add table inet other{generation}; add chain inet other{generation} c"
             net.gateway.run(["nft", other])
             net.gateway.run(["nft", f"delete table inet other{generation}"])
-    assert sum(load.sent.values()) / load.seconds > 5000
     assert load.received(ALLOWED) == set(range(load.sent[ALLOWED]))
     assert load.received(DENIED) == set()
     assert 0 < len(load.received(CHANGING)) < load.sent[CHANGING]
@@ -181,26 +183,22 @@ class Transfer(threading.Thread):
             end.settimeout(10)
         self._halt = threading.Event()
         self.moved = 0
-        self.longest_pause_s = 0.0
         self.start()
 
     def run(self) -> None:
         """Echo blocks until stopped."""
         block = bytes(16384)
         while not self._halt.is_set():
-            began = time.monotonic()
             self._client.sendall(block)
             left = len(block)
             while left:
                 left -= len(self._accepted.recv(left))
             self.moved += len(block)
-            self.longest_pause_s = max(self.longest_pause_s, time.monotonic() - began)
 
     def finish(self) -> None:
         """Stop, and see that it moved to the end."""
         before = self.moved
-        time.sleep(0.1)
-        assert self.moved > before, "the transfer stands still"
+        Network.wait(lambda: self.moved > before, "the transfer stands still")
         self._halt.set()
         self.join(15)
         assert not self.is_alive()
@@ -210,18 +208,20 @@ class Transfer(threading.Thread):
 
 @pytest.mark.parametrize("mode", ["closed", "open"])
 def test_a_worker_killed_under_load(net: Network, mode: str) -> None:
-    """The transfer goes on, another worker serves within a second, and losses can be counted."""
+    """The transfer goes on, the spare worker serves in its place, and losses can be counted."""
     with_hosts(net).start(big_policy(0, failureMode=mode))
     transfer = Transfer(net)
+    net.wait(lambda: len(net.spares()) == 1, "no spare")
+    (spare,) = net.spares()
     pid = net.status()["worker"]["pid"]
     with Load(net, (ALLOWED, DENIED)) as load:
-        time.sleep(0.5)
+        load.go_on(3000)
         os.kill(pid, signal.SIGKILL)
-        killed = time.monotonic()
         net.wait(lambda: net.status()["worker"]["pid"] not in (pid, None), "not replaced")
-        assert time.monotonic() - killed < 2, "status itself takes a third of a second"
+        # It had all that a worker loads: nothing of a start stood between.
+        assert net.status()["worker"]["pid"] == spare
         before = dict(load.sent)
-        time.sleep(1)
+        load.go_on(6000)
     transfer.finish()
     arrived = load.received(ALLOWED)
     lost = set(range(load.sent[ALLOWED])) - arrived
@@ -232,11 +232,15 @@ def test_a_worker_killed_under_load(net: Network, mode: str) -> None:
         assert passed == set()
     status = net.status()
     packets, verdicts = status["packets"], status["packets"]["verdicts"]
-    unanswered = packets["queued"] - sum(verdicts.values()) - status["queue"]["length"]
-    undecided = packets["passedUndecided"]
-    assert unanswered - undecided >= 0
-    sent_lost = len(lost) + (load.sent[DENIED] - verdicts["drop"] - len(passed))
-    assert unanswered - undecided == pytest.approx(sent_lost, abs=FLOWS_PER_S)
+    assert status["queue"]["length"] == packets["passedUndecided"] == 0
+    # What got no verdict was lost, or passed with nobody there: its entry has no mark.
+    unanswered = packets["queued"] - sum(verdicts.values())
+    undecided = sum(
+        f"dport={ALLOWED} " in line and " mark=0 " in line for line in net.conntrack().splitlines()
+    )
+    was_lost = len(lost) + load.sent[DENIED] - verdicts["drop"] - len(passed)
+    # A worker counts before its verdicts go out, eight at once: the last ones may not have.
+    assert -8 <= unanswered - was_lost - undecided - len(passed) <= 0
 
 
 @pytest.mark.parametrize("mode", ["closed", "open"])
@@ -245,14 +249,14 @@ def test_a_supervisor_killed_under_load(net: Network, mode: str) -> None:
     with_hosts(net).start(big_policy(0, failureMode=mode))
     transfer = Transfer(net)
     with Load(net, (ALLOWED, DENIED)) as load:
-        time.sleep(0.5)
+        load.go_on(3000)
         net.kill()
         alone = dict(load.sent)
-        time.sleep(0.5)
+        load.go_on(3000)
         still_alone = dict(load.sent)
         net.restart()
         served = dict(load.sent)
-        time.sleep(0.5)
+        load.go_on(3000)
     transfer.finish()
     arrived, passed = load.received(ALLOWED), load.received(DENIED)
     meanwhile = set(range(alone[ALLOWED] + 50, still_alone[ALLOWED]))

@@ -96,6 +96,32 @@ def test_a_stopped_worker_is_replaced_and_nobody_else(net: Network) -> None:
     assert f"worker {victim} of queue 9481 died, starting another" in log
 
 
+def test_a_spare_takes_the_place_of_the_dead(net: Network) -> None:
+    """It has started long ago; another one waits afterwards, and one that is killed is told."""
+    with_hosts(net).start(web(ALLOW_UDP))
+    for place in (1, 2):
+        net.wait(lambda: len(net.spares()) == 1, "no spare")
+        (spare,) = net.spares()
+        before = pids(net)
+        victim = before[place]
+        assert victim is not None
+        os.kill(victim, signal.SIGKILL)
+        net.wait(lambda: pids(net)[place] not in (victim, None), "not replaced")  # noqa: B023
+        assert pids(net) == [spare if pid == victim else pid for pid in before]
+        send(net, range(30000 + place * 500, 30300 + place * 500))
+        net.wait(lambda: flows(net) == place * 300, "not all decided")  # noqa: B023
+    net.wait(lambda: len(net.spares()) == 1, "no spare")
+    (spare,) = net.spares()
+    os.kill(spare, signal.SIGKILL)
+    net.wait(lambda: f"no spare worker: process {spare} has ended" in net.log.read_text(), "untold")
+    assert [worker["restarts"] for worker in net.status()["workers"]] == [0, 1, 1]
+    # Without a spare, by one that is started then.
+    before = pids(net)
+    assert before[0] is not None
+    os.kill(before[0], signal.SIGKILL)
+    net.wait(lambda: pids(net)[0] not in (before[0], None), "not replaced")
+
+
 def test_a_worker_that_hangs_is_killed_and_replaced(net: Network) -> None:
     """Its heart does not beat; what waited in its queue follows the failure mode."""
     with_hosts(net).start(web(ALLOW_UDP))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 
 import pytest
 
-from nsgd.runtime.beside import do_beside
+from nsgd.runtime.beside import Beside
 
 
 def test_what_must_not_wait_is_done_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +22,10 @@ def test_what_must_not_wait_is_done_meanwhile(monkeypatch: pytest.MonkeyPatch) -
         if len(callers) == 2:
             enough.set()
 
-    assert do_beside(lambda: enough.wait(30), meanwhile)
+    beside = Beside(meanwhile)
+    assert beside.do(lambda: enough.wait(30))
+    assert beside.do(lambda: 7) == 7
+    beside.close()
     assert set(callers) == {threading.current_thread()}
 
 
@@ -31,6 +36,27 @@ def test_its_refusal_is_the_callers(error: Exception) -> None:
     def work() -> None:
         raise error
 
-    with pytest.raises(type(error)) as raised:
-        do_beside(work, lambda: None)
-    assert raised.value is error
+    with contextlib.closing(Beside(lambda: None)) as beside:
+        with pytest.raises(type(error)) as raised:
+            beside.do(work)
+        assert raised.value is error
+
+
+def test_what_is_watched_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A descriptor that becomes readable has its call, however long the usual pause is."""
+    monkeypatch.setattr("nsgd.runtime.beside._EVERY_S", 60)
+    read, write = os.pipe()
+    seen = threading.Event()
+
+    def meanwhile() -> None:
+        os.read(read, 1)
+        seen.set()
+
+    def work() -> bool:
+        os.write(write, b"x")
+        return seen.wait(30)
+
+    with contextlib.closing(Beside(meanwhile, lambda: [read])) as beside:
+        assert beside.do(work)
+    os.close(read)
+    os.close(write)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from nsgd.model.rule import Direction
 from nsgd.model.settings import DaemonSettings
 from nsgd.runtime import counters as cell
-from nsgd.runtime import worker_keeper
+from nsgd.runtime import spare_worker, worker_keeper
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.loop import Loop
-from nsgd.runtime.worker_process import WorkerError, WorkerQueue
+from nsgd.runtime.worker_process import WorkerError, WorkerPlace
 from nsgd.runtime.workers import Workers
 
 SETTINGS = DaemonSettings(queues=3, queue_number=7)
@@ -25,14 +26,16 @@ class FakeWorker:
 
     made: ClassVar[list[FakeWorker]] = []
     refused = -1  # number of a queue that cannot be bound
+    none_starts = False
     slow = -1  # and of one whose worker does not come to that
 
-    def __init__(
-        self, queue: WorkerQueue, numbers: int, counters: SharedCounters, policy: bytes
-    ) -> None:
-        self.queue = queue
+    def __init__(self, places: Sequence[WorkerPlace]) -> None:
+        if self.none_starts:
+            raise WorkerError("no memory")
+        self.places = places
+        self.place: WorkerPlace | None = None
         self.pid = 100 + len(self.made)
-        self.policies = [policy]
+        self.policies: list[bytes] = []
         self.serves = False
         self.is_running = True
         self.takes_policies = True
@@ -43,15 +46,24 @@ class FakeWorker:
         self.exit_descriptor = os.pidfd_open(os.getpid())
         self.made.append(self)
 
+    @property
+    def queue_number(self) -> int | None:
+        return self.place.queue.number if self.place else None
+
+    def serve(self, place: WorkerPlace, policy: bytes) -> None:
+        assert place in self.places
+        self.place = place
+        self.policies.append(policy)
+
     def fileno(self) -> int:
         return self._descriptors[1]
 
     def read(self) -> None:
-        if self.queue.number == self.refused:
+        if self.queue_number == self.refused:
             raise WorkerError("queue in use")
         if not self.is_running:
             raise WorkerError("exit status -9")
-        self.serves = self.queue.number != self.slow or self.serves
+        self.serves = self.queue_number != self.slow or self.serves
         if self.takes_policies:
             self.generation = int(self.policies[-1])
 
@@ -70,7 +82,7 @@ class FakeWorker:
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     """Three, not started."""
-    monkeypatch.setattr(worker_keeper, "WorkerProcess", FakeWorker)
+    monkeypatch.setattr(spare_worker, "WorkerProcess", FakeWorker)
     monkeypatch.setattr(FakeWorker, "made", [])
     loop = Loop()
     made = Workers(loop)
@@ -86,7 +98,7 @@ def test_one_for_each_number(workers: Workers) -> None:
     workers.tend()
     assert FakeWorker.made == []
     workers.start(b"1", 1)
-    assert [worker.queue.number for worker in FakeWorker.made] == [7, 8, 9]
+    assert [worker.queue_number for worker in FakeWorker.made] == [7, 8, 9]
     assert [(s.queue_number, s.pid, s.restarts) for s in workers.states] == [
         (7, 100, 0),
         (8, 101, 0),
@@ -131,7 +143,7 @@ def test_a_hand_over_replaces_who_does_not_take_it(
     FakeWorker.made[1].takes_policies = False
     FakeWorker.made[1].heartbeat_age_s = -1.0
     workers.hand_over(b"2", 2, workers.tend)
-    assert [worker.queue.number for worker in FakeWorker.made] == [7, 8, 9, 8]
+    assert [worker.queue_number for worker in FakeWorker.made] == [7, 8, 9, 8]
     assert not FakeWorker.made[1].is_running
     assert FakeWorker.made[3].policies == [b"2"]
     assert [s.restarts for s in workers.states] == [0, 1, 0]
@@ -181,7 +193,64 @@ def test_nobody_waits_for_long_for_one_that_starts(
     FakeWorker.made[2].is_running = False
     workers.tend()
     assert [s.pid for s in workers.states] == [100, None, 104]
-    assert [worker.queue.number for worker in FakeWorker.made] == [7, 8, 9, 8, 9]
+    assert [worker.queue_number for worker in FakeWorker.made] == [7, 8, 9, 8, 9]
     monkeypatch.setattr(FakeWorker, "slow", -1)
     workers.tend()
     assert [s.pid for s in workers.states] == [100, 103, 104]
+
+
+def test_a_spare_takes_the_place_of_the_next_that_dies(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever that is; there is one when all else is done, and another one a while later."""
+    now_s = 100.0
+    monkeypatch.setattr(spare_worker, "time", SimpleNamespace(monotonic=lambda: now_s))
+    workers.start(b"1", 1)
+    workers.keep_spare()
+    workers.keep_spare()
+    assert [worker.queue_number for worker in FakeWorker.made] == [7, 8, 9, None]
+    workers.hand_over(b"2", 2, workers.tend)
+    FakeWorker.made[1].is_running = False
+    workers.tend()
+    assert [worker.queue_number for worker in FakeWorker.made] == [7, 8, 9, 8]
+    assert FakeWorker.made[3].policies == [b"2"]
+    assert [s.pid for s in workers.states] == [100, 103, 102]
+    workers.keep_spare()
+    assert len(FakeWorker.made) == 4, "the one that has just begun needs the processor"
+    FakeWorker.made[0].is_running = False
+    workers.tend()
+    assert [worker.queue_number for worker in FakeWorker.made] == [7, 8, 9, 8, 7]
+    now_s += 1.0
+    workers.keep_spare()
+    FakeWorker.made[2].is_running = False
+    workers.tend()
+    assert [worker.queue_number for worker in FakeWorker.made] == [7, 8, 9, 8, 7, 9]
+    now_s += 1.0
+    workers.keep_spare()
+    assert [worker.queue_number for worker in FakeWorker.made] == [7, 8, 9, 8, 7, 9, None]
+
+
+def test_a_spare_that_has_gone_is_no_worker(workers: Workers) -> None:
+    """Whoever dies then is replaced all the same."""
+    workers.start(b"1", 1)
+    workers.keep_spare()
+    FakeWorker.made[3].is_running = False
+    FakeWorker.made[0].is_running = False
+    workers.tend()
+    assert [s.pid for s in workers.states] == [104, 101, 102]
+    assert FakeWorker.made[4].queue_number == 7
+
+
+def test_a_spare_that_does_not_start_is_told_once_a_minute(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And harms nobody."""
+    workers.start(b"1", 1)
+    monkeypatch.setattr(FakeWorker, "none_starts", True)
+    for _ in range(3):
+        workers.keep_spare()
+    assert caplog.messages == [
+        "no spare worker: no memory; trying again in 60 s, meanwhile a worker that dies is replaced"
+        " more slowly"
+    ]
+    assert workers.are_alive

@@ -63,8 +63,7 @@ class SoakedDaemon:
         deadline_s = time.monotonic() + 60
         while True:
             now = workers(pid)
-            # A killed worker stays among the children until it was waited for.
-            if len(now) == len(before) and now != before and set(now) <= queue_readers(pid):
+            if len(now) == len(before) and now != before:
                 return
             if time.monotonic() > deadline_s:
                 raise DaemonTrouble(f"no other worker within 60 s: {before}, {now}")
@@ -155,12 +154,13 @@ class SoakedDaemon:
 
 
 def workers(supervisor: int) -> list[int]:
-    """Process ids of a supervisor's workers, zombies left out."""
-    found = []
+    """Process ids of a supervisor's workers, zombies and the spare one left out."""
+    found: list[int] = []
+    readers = queue_readers(supervisor)
     for children in Path(f"/proc/{supervisor}/task").glob("*/children"):
         for text in _read(children).split():
             command = _read(Path(f"/proc/{text}/cmdline"))
-            if "nsgd.runtime.worker" in command.split("\0"):
+            if "nsgd.runtime.worker" in command.split("\0") and int(text) in readers:
                 found.append(int(text))
     return sorted(found)
 
