@@ -24,6 +24,7 @@ class Nftables:
     takes_owner: bool
     takes_owner_and_persist: bool
     has_flow_timeouts: bool = True
+    has_flow_hash: bool = True
     chains: tuple[BaseChainSeen, ...] = ()
 
 

@@ -113,6 +113,7 @@ def _probe_nftables() -> tuple[Nftables | None, str]:
                     takes_owner_and_persist=probe.takes_table_flags(
                         batch.TABLE_OWNER | batch.TABLE_PERSIST
                     ),
+                    has_flow_hash=probe.has_flow_hash(),
                     has_flow_timeouts=probe.takes(batch.timeout_probe()),
                     chains=tuple(probe.base_chains()),
                 ),

@@ -29,6 +29,7 @@ def kernel_checks(facts: Facts) -> Iterator[Check]:
         yield ok("nftables", "rules can be written over netlink")
     yield _queues(facts)
     yield _queue_rule(facts)
+    yield _flow_hash(facts)
     yield _ownership(facts)
     yield _netfilterqueue(facts)
     yield _nft(facts)
@@ -80,6 +81,22 @@ def _queue_rule(facts: Facts) -> Check:
         "neither nftables' queue statement nor xtables' NFQUEUE target",
         "modprobe nft_queue, or modprobe -a nft_compat xt_NFQUEUE"
         " (CONFIG_NFT_QUEUE or CONFIG_NETFILTER_XT_TARGET_NFQUEUE)",
+    )
+
+
+def _flow_hash(facts: Facts) -> Check:
+    name = "several queues"
+    if facts.nftables is None:
+        return unknown(name, "not tried")
+    if facts.nftables.has_flow_hash:
+        return ok(name, "rules can spread flows over them (symhash)")
+    if facts.settings.queues == 1:
+        return ok(name, "the kernel has no symhash: more queues than one would be refused")
+    return problem(
+        name,
+        f"the kernel has no symhash to spread flows over {facts.settings.queues} queues: nsgd does"
+        " not start",
+        "modprobe nft_hash (CONFIG_NFT_HASH), or set daemon.queues to 1",
     )
 
 

@@ -15,6 +15,8 @@ from typing import NamedTuple, Self
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.table import NftTable
 from nsgd.ruleset import batch, commands
+from nsgd.ruleset.branches import MatchValue
+from nsgd.ruleset.keys import flow_hash_key
 from nsgd.ruleset.matches import MatchCtReply
 from nsgd.ruleset.objects import NftRule
 from nsgd.ruleset.statements import Queue
@@ -55,6 +57,10 @@ class NftProbe(NftTable):
     def has_conntrack(self) -> bool:
         """Tell whether rules can ask for a packet's flow."""
         return self._takes(batch.queue_probe(NftRule((MatchCtReply(),))))
+
+    def has_flow_hash(self) -> bool:
+        """Tell whether rules can spread flows over several queues."""
+        return self._takes(batch.queue_probe(NftRule((MatchValue(flow_hash_key(2), 0, 0),))))
 
     def takes_table_flags(self, flags: int) -> bool:
         """Tell whether a table can be made with these flags."""

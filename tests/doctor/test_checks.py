@@ -305,3 +305,19 @@ def test_idle_timeouts_that_the_kernel_lacks() -> None:
     found = check("idle timeouts", nftables=lacking, policy=policy)
     assert (found.state, "lab" in found.found, bool(found.fix)) == (PROBLEM, True, True)
     assert check("idle timeouts", nftables=None).state is UNKNOWN
+
+
+def test_a_hash_that_the_kernel_lacks() -> None:
+    """A problem only for who asks for several queues: nsgd would not start."""
+    assert check("several queues").state is OK
+    lacking = nftables(has_flow_hash=False)
+    assert check("several queues", nftables=lacking).state is OK
+    policy = dataclasses.replace(POLICY, settings=DaemonSettings(queues=3))
+    assert check("several queues", policy=policy).state is OK
+    found = check("several queues", nftables=lacking, policy=policy)
+    assert (found.state, "3 queues" in found.found, "nft_hash" in found.fix) == (
+        PROBLEM,
+        True,
+        True,
+    )
+    assert check("several queues", nftables=None).state is UNKNOWN

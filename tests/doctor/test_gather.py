@@ -16,6 +16,7 @@ from nsgd.doctor.gather import gather
 from nsgd.kernel.probe import NftProbe
 from nsgd.lab.netns import Lab, NetworkNamespace
 from nsgd.ruleset import batch
+from nsgd.wire import expressions
 from tests.kernel.documents import document, nic, nic_addresses, rule
 from tests.kernel.documents import subnet as make_subnet
 from tests.kernel.network import Network, network
@@ -45,6 +46,7 @@ def test_an_empty_namespace(namespace: NetworkNamespace) -> None:
     assert facts.nftables.has_queue_statement or facts.nftables.has_queue_target
     assert facts.nftables.has_queues
     assert facts.nftables.has_conntrack
+    assert facts.nftables.has_flow_hash
     assert facts.nftables.chains == ()
     assert facts.sysctls["net.ipv4.ip_forward"] == "1"
     assert facts.legacy_tables == {"ip": (), "ip6": ()}
@@ -132,6 +134,20 @@ def test_table_flags(namespace: NetworkNamespace) -> None:
             return made.takes_table_flags(0), made.takes_table_flags(batch.TABLE_OWNER | 1 << 30)
 
     assert namespace.call(probe) == (True, False)
+
+
+def test_a_hash_that_no_kernel_has(
+    namespace: NetworkNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another kind of hash is refused, so the answer means something."""
+
+    def has() -> bool:
+        with NftProbe() as made:
+            return made.has_flow_hash()
+
+    assert namespace.call(has)
+    monkeypatch.setattr(expressions, "_HASH_SYMMETRIC", 99)
+    assert not namespace.call(has)
 
 
 @pytest.fixture
