@@ -89,7 +89,7 @@ def install(machine: Machine, package: str) -> None:
 
 
 def look(machine: Machine) -> None:
-    """The command, its documents, manual pages and completion."""
+    """The command, its documents, manual pages, completion and dashboards."""
     version = machine.run("nsgd", "--version").stdout.strip()
     checked = machine.run("nsgd", "check", "/etc/nsgd").stdout.strip()
     for page, word in (("nsgd.8", "ip-flow-verify"), ("nsgd.yaml.5", "flushConnection")):
@@ -103,7 +103,15 @@ def look(machine: Machine) -> None:
     machine.run("sh", "-c", "cd /run/x; PYTHONPATH=/run/x nsgd check /etc/nsgd")
     fetcher = machine.run("/usr/lib/nsgd/bin/python3", "-I", "-m", "nsgd.tag_fetch", "--help")
     assert "--state-dir" in fetcher.stdout
-    say(f"command: {version}; check of /etc/nsgd: {checked}; man, completion, fetcher: there")
+    for name, word in (("nsgd.json", "label_values(nsgd_build_info"), ("alerts.yaml", "alert: ")):
+        # By the way that the pages name, to the file that a server is told.
+        path = machine.run("readlink", "-e", f"/usr/share/doc/nsgd/dashboards/{name}").stdout
+        assert path == f"/usr/share/nsgd/dashboards/{name}\n", path
+        assert word in machine.run("cat", path.strip()).stdout, name
+    say(
+        f"command: {version}; check of /etc/nsgd: {checked}; man, completion, fetcher, dashboards:"
+        " there"
+    )
 
 
 @contextlib.contextmanager
