@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers, RuleIdentity
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER
+from nsgd.runtime.atomic_file import replace_file
 
 _FILE = "decision-numbers.json"
 _STARTED = "started"  # empty; open flows are adopted only while it is absent
 _VERSION = 1
+_MODE = 0o600
 
 
 class StateError(Exception):
@@ -79,19 +80,10 @@ def save_numbers(directory: Path, numbers: DecisionNumbers) -> None:
         direction.value: _write_side(numbers, direction) for direction in DIRECTIONS
     }
     path = directory / _FILE
-    temporary = directory / f".{_FILE}.new"
+    content = json.dumps(document, indent=0).encode()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w") as file:
-            json.dump(document, file, indent=0)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        replace_file(path, content, _MODE)
     except OSError as error:
         raise StateError(f"{path} cannot be written: {error}") from error
 

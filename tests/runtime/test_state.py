@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -78,3 +79,21 @@ def test_the_file_is_readable_by_people(tmp_path: Path) -> None:
     save_numbers(tmp_path, DecisionNumbers().extended(POLICY, 32, 4096))
     document = json.loads((tmp_path / "decision-numbers.json").read_text())
     assert ["web", "AllowHttp", "Allow", 32] in document["Inbound"]
+
+
+def test_the_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the daemon's alone; where it cannot be replaced it stays, with nothing beside it."""
+    numbers = DecisionNumbers().extended(POLICY, 32, 4096)
+    save_numbers(tmp_path, DecisionNumbers())
+    save_numbers(tmp_path, numbers)
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("nsgd.runtime.atomic_file.os.fsync", full)
+    with pytest.raises(StateError, match="No space left"):
+        save_numbers(tmp_path, DecisionNumbers())
+    assert list(tmp_path.iterdir()) == [file]
+    assert load_numbers(tmp_path) == numbers
