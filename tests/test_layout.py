@@ -32,12 +32,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "analysis": {"model", "config", "policy", "answers", "spaces"},
     "ruleset": {"model", "wire", "policy"},
     "kernel": {"model", "wire", "ruleset"},
-    "observe": {"model"},
+    # Of the standard library alone, for servers of any process.
+    "serving": set(),
+    "observe": {"model", "serving"},
     "flowlog": {"model", "wire"},
     # Without kernel: it is handed protocols. The worker binds its own queue.
     "runtime": BELOW_RUNTIME,
     "tag_fetch": {"config", "runtime"},
-    "web": {"model", "config", "answers", "runtime"},
+    "web": {"model", "config", "answers", "runtime", "serving"},
     "lab": {"model", "azure", "config", "policy"},
     "bench": {"model", "config", "policy", "ruleset", "wire", "kernel", "lab"},
     "doctor": BELOW_RUNTIME | {"kernel", "runtime"},

@@ -1,7 +1,7 @@
 """A small HTTP server for scrapes, beside the daemon's loop and harmless to it.
 
-Connections are few and short-lived: past a limit the oldest gives way, so clients that hold one
-open keep neither a scrape nor the daemon's descriptors.
+Connections are few and short-lived (nsgd.serving): clients that hold one open keep neither a scrape
+nor the daemon's descriptors.
 """
 
 from __future__ import annotations
@@ -9,32 +9,46 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
-import socketserver
-import sys
 import threading
-import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from nsgd.serving.few_connections import FewConnections
+
 log = logging.getLogger("nsgd")
 
 _CONNECTIONS = 16
 _STOP_POLL_S = 0.1
-_NO_DESCRIPTOR_PAUSE_S = 0.2
 
 
 class MetricsServer:
     """Serves a registry until it is closed."""
 
     def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, timeout_s: float = 10.0
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        timeout_s: float = 10.0,
+        deadline_s: float = 60.0,
     ) -> None:
-        """Listen and start the thread. Raises OSError, with the address in its text."""
+        """Listen and start the thread.
+
+        Args:
+            host: Address, or name of one, to listen at.
+            port: 0 takes a free one.
+            registry: What is served.
+            timeout_s: How long a client may be silent.
+            deadline_s: How long a connection may last.
+
+        Raises:
+            OSError: It cannot; the address is in the text.
+        """
         try:
-            self._server = _Server(host, port, registry, timeout_s)
+            self._server = _Server(host, port, registry, timeout_s, deadline_s)
         except OSError as error:
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             reason = error.strerror or str(error)
@@ -53,56 +67,27 @@ class MetricsServer:
         self._server.server_close()
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    allow_reuse_address = True
-    request_queue_size = _CONNECTIONS
-
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, timeout_s: float) -> None:
+class _Server(FewConnections):
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        timeout_s: float,
+        deadline_s: float,
+    ) -> None:
         self.registry = registry
         self.timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, None] = {}  # the oldest first
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         self.address_family, _, _, _, address = found[0]
-        super().__init__((str(address[0]), port), _Handler)
-
-    def get_request(self) -> tuple[socket.socket, object]:
-        try:
-            return super().get_request()
-        except OSError:
-            # Without descriptors the client stays there, and would be asked for again at once.
-            time.sleep(_NO_DESCRIPTOR_PAUSE_S)
-            raise
-
-    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
-        with self._lock:
-            if len(self._open) >= _CONNECTIONS:
-                _cut_off(next(iter(self._open)))
-            self._open[request] = None
-        super().process_request(request, client_address)
-
-    def close_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        with self._lock:
-            self._open.pop(request, None)
-        super().close_request(request)
-
-    def cut_off_all(self) -> None:
-        """Wake every thread that waits for its client."""
-        with self._lock:
-            for request in self._open:
-                _cut_off(request)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        # A client that goes away or stays silent is its own affair.
-        if not isinstance(sys.exception(), OSError):
-            log.exception("a scrape failed")
-
-
-def _cut_off(request: socket.socket) -> None:
-    try:
-        request.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # gone already
+        super().__init__(
+            (str(address[0]), port),
+            _Handler,
+            most=_CONNECTIONS,
+            deadline_s=deadline_s,
+            log=log,
+            failure="a scrape failed",
+        )
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -11,17 +11,14 @@ import ipaddress
 import logging
 import re
 import socket
-import socketserver
 import stat
-import sys
-import threading
-import time
 from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
+from nsgd.serving.few_connections import FewConnections
 from nsgd.web.app import Application, Response
 
 log = logging.getLogger("nsgd.web")
@@ -52,12 +49,10 @@ _HOST = re.compile(
 )
 
 
-class WebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+class WebServer(FewConnections):
     """Serves an application on one address until it is shut down."""
 
-    allow_reuse_address = True
     daemon_threads = True
-    request_queue_size = CONNECTIONS
 
     def __init__(
         self,
@@ -84,9 +79,6 @@ class WebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.application = application
         self.names = {name.casefold() for name in (*names, "localhost")}
         self.timeout_s = timeout_s
-        self._deadline_s = deadline_s
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, float] = {}  # since when; the oldest first
         self._path: Path | None = None  # set once the socket there is ours
         address: Any = place
         if isinstance(place, Path):
@@ -95,7 +87,14 @@ class WebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
             _make_way(place)
         else:
             self.address_family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
-        super().__init__(address, _Handler)
+        super().__init__(
+            address,
+            _Handler,
+            most=CONNECTIONS,
+            deadline_s=deadline_s,
+            log=log,
+            failure="a page failed",
+        )
         self._path = place if isinstance(place, Path) else None
         self.port: int = 0 if self._path else self.server_address[1]
 
@@ -115,32 +114,6 @@ class WebServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         """Until shutdown()."""
         self.serve_forever(_POLL_S)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            if len(self._open) >= CONNECTIONS:
-                oldest = next(iter(self._open))
-                del self._open[oldest]  # its thread may take a moment to notice
-                _cut_off(oldest)
-            self._open[request] = time.monotonic()
-        super().process_request(request, client_address)
-
-    def close_request(self, request: Any) -> None:
-        with self._lock:
-            self._open.pop(request, None)
-        super().close_request(request)
-
-    def service_actions(self) -> None:
-        """Cut off whoever takes too long; called twice a second."""
-        oldest_s = time.monotonic() - self._deadline_s
-        with self._lock:
-            for request in [each for each, since_s in self._open.items() if since_s < oldest_s]:
-                _cut_off(request)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        # A client that goes away or stays silent is its own affair.
-        if not isinstance(sys.exception(), OSError):
-            log.exception("a page failed")
-
 
 def _make_way(path: Path) -> None:
     """Remove a socket that nobody listens at any more, and nothing else. Raises OSError."""
@@ -157,13 +130,6 @@ def _make_way(path: Path) -> None:
             path.unlink()
             return
     raise OSError(errno.EADDRINUSE, "another program listens there")
-
-
-def _cut_off(request: socket.socket) -> None:
-    try:
-        request.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # gone already
 
 
 class _TooLarge(Exception):

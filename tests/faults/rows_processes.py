@@ -320,9 +320,9 @@ PROCESSES = Section(
             "-",
             "none",
             "tests/observe/test_metrics.py::test_held_connections_do_not_keep_a_scrape_out",
-            "nsgd/observe/metrics_server.py",
-            "_Server.process_request",
-            "_cut_off(next(iter(self._open)))",
+            "nsgd/serving/few_connections.py",
+            "FewConnections.process_request",
+            "_cut_off(oldest)",
         ),
         Fault(
             "flow-log-process",
