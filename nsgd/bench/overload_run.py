@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from nsgd.bench.overload import (
     ONE_RULE,
     QUICK_OVERLOAD,
     SOURCES,
-    measure_overload,
     policy,
     start_one_rule,
     starter,
 )
+from nsgd.bench.overload_pairs import PairedRound, measure_pairs
 from nsgd.bench.says import heading, say
 from nsgd.bench.statistics import Summary
 from nsgd.bench.tables import cell, format_table, number_text, ratio_text
@@ -43,13 +44,14 @@ CONTENDERS = dict(
         strict=True,
     )
 )
-Values = Mapping[str, float]
 _COLUMNS = (
     ("flood/s", "floodPerS", number_text),
     ("connected %", "connectedPercent", number_text),
     ("of one-rule", "connectedRatio", ratio_text),
-    ("open flow Mbit/s", "bulkMbitPerS", number_text),
-    ("of one-rule", "bulkRatio", ratio_text),
+    ("paced flow Mbit/s", "pacedMbitPerS", number_text),
+    ("of one-rule, by pairs", "pacedRatios", ratio_text),
+    ("unpaced", "unpacedMbitPerS", number_text),
+    ("of one-rule, by pairs", "unpacedRatios", ratio_text),
     ("queued/s", "queuedPerS", number_text),
     ("not admitted/s", "notAdmittedPerS", number_text),
     ("lost at queue/s", "queueDroppedPerS", number_text),
@@ -70,7 +72,7 @@ def run_overload(args: argparse.Namespace, options: Options) -> int:
     remove_leftovers()
     started = time.perf_counter()
     failures: list[str] = []
-    measured: dict[tuple[str, str], list[Values]] = {}
+    measured: dict[tuple[str, str], list[PairedRound]] = {}
     with tempfile.TemporaryDirectory(prefix="nsgd-bench-") as directory:
         frames = Path(directory, "frames")
         for sources, addresses in SOURCES.items():
@@ -79,21 +81,23 @@ def run_overload(args: argparse.Namespace, options: Options) -> int:
                 # In turn, so that what changes with time meets all alike.
                 for name in chosen:
                     progress(f"{sources} sources, round {number} of {options.rounds}: {name}")
+                    own = CONTENDERS[name]
                     try:
-                        values: Values = measure_overload(CONTENDERS[name], frames, plan)
+                        found = measure_pairs(CONTENDERS[BASE], own, frames, plan)
                     except ContenderFailed as failed:
-                        values = {}
+                        found = PairedRound()
                         failures.append(f"{name}, {sources} sources, round {number}: {failed}")
-                    measured.setdefault((sources, name), []).append(values)
+                    measured.setdefault((sources, name), []).append(found)
     progress("")
-    derived = {key: with_ratios(rounds, measured, key[0]) for key, rounds in measured.items()}
     context: dict[str, Any] = {
         "machine": describe(),
         "plan": {
             "repeat": options.rounds,
             "attempts": plan.attempts,
             "attemptsPerS": plan.attempts_per_s,
-            "bulkS": plan.bulk_s,
+            "pairs": plan.pairs,
+            "sliceS": plan.slice_s,
+            "paceMbitPerS": plan.pace_mbit_per_s,
         },
         "durationS": round(time.perf_counter() - started, 1),
         "failures": failures,
@@ -102,45 +106,56 @@ def run_overload(args: argparse.Namespace, options: Options) -> int:
         say(failure)
     if args.output == "json":
         results = [
-            {"sources": sources, "contender": name, "rounds": rounds}
-            for (sources, name), rounds in derived.items()
+            {
+                "sources": sources,
+                "contender": name,
+                "rounds": [
+                    {
+                        **found.values,
+                        "pacedRatios": found.paced_ratios,
+                        "unpacedRatios": found.unpaced_ratios,
+                    }
+                    for found in rounds
+                ],
+            }
+            for (sources, name), rounds in measured.items()
         ]
         print(json.dumps({**context, "results": results}, indent=2))
     else:
-        print(f"{heading(context)}\n\n{format_overload(derived)}")
+        print(f"{heading(context)}\n\n{format_overload(measured)}")
     return 1 if failures else 0
 
 
-def with_ratios(
-    rounds: Sequence[Values], measured: Mapping[tuple[str, str], Sequence[Values]], sources: str
-) -> list[Values]:
-    """Each round's values with what they are of those of one-rule in the same round."""
-    made: list[Values] = []
-    for values, base in zip(rounds, measured.get((sources, BASE), [{}] * len(rounds)), strict=True):
-        more = {}
-        if values:
-            more["connectedPercent"] = 100 * values["connectedShare"]
-        for name, key in (("connectedRatio", "connectedShare"), ("bulkRatio", "bulkMbitPerS")):
-            if values and base.get(key):
-                more[name] = values[key] / base[key]
-        made.append({**values, **more})
-    return made
+def format_overload(measured: Mapping[tuple[str, str], Sequence[PairedRound]]) -> str:
+    """A row for each flood and contender: medians, with least and most of the rounds.
+
+    Ratios by pairs have the quartiles of all pairs instead.
+    """
+    return format_table(
+        [
+            ("contender", "sources", *(title for title, _, _ in _COLUMNS)),
+            *(
+                (name, sources, *(_cell(rounds, key, write) for _, key, write in _COLUMNS))
+                for (sources, name), rounds in measured.items()
+            ),
+        ]
+    )
 
 
-def format_overload(derived: Mapping[tuple[str, str], Sequence[Values]]) -> str:
-    """A row for each flood and contender: medians, with least and most."""
-    rows: list[Sequence[str]] = [
-        ("contender", "sources", *(title for title, _, _ in _COLUMNS)),
-        *(
-            (
-                name,
-                sources,
-                *(
-                    cell(Summary.of(r.get(key) for r in rounds), write)
-                    for _, key, write in _COLUMNS
-                ),
-            )
-            for (sources, name), rounds in derived.items()
-        ),
-    ]
-    return format_table(rows)
+def _cell(rounds: Sequence[PairedRound], key: str, write: Callable[[float], str]) -> str:
+    if key == "pacedRatios":
+        return quartiles_text([ratio for found in rounds for ratio in found.paced_ratios])
+    if key == "unpacedRatios":
+        return quartiles_text([ratio for found in rounds for ratio in found.unpaced_ratios])
+    if key == "connectedPercent":
+        shares = [found.values.get("connectedShare") for found in rounds]
+        return cell(Summary.of(None if s is None else 100 * s for s in shares), write)
+    return cell(Summary.of(found.values.get(key) for found in rounds), write)
+
+
+def quartiles_text(ratios: Sequence[float]) -> str:
+    """The median, with the quartiles behind it: one pair in four is below the first of them."""
+    if len(ratios) < 2:
+        return ratio_text(ratios[0]) if ratios else "-"
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return f"{ratio_text(median)} ({ratio_text(low)}..{ratio_text(high)})"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nsgd.bench import overload_pairs
+from nsgd.bench.contenders import Running
 from nsgd.bench.frames import FRAME_BYTES, SLOT_BYTES
 from nsgd.bench.network import DENIED_PORT, POOL_FLOWS, write_denied_frames
-from nsgd.bench.overload import (
-    SOURCES,
-    OverloadPlan,
-    measure_overload,
-    policy,
-    starter,
-)
-from nsgd.bench.overload_run import CONTENDERS, format_overload, with_ratios
+from nsgd.bench.overload import SOURCES, OverloadPlan, policy, start_one_rule, starter
+from nsgd.bench.overload_pairs import PairedRound, measure_pairs
+from nsgd.bench.overload_run import CONTENDERS, format_overload, quartiles_text
 from nsgd.config.load import Document, load_documents
 from nsgd.model.packet import UDP, PacketHeader
 from nsgd.wire.packet import parse_packet
@@ -58,22 +57,69 @@ def test_the_policy_is_one(engine: str) -> None:
     assert settings.admission is not None
 
 
-def test_ratios_are_of_the_same_round() -> None:
-    """Of a round without the firewall to compare with there is none."""
-    measured = {
-        ("1", "one-rule"): [{"connectedShare": 0.5, "bulkMbitPerS": 100.0}, {}],
-        ("1", "queue"): [
-            {"connectedShare": 0.4, "bulkMbitPerS": 150.0},
-            {"connectedShare": 1.0, "bulkMbitPerS": 1.0},
-        ],
+class FakeSite:
+    """A firewall whose open flow carries what it is told, and which says when it was asked."""
+
+    def __init__(self, name: str, log: list[str], share: float, carried: list[float]) -> None:
+        self._name, self._log = name, log
+        self._share, self._carried = share, iter(carried)
+        self.running = Running()
+
+    def connected_share(self, plan: OverloadPlan) -> float:
+        return self._share
+
+    def open_flow_mbit_per_s(self, plan: OverloadPlan) -> tuple[float, float]:
+        self._log.append(self._name)
+        carried = next(self._carried)
+        return carried, 10 * carried
+
+    def values(self) -> dict[str, float]:
+        return {"floodPerS": 1e5}
+
+
+def test_ratios_are_of_turns_that_follow_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each comes first in turn; where the base carried nothing there is no ratio."""
+    asked: list[str] = []
+    sites = iter(
+        [
+            FakeSite("base", asked, 0.5, [100.0, 200.0, 0.0]),
+            FakeSite("own", asked, 0.4, [90.0, 210.0, 50.0]),
+        ]
+    )
+
+    @contextlib.contextmanager
+    def overload_site(start: object, frames: Path) -> Iterator[FakeSite]:
+        yield next(sites)
+
+    monkeypatch.setattr(overload_pairs, "overload_site", overload_site)
+    plan = OverloadPlan(100, 200, pairs=3, slice_s=1, pace_mbit_per_s=200)
+    found = measure_pairs(start_one_rule, start_one_rule, tmp_path, plan)
+    assert asked == ["base", "own", "own", "base", "base", "own"]
+    assert found.paced_ratios == [0.9, 1.05]
+    assert found.unpaced_ratios == [0.9, 1.05]
+    assert found.values == {
+        "connectedShare": 0.4,
+        "connectedRatio": 0.8,
+        "pacedMbitPerS": 90.0,
+        "unpacedMbitPerS": 900.0,
+        "floodPerS": 1e5,
     }
-    first, second = with_ratios(measured["1", "queue"], measured, "1")
-    assert (first["connectedRatio"], first["bulkRatio"]) == (0.8, 1.5)
-    assert first["connectedPercent"] == 40
-    assert "connectedRatio" not in second
-    text = format_overload({("1", "queue"): [first, second]})
-    row = text.splitlines()[-1].split()
-    assert row[:6] == ["queue", "1", "-", "70.0", "(40.0..100)", "0.80"]
+
+
+def test_a_row_has_the_pairs_of_all_rounds() -> None:
+    """With their quartiles; a round that failed has nothing."""
+    rounds = [
+        PairedRound({"connectedShare": 0.4, "connectedRatio": 0.8}, [0.5, 1.0]),
+        PairedRound({"connectedShare": 1.0, "connectedRatio": 1.0}, [1.5, 2.0, 0.0]),
+        PairedRound(),
+    ]
+    row = format_overload({("1", "queue"): rounds}).splitlines()[-1].split()
+    assert row[:7] == ["queue", "1", "-", "70.0", "(40.0..100)", "0.90", "(0.80..1.00)"]
+    assert row[7:11] == ["-", "1.00", "(0.50..1.50)", "-"]
+    assert quartiles_text([0.5]) == "0.50"
+    assert quartiles_text([]) == "-"
 
 
 def test_contenders_are_named() -> None:
@@ -85,8 +131,10 @@ def test_contenders_are_named() -> None:
 def test_a_short_run(tmp_path: Path) -> None:
     """Everything is measured; how much of it, this machine decides."""
     write_denied_frames(tmp_path / "frames", SOURCES["1"]())
-    values = measure_overload(starter("queue"), tmp_path / "frames", OverloadPlan(20, 200, 0.1))
-    assert values["floodPerS"] > 1000
-    assert 0 <= values["connectedShare"] <= 1
-    assert values["bulkMbitPerS"] > 0
-    assert values["queuedPerS"] > 0
+    plan = OverloadPlan(20, 200, pairs=1, slice_s=0.2, pace_mbit_per_s=20)
+    found = measure_pairs(start_one_rule, starter("queue"), tmp_path / "frames", plan)
+    assert found.values["floodPerS"] > 1000
+    assert 0 <= found.values["connectedShare"] <= 1
+    assert 0 < found.values["pacedMbitPerS"] < found.values["unpacedMbitPerS"]
+    assert len(found.paced_ratios) == len(found.unpaced_ratios) == 1
+    assert found.values["queuedPerS"] > 0
