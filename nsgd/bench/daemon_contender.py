@@ -17,11 +17,11 @@ from nsgd.ruleset.queues import QueueRule
 ENGINES = ("kernel", "queue")
 
 
-def daemon_contender(engine: str, policy: str, size: Size) -> Contender:
-    """``nsgd run`` with an engine of ENGINES, on a policy of that size."""
+def daemon_contender(engine: str, policy: str, size: Size, queues: int = 1) -> Contender:
+    """``nsgd run`` with an engine of ENGINES and so many workers, on a policy of that size."""
 
     def start(gateway: NetworkNamespace, directory: Path) -> RunningDaemon:
-        document = policy_document(policy, size, engine)
+        document = policy_document(policy, size, engine, queues)
         path = directory / "policy.json"
         path.write_text(json.dumps(document))
 
@@ -31,11 +31,12 @@ def daemon_contender(engine: str, policy: str, size: Size) -> Contender:
 
         return start_daemon(gateway, directory, path, change_rule=change_rule)
 
+    suffix, workers = ("", "") if queues == 1 else (f"-x{queues}", f" {queues} workers,")
     return Contender(
-        f"{engine}-{policy}",
-        f"nsgd run, engine {engine}, {size.nics} NICs, 4 groups of {size.rules} rules:"
+        f"{engine}-{policy}{suffix}",
+        f"nsgd run, engine {engine},{workers} {size.nics} NICs, 4 groups of {size.rules} rules:"
         f" {DECIDED_BY[policy]}",
-        lambda: _ruleset(policy, size, engine),
+        lambda: _ruleset(policy, size, engine, queues),
         start,
     )
 
@@ -47,8 +48,8 @@ def _change(document: dict[str, Any]) -> None:
     rules[len(rules) // 2]["sourcePortRange"] = "1-65535"
 
 
-def _ruleset(policy: str, size: Size, engine: str) -> str:
-    content = json.dumps(policy_document(policy, size, engine)).encode()
+def _ruleset(policy: str, size: Size, engine: str, queues: int) -> str:
+    content = json.dumps(policy_document(policy, size, engine, queues)).encode()
     loaded = load_documents([Document(policy, content)])
     rule = QueueRule(loaded.settings.queue_number, native=False, count=loaded.settings.queues)
     return gateway_ruleset(loaded.model, loaded.settings, rule).text()

@@ -10,6 +10,7 @@ from pathlib import Path
 from nsgd.bench.measure import FULL, GENERATOR, QUICK, Plan
 from nsgd.bench.policies import NICS, POLICIES, RULES, Size
 from nsgd.bench.selection import contender_names, is_meant
+from nsgd.model.settings import MOST_QUEUES
 
 ROUNDS, SCALE_ROUNDS, QUICK_ROUNDS = 5, 3, 1
 _SWEEP_POLICY = "mixed"
@@ -30,6 +31,7 @@ class Options:
     rounds: int
     size: Size
     policy: str  # of a sweep
+    queues: tuple[int, ...] = ()  # numbers of workers to measure the queue engine with besides one
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="new flows a second while processor time is measured"
         f" ({FULL.rate:.0f}, with --quick {QUICK.rate:.0f}; scapy and linear get a part of it)",
+    )
+    parser.add_argument(
+        "--queues",
+        metavar="N[,N...]",
+        default="",
+        help="measure the queue engine with so many workers too (daemon.queues, 2 to 16)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="seconds instead of minutes; the numbers mean little"
@@ -146,5 +154,17 @@ def check_options(args: argparse.Namespace) -> Options:
         raise WrongUsage(
             "--rules and --nics are for a run without --sweep or --scale or --overload"
         )
+    queues = _queues(args.queues)
+    if queues and others:
+        raise WrongUsage(f"--queues is for a run without --{others[0]}")
+    if queues and not any(is_meant(f"queue-{policy}", words) for policy in POLICIES):
+        raise WrongUsage("--queues needs a contender of the queue engine, as --only queue-mixed")
     size = Size(args.rules or RULES[-1], args.nics or NICS[-1])
-    return Options(words, plan, rounds, size, args.policy or _SWEEP_POLICY)
+    return Options(words, plan, rounds, size, args.policy or _SWEEP_POLICY, queues)
+
+
+def _queues(text: str) -> tuple[int, ...]:
+    words = [word for word in text.split(",") if word]
+    if any(not word.isdecimal() or not 2 <= int(word) <= MOST_QUEUES for word in words):
+        raise WrongUsage(f"--queues takes numbers from 2 to {MOST_QUEUES}")
+    return tuple(dict.fromkeys(map(int, words)))

@@ -58,8 +58,10 @@ class Size:
         return min(10, self.nics // 2)
 
 
-def policy_document(name: str, size: Size, engine: str = "queue") -> dict[str, Any]:
-    """The document of a policy of POLICIES, for an engine of nsgd's."""
+def policy_document(
+    name: str, size: Size, engine: str = "queue", queues: int = 1
+) -> dict[str, Any]:
+    """The document of a policy of POLICIES, for an engine of nsgd's with so many workers."""
     return {
         "virtualNetworks": [
             {
@@ -92,6 +94,7 @@ def policy_document(name: str, size: Size, engine: str = "queue") -> dict[str, A
         "daemon": {
             "metricsListen": "127.0.0.1:0",
             "engine": engine,
+            "queues": queues,
             # A few sources open as many flows as can be decided.
             "admission": {"enabled": False},
         },

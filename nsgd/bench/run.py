@@ -19,7 +19,7 @@ from nsgd.bench.options import Options, WrongUsage, add_arguments, check_options
 from nsgd.bench.policies import POLICIES, Size, policy_document
 from nsgd.bench.report import add_derived, as_json, format_report
 from nsgd.bench.says import heading, say
-from nsgd.bench.selection import all_contenders, is_meant
+from nsgd.bench.selection import all_contenders, is_meant, with_several_queues
 from nsgd.kernel.error import KernelError
 from nsgd.lab.netns import remove_leftovers
 from nsgd.lab.progress import progress
@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, options: Options) -> int:
     default = _QUICK_NAMES if args.quick else ()
     chosen = [c for c in all_contenders(options.size) if is_meant(c.name, options.words or default)]
+    chosen = with_several_queues(chosen, options.size, options.queues)
     if args.write_policies:
         return _write_policies(args.write_policies, options.size)
     if args.print_rulesets:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nsgd.bench.contenders import PLAIN_CONTENDERS, Contender, linear_contender
 from nsgd.bench.daemon_contender import ENGINES, daemon_contender
@@ -23,6 +23,19 @@ def all_contenders(size: Size) -> tuple[Contender, ...]:
     return PLAIN_CONTENDERS + tuple(
         policy_contender(kind, policy, size) for kind in KINDS for policy in POLICIES
     )
+
+
+def with_several_queues(
+    contenders: Iterable[Contender], size: Size, queues: Sequence[int]
+) -> list[Contender]:
+    """Behind each contender of the queue engine, the same with other numbers of workers."""
+    several = {
+        f"queue-{policy}": [daemon_contender("queue", policy, size, number) for number in queues]
+        for policy in POLICIES
+    }
+    return [
+        each for contender in contenders for each in (contender, *several.get(contender.name, ()))
+    ]
 
 
 def contender_names() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -163,6 +164,18 @@ def test_rulesets_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ip saddr vmap @outbound" in printed
 
 
+def test_several_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind each contender of the queue engine stands the same with that number of queues."""
+    size = ("--rules", "10", "--nics", "10")
+    only = ("--only", "one-rule,queue-ports,kernel-ports")
+    assert bench("--print-rulesets", *size, *only, "--queues", "2,3") == 0
+    printed = capsys.readouterr().out
+    names = re.findall(r"^# ([\w-]+): ", printed, re.MULTILINE)
+    assert names == ["one-rule", "kernel-ports", "queue-ports", "queue-ports-x2", "queue-ports-x3"]
+    assert "engine queue, 3 workers, 10 NICs" in printed
+    assert ("symhash mod 2" in printed, "symhash mod 3" in printed) == (True, True)
+
+
 def test_policies_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The five documents, for whoever wants to read or run them, at the size asked for."""
     options = ("--write-policies", str(tmp_path / "policies"), "--rules", "100", "--nics", "10")
@@ -199,6 +212,10 @@ def test_names_do_not_depend_on_the_size() -> None:
         (["--sweep", "--nics", "10"], "without --sweep or --scale"),
         (["--tags-file", "tags.json"], "--tags-file needs --scale"),
         (["--scale", "--tags-file", "/nonexistent"], "--tags-file /nonexistent: "),
+        (["--queues", "1"], "--queues takes numbers from 2 to 16"),
+        (["--queues", "two"], "--queues takes numbers from 2 to 16"),
+        (["--queues", "2", "--only", "kernel,bare"], "needs a contender of the queue engine"),
+        (["--queues", "2", "--sweep"], "--queues is for a run without --sweep"),
         (["--scale", "--only", "bare"], "engines kernel and queue only"),
     ],
 )
