@@ -30,6 +30,7 @@ _LOGS = (
     f"{names.CONTAINER}/flowLogResourceID=/SUBSCRIPTIONS/*/RESOURCEGROUPS/*/PROVIDERS"
     "/MICROSOFT.NETWORK/NETWORKWATCHERS/*/FLOWLOGS/*"
 )
+_NEW = ".new"
 _HOUR_PARTS = re.compile(r"y=(\d{4})/m=(\d{2})/d=(\d{2})/h=(\d{2})")
 
 
@@ -86,8 +87,14 @@ class AzureFiles:
         path = self._root / names.hour_path(network, mac, hour * _HOUR_MS)
         if unit.place not in self._whole:
             path.parent.mkdir(_DIRECTORY_MODE, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, _MODE)
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        new = None
+        try:
+            descriptor = os.open(path, flags)
+        except FileNotFoundError:
+            # It has its name when it is a document: whoever looks finds no empty file.
+            new = f"{path}{_NEW}"
+            descriptor = os.open(new, flags | os.O_CREAT | os.O_TRUNC, _MODE)
         try:
             size = os.fstat(descriptor).st_size
             before = size
@@ -96,6 +103,8 @@ class AzureFiles:
                 self._whole.add(unit.place)
             try:
                 size = _append(descriptor, size, unit.content)
+                if new is not None:
+                    os.rename(new, path)
             except OSError:
                 self._whole.discard(unit.place)
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -48,6 +49,29 @@ def test_a_document_after_every_write(tmp_path: Path, files: AzureFiles) -> None
         assert content[-2:] == b"]}"
         assert len(json.loads(content)["records"]) == number + 1
     assert ports(tmp_path) == [0, 10, 1, 11, 2, 12]
+
+
+def test_nobody_finds_an_empty_file(
+    tmp_path: Path, files: AzureFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new one has its name once it is a document, also where an earlier try failed."""
+    found: list[list[str]] = []
+    real = os.pwrite
+
+    def pwrite(descriptor: int, content: bytes, offset: int) -> int:
+        found.append([path.name for path in tmp_path.rglob("PT1H.json*")])
+        if len(found) == 1:
+            raise OSError(errno.ENOSPC, "no room")
+        return real(descriptor, content, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    with pytest.raises(OSError, match="no room"):
+        write(files, attributed(1))
+    write(files, attributed(1))
+    assert found == [["PT1H.json.new"]] * 2
+    assert [path.name for path in tmp_path.rglob("PT1H.json*")] == ["PT1H.json"]
+    write(files, attributed(2))
+    assert ports(tmp_path) == [1, 2]
 
 
 def test_a_file_for_each_interface_and_hour(tmp_path: Path, files: AzureFiles) -> None:
