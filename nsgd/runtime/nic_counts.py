@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, IPVersion
+from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.endpoints import NOT_DECLARED
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import NO_SLOT, SharedCounters
+from nsgd.runtime.paged_slots import PagedSlots
 from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields
 
@@ -56,6 +57,8 @@ class Links(Protocol):
 
 # Counts a packet by its IPv4 addresses and its links.
 CountNics = Callable[[int, int, Links], None]
+# How packets like this one are counted; the classes are those of its addresses.
+Ways = Callable[[Fields, int, int, Sequence[int]], CountNics | None]
 # Names a link by its index.
 NameOf = Callable[[int], str | None]
 # The slots of the two ends; None for one that its address tells.
@@ -73,7 +76,11 @@ class NicCounts:
         others = len(self._map.endpoints) - len(worker_policy.nic_slots)
         self._slots: Sequence[int] = (*(NO_SLOT,) * others, *worker_policy.nic_slots)
         self._by_link = {link: self._slots[index] for link, index in self._map.by_link.items()}
-        self._by_address = {version: self._addresses(version) for version in IP_VERSIONS}
+        self._paged_v4 = PagedSlots(self._addresses(4))
+        self._slot_of: Mapping[IPVersion, Callable[[int], int | None]] = {
+            4: self._paged_v4.find,
+            6: self._addresses(6).get,
+        }
 
     def _addresses(self, version: IPVersion) -> dict[int, int]:
         starts, values = self._map.starts[version], self._map.values[version]
@@ -102,27 +109,36 @@ class NicCounts:
         if receiver and received is not None:
             self._cells[received + receiver] += 1
 
-    def ways(self, name: NameOf) -> Callable[[Fields, Sequence[int]], CountNics | None]:
+    def ways(self, name: NameOf) -> Ways:
         """How packets are counted that come after one another and are decided alike.
 
         Args:
             name: For as long as no link changes.
 
         Returns:
-            A function of the first of such packets and its outcome's cells; what it returns is None
-            where no interface counts.
+            A function of the first of such packets, which is of IPv4, the classes of its addresses,
+            and its outcome's cells; what it returns is None where no interface counts.
         """
         tells_by_addresses = not (self._by_link or self._is_host_only or self._map.ambiguities)
         made: dict[_Areas, CountNics] = {}
+        # By class: addresses of one class are declared, or none of them is.
+        known: dict[int, bool] = {}
 
-        def of_alike(packet: Fields, counted: Sequence[int]) -> CountNics | None:
+        def is_declared(of_class: int, address: int) -> bool:
+            found = known.get(of_class)
+            if found is None:
+                found = known[of_class] = self._map.by_address(4, address) != NOT_DECLARED
+            return found
+
+        def of_alike(
+            packet: Fields, source_class: int, destination_class: int, counted: Sequence[int]
+        ) -> CountNics | None:
             sent, received = _areas(counted)
             if tells_by_addresses:
                 # What is decided alike has declared addresses on the same sides.
-                version, _, source, destination, *_ = packet
-                if self._map.by_address(version, source) == NOT_DECLARED:
+                if not is_declared(source_class, packet[2]):
                     sent = None
-                if self._map.by_address(version, destination) == NOT_DECLARED:
+                if not is_declared(destination_class, packet[3]):
                     received = None
             if sent is None and received is None:
                 return None
@@ -139,23 +155,23 @@ class NicCounts:
         return of_alike
 
     def _by_addresses(self, sent: int | None, received: int | None) -> CountNics:
-        cells, slot_of = self._cells, self._by_address[4].get
+        cells, top, pages = self._cells, self._paged_v4.top, self._paged_v4.pages
 
         def sender(source: int, destination: int, links: Links) -> None:
-            slot = slot_of(source)
+            slot = pages[top[source >> 16]][source & 0xFFFF]
             if slot:
                 cells[first_sent + slot] += 1
 
         def receiver(source: int, destination: int, links: Links) -> None:
-            slot = slot_of(destination)
+            slot = pages[top[destination >> 16]][destination & 0xFFFF]
             if slot:
                 cells[first_received + slot] += 1
 
         def both(source: int, destination: int, links: Links) -> None:
-            slot = slot_of(source)
+            slot = pages[top[source >> 16]][source & 0xFFFF]
             if slot:
                 cells[first_sent + slot] += 1
-            slot = slot_of(destination)
+            slot = pages[top[destination >> 16]][destination & 0xFFFF]
             if slot:
                 cells[first_received + slot] += 1
 
@@ -165,7 +181,7 @@ class NicCounts:
         return receiver if sent is None else both
 
     def _by_links(self, name: NameOf, sent: int | None, received: int | None) -> CountNics:
-        cells, slot_of = self._cells, self._by_address[4].get
+        cells, slot_of = self._cells, self._paged_v4.find
         pairs: dict[tuple[int, int], _Ends] = {}
 
         def count(source: int, destination: int, links: Links) -> None:
@@ -225,7 +241,7 @@ class NicCounts:
             found = self._map.find(version, source, destination, in_link, out_link)
             sender, receiver = (NO_SLOT if end < 0 else self._slots[end] for end in found)
             return sender, receiver
-        slot_of = self._by_address[version].get
+        slot_of = self._slot_of[version]
         if sender is None:
             sender = slot_of(source)
         if receiver is None:
@@ -234,7 +250,8 @@ class NicCounts:
 
 
 def _areas(counted: Sequence[int]) -> _Areas:
-    for index in counted:
+    # A flow's cell is one of the last.
+    for index in reversed(counted):
         if index in _AREAS:
             return _AREAS[index]
     return None, None

@@ -121,7 +121,9 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
             denied.clear()
         if outcome.denial is not None:
             denied[key] = outcome.denial
-        count_nics = None if nic_ways is None else nic_ways(fields, outcome.counted)
+        count_nics = (
+            None if nic_ways is None else nic_ways(fields, source_class, to_class, outcome.counted)
+        )
         known = remembered[key] = counted, outcome.decision, count_nics
         return known
 
