@@ -56,7 +56,12 @@ _FIRST_HIT = DECISIONS_TIMED + len(DECISION_BOUNDS_NS) + 1
 
 MOST_OUTCOMES = 32768
 CELLS_OF_OUTCOME = 12  # the most that one outcome adds to; 0 ends a shorter list
-_LIST = Struct(f"={CELLS_OF_OUTCOME}I")
+# Lists of each length, with 0 to the end.
+_LISTS = tuple(
+    Struct(f"={length}I{4 * (CELLS_OF_OUTCOME - length)}x")
+    for length in range(CELLS_OF_OUTCOME + 1)
+)
+_LIST_BYTES = 4 * CELLS_OF_OUTCOME
 _OUTCOME_BYTES = MOST_OUTCOMES * (8 + 4 * CELLS_OF_OUTCOME)
 
 DENIAL_BYTES = 48
@@ -112,8 +117,8 @@ class SharedCounters:
         return totals
 
     def list_cells(self, outcome: int, cells: tuple[int, ...]) -> None:
-        """Say which cells an outcome adds to: CELLS_OF_OUTCOME, those that are none 0."""
-        _LIST.pack_into(self.cells_of_outcomes, outcome * _LIST.size, *cells)
+        """Say which cells an outcome adds to: CELLS_OF_OUTCOME at most."""
+        _LISTS[len(cells)].pack_into(self.cells_of_outcomes, outcome * _LIST_BYTES, *cells)
 
     @staticmethod
     def sum(areas: Sequence[SharedCounters]) -> list[int]:

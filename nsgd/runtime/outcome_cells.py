@@ -5,8 +5,6 @@ from __future__ import annotations
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import CELLS_OF_OUTCOME, MOST_OUTCOMES, SharedCounters
 
-_NONE = (0,) * CELLS_OF_OUTCOME
-
 
 class OutcomeCells:
     """Cells are given for the life of the memory: over policies, and over workers.
@@ -30,7 +28,7 @@ class OutcomeCells:
         if outcome >= MOST_OUTCOMES or not 0 < len(counted) <= CELLS_OF_OUTCOME:
             return None
         # To its end: a worker that was killed here may have left a longer list.
-        self._counters.list_cells(outcome, counted + _NONE[len(counted) :])
+        self._counters.list_cells(outcome, counted)
         self._counters.cells[cell.OUTCOMES_USED] = outcome + 1
         self._known[counted] = outcome
         return outcome

@@ -19,28 +19,22 @@ from nsgd.policy.evaluate import (
     consulted_tables,
     consulted_tables_of_host,
 )
-from nsgd.policy.tree_nodes import match_plain
 from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
-from nsgd.runtime.asked_tables import (
-    ALLOW_FINALLY,
-    DENY,
-    NOTHING,
-    AskedTable,
-    TablesBetween,
-    asked_tables,
-)
+from nsgd.runtime.asked_sides import SAID_NOTHING, Said, ask
+from nsgd.runtime.asked_tables import AskedTable, asked_tables
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
 from nsgd.runtime.nic_counts import NicCounts
 from nsgd.runtime.paged_classes import PagedClasses
+from nsgd.runtime.tables_between import TablesBetween
 from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields, parse_fields
 
 _MOST_REMEMBERED = 16384  # about 6 MB
 _UNBOUND = -1  # the class of links that bind nothing
-_ALLOWED_OUT = cell.FLOWS[Direction.OUTBOUND, Access.ALLOW, Reason.RULE]
-_ALLOWED_IN = cell.FLOWS[Direction.INBOUND, Access.ALLOW, Reason.RULE]
+_ALLOWED_OUT = (cell.FLOWS[Direction.OUTBOUND, Access.ALLOW, Reason.RULE],)
+_ALLOWED_IN = (cell.FLOWS[Direction.INBOUND, Access.ALLOW, Reason.RULE],)
 
 
 class Outcome(NamedTuple):
@@ -186,9 +180,11 @@ class VerdictPath:
         The classes are those of its addresses.
         """
         if not self.tells_links:
-            tables = self._tables_between.find(packet, source_class, destination_class)
-            if tables:
-                return self._ask(tables, packet, 0, is_counted=True)
+            port_of = self.udp_ports if packet[1] == UDP else self.tcp_ports
+            ports = self.source_ports[packet[4]] << 16 | port_of[packet[5]]
+            said = self._tables_between.ask(packet, source_class, destination_class, ports)
+            if said is not None:
+                return self._together(*said, 0, is_counted=True, midstream=packet[6])
         return self._decide(PacketHeader(*packet), 0, in_link, out_link)
 
     def _decide(
@@ -205,46 +201,51 @@ class VerdictPath:
         if isinstance(tables, Decision):
             return self._without_table(tables, request, is_counted)
         of_version = self._tables[packet.version]
-        return self._ask([of_version[index] for index in tables], packet, request, is_counted)
+        sent, received = self._ask([of_version[index] for index in tables], packet)
+        return self._together(
+            sent, received, request, is_counted=is_counted, midstream=packet.is_midstream
+        )
 
-    def _ask(
-        self, tables: Sequence[AskedTable], packet: Fields, request: int, is_counted: bool
+    def _ask(self, tables: Sequence[AskedTable], packet: PacketHeader) -> tuple[Said, Said]:
+        values = (
+            packet.protocol,
+            packet.destination_port,
+            packet.source,
+            packet.destination,
+            packet.source_port,
+        )
+        sent = ask([each for each in tables if each.direction is Direction.OUTBOUND], values)
+        if sent.reason is not None:
+            return sent, SAID_NOTHING
+        inbound = [each for each in tables if each.direction is Direction.INBOUND]
+        return sent, ask(inbound, values)
+
+    def _together(
+        self, sent: Said, received: Said, request: int, *, is_counted: bool, midstream: bool
     ) -> Outcome:
-        _, protocol, source, destination, source_port, destination_port, midstream = packet
-        values = protocol, destination_port, source, destination, source_port
-        counted: list[int] = []
-        outbound_mark, inbound_mark = self._no_outbound, self._no_inbound
-        direction: Direction | None = None
-        settled: Direction | None = None
-        for table, asked, root, says, hits, marks in tables:
-            if asked is settled:
-                continue
-            rule = match_plain(root, values)
-            said = says[rule]
-            if said == NOTHING:
-                continue
-            direction = asked
-            if direction is Direction.OUTBOUND:
-                outbound_mark = marks[rule]
-            else:
-                inbound_mark = marks[rule]
-            if is_counted or said == DENY:
-                counted.append(hits[rule])
-            if said == DENY:
-                reason = table.reason(rule)
-                counted += (cell.FLOWS[direction, Access.DENY, reason], cell.DENIED[reason])
-                number = hits[rule] - self._first_hit[direction]
-                decision = outbound_mark | inbound_mark
-                return self._denied(decision, request, counted, (direction, number))
-            if said == ALLOW_FINALLY:
-                settled = direction
-        if direction is None:
+        hits = sent.hits + received.hits
+        if not hits:
             return self._without_table(ALLOWED_WITHOUT_GROUP, request, is_counted)
-        if is_counted:
-            counted.append(_ALLOWED_OUT if direction is Direction.OUTBOUND else _ALLOWED_IN)
-            if midstream and not request & self._is_open:
-                counted.append(cell.MIDSTREAM)
-        return self._accepted(outbound_mark | inbound_mark, request, counted)
+        decision = (self._no_outbound if sent.mark is None else sent.mark) | (
+            self._no_inbound if received.mark is None else received.mark
+        )
+        reason, direction = sent.reason, Direction.OUTBOUND
+        if reason is None:
+            reason, direction = received.reason, Direction.INBOUND
+        if reason is not None:
+            counted = (
+                *(hits if is_counted else hits[-1:]),
+                cell.FLOWS[direction, Access.DENY, reason],
+                cell.DENIED[reason],
+            )
+            number = hits[-1] - self._first_hit[direction]
+            return self._denied(decision, request, counted, (direction, number))
+        if not is_counted:
+            return self._accepted(decision, request, ())
+        hits += _ALLOWED_IN if received.hits else _ALLOWED_OUT
+        if midstream and not request & self._is_open:
+            hits += (cell.MIDSTREAM,)
+        return self._accepted(decision, request, hits)
 
     def _without_table(self, decision: Decision, request: int, is_counted: bool) -> Outcome:
         if decision.access is None:
@@ -257,18 +258,18 @@ class VerdictPath:
             return self._denied(
                 self._no_outbound | self._audit_denied,
                 request,
-                [flow, cell.DENIED[decision.reason]],
+                (flow, cell.DENIED[decision.reason]),
                 (Direction.INBOUND, AUDIT_DENIED),
             )
         return self._accepted(
-            self._no_outbound | self._no_inbound, request, [flow] if is_counted else []
+            self._no_outbound | self._no_inbound, request, (flow,) if is_counted else ()
         )
 
     def _accepted(
         self,
         decision: int,
         request: int,
-        counted: list[int],
+        counted: tuple[int, ...],
         denial: tuple[Direction, int] | None = None,
     ) -> Outcome:
         # A packet judged by itself leaves no decision.
@@ -276,18 +277,18 @@ class VerdictPath:
         return Outcome(kept, (*counted, cell.ACCEPTED), denial)
 
     def _denied(
-        self, decision: int, request: int, counted: list[int], denial: tuple[Direction, int]
+        self, decision: int, request: int, counted: tuple[int, ...], denial: tuple[Direction, int]
     ) -> Outcome:
         if self.is_audit:
             return self._accepted(decision, request, counted, denial)
         return Outcome(None, (*counted, cell.DROPPED), denial)
 
     def _deny_unparsable(self, reason: Unparsable, mark: int) -> int | None:
-        counted = [
+        counted = (
             cell.UNPARSABLE[reason],
             cell.FLOWS[Direction.INBOUND, Access.DENY, Reason.UNPARSABLE],
             cell.DENIED[Reason.UNPARSABLE],
-        ]
+        )
         outcome = self._denied(
             self._no_outbound | self._audit_denied,
             mark & self.requests,

@@ -16,7 +16,7 @@ from nsgd.policy.compile import compile_policy
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.policy.tree_nodes import left_to_ask
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
-from nsgd.runtime import asked_tables, packet_handler
+from nsgd.runtime import packet_handler, tables_between
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.verdict import VerdictPath
@@ -113,7 +113,7 @@ def test_tables_are_gone_through_once_for_two_addresses(asked: Asked) -> None:
 
 def test_the_memory_of_addresses_is_bounded(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     """Full, it begins anew, and decides as before."""
-    monkeypatch.setattr(asked_tables, "_MOST_KNOWN", 1)
+    monkeypatch.setattr(tables_between, "_MOST_KNOWN", 1)
     monkeypatch.setattr(packet_handler, "_MOST_REMEMBERED", 1)
     for _ in range(3):
         asked.given.clear()

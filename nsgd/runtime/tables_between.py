@@ -1,0 +1,112 @@
+"""The tables that judge packets between two classes of addresses, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nsgd.policy.compile import CompiledPolicy
+from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED
+from nsgd.runtime.asked_sides import SAID_NOTHING, Said, Side, Sides
+from nsgd.runtime.asked_tables import AskedTable
+from nsgd.runtime.worker_policy import WorkerPolicy
+from nsgd.wire.packet import Fields
+
+_MOST_KNOWN = 16384  # some 10 MB
+
+
+class TablesBetween:
+    """The tables that judge IPv4 packets between two classes of addresses, in order.
+
+    Of each is left what a packet's addresses and protocol do not tell; that is remembered.
+    """
+
+    def __init__(self, worker_policy: WorkerPolicy, tables: Sequence[AskedTable]) -> None:
+        """*tables* are all that there are, for IPv4."""
+        self._judges = _judges_by_class(worker_policy.policy, *worker_policy.address_classes[4])
+        self._tables = tables
+        self._sides = Sides()
+        self._known: dict[tuple[int, int, int], tuple[Side, Side] | None] = {}
+
+    def ask(
+        self, packet: Fields, source_class: int, destination_class: int, port_classes: int
+    ) -> tuple[Said, Said] | None:
+        """What the sender's tables say and, unless these deny, the receiver's.
+
+        Args:
+            packet: A packet of IPv4.
+            source_class: That of its source.
+            destination_class: That of its destination.
+            port_classes: Those of its ports, as one number.
+
+        Returns:
+            None where no table is asked, or addresses alone do not tell which.
+        """
+        key = source_class, destination_class, packet[1]
+        if key in self._known:
+            between = self._known[key]
+        else:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+                self._sides.forget()
+            between = self._known[key] = self._new(packet, source_class, destination_class)
+        if between is None:
+            return None
+        sender, receiver = between
+        sent = sender.known.get(port_classes)
+        if sent is None:
+            sent = self._sides.ask(sender, _values(packet), port_classes)
+        if sent.reason is not None:
+            return sent, SAID_NOTHING
+        received = receiver.known.get(port_classes)
+        if received is None:
+            received = self._sides.ask(receiver, _values(packet), port_classes)
+        return sent, received
+
+    def _new(
+        self, packet: Fields, source_class: int, destination_class: int
+    ) -> tuple[Side, Side] | None:
+        sender, receiver = self._judges[source_class], self._judges[destination_class]
+        if sender is None or receiver is None or not sender.outbound + receiver.inbound:
+            return None
+        return self._side(packet, sender.outbound), self._side(packet, receiver.inbound)
+
+    def _side(self, packet: Fields, indexes: Sequence[int]) -> Side:
+        tables = [self._tables[index].knowing(*packet[1:4]) for index in indexes]
+        return self._sides.side(tables, packet[1])
+
+
+def _values(packet: Fields) -> tuple[int, ...]:
+    """In the order of nsgd.policy.tree_nodes.Field."""
+    _, protocol, source, destination, source_port, destination_port, _ = packet
+    return protocol, destination_port, source, destination, source_port
+
+
+class _Judges(NamedTuple):
+    """The tables that judge what a resource sends and gets."""
+
+    outbound: tuple[int, ...]
+    inbound: tuple[int, ...]
+
+
+def _judges_by_class(
+    policy: CompiledPolicy, starts: Sequence[int], classes: Sequence[int]
+) -> list[_Judges | None]:
+    """By class of IPv4 addresses; None where the other address, too, says which resource it is.
+
+    Args:
+        policy: Says whose addresses are whose.
+        starts: Where a class begins; addresses that other tables judge are of other classes.
+        classes: The class from each start on.
+    """
+    endpoint_map = policy.endpoint_map
+    judges: list[_Judges | None] = [None] * (max(classes) + 1)
+    for start, number in zip(starts, classes, strict=True):
+        if judges[number] is None:
+            value = endpoint_map.by_address(4, start)
+            if value == NOT_DECLARED:
+                judges[number] = _Judges((), ())
+            elif value > AMBIGUOUS:
+                endpoint = endpoint_map.endpoints[value]
+                judges[number] = _Judges(endpoint.outbound, endpoint.inbound)
+    return judges
