@@ -13,6 +13,7 @@ from typing import NamedTuple
 from nsgd.model.decision import Reason
 from nsgd.policy.tree_nodes import Field, PlainNode, is_list, is_split, match_plain
 from nsgd.runtime.asked_tables import ALLOW_FINALLY, DENY, NOTHING, AskedTable
+from nsgd.wire.packet import Fields
 
 _MOST_KNOWN = 16384  # some 4 MB
 _PORTS = (Field.DESTINATION_PORT, Field.SOURCE_PORT)
@@ -21,17 +22,25 @@ _PORTS = (Field.DESTINATION_PORT, Field.SOURCE_PORT)
 class Said(NamedTuple):
     """What the tables of one side say of a packet."""
 
-    mark: int | None  # mark bits of the last rule that said something; None where none did
+    mark: int  # mark bits of the last rule that said something, or of no table
     hits: tuple[int, ...]  # the cells of these rules, in order
     reason: Reason | None  # why the last of them denies, None where it does not
 
 
-SAID_NOTHING = Said(None, (), None)
+def values_of(packet: Fields) -> tuple[int, ...]:
+    """The values that trees ask for, in the order of Field."""
+    _, protocol, source, destination, source_port, destination_port, _ = packet
+    return protocol, destination_port, source, destination, source_port
 
 
-def ask(tables: Sequence[AskedTable], values: tuple[int, ...]) -> Said:
-    """Ask tables of one direction, in order; *values* are in the order of Field."""
-    mark: int | None = None
+def ask(tables: Sequence[AskedTable], values: tuple[int, ...], mark: int) -> Said:
+    """Ask tables of one direction, in order.
+
+    Args:
+        tables: They may be none.
+        values: In the order of Field.
+        mark: Mark bits to say where no table says anything.
+    """
     hits: list[int] = []
     for table, _, root, says, hit_cells, marks in tables:
         rule = match_plain(root, values)
@@ -52,6 +61,7 @@ class Side:
     """The tables of one side, for packets of one protocol between two classes of addresses."""
 
     tables: Sequence[AskedTable]
+    mark: int  # bits that say that no table was asked
     # Only a port of the packet is left to ask; the side is one for all classes with these tables.
     is_shared: bool = False
     known: dict[int, Said] = field(default_factory=dict)  # by classes of ports
@@ -64,17 +74,20 @@ class Sides:
         self._shared: dict[tuple[object, ...], Side] = {}
         self._held = 0
 
-    def side(self, tables: Sequence[AskedTable], protocol: int) -> Side:
-        """The side with these tables, of which all is asked that *protocol* and addresses tell."""
+    def side(self, tables: Sequence[AskedTable], mark: int, protocol: int) -> Side:
+        """The side with these tables, of which all is asked that *protocol* and addresses tell.
+
+        *mark* says that no table was asked.
+        """
         if not all(_asks_a_port(table.root) for table in tables):
-            return Side(tables)
+            return Side(tables, mark)
         # Classes of ports are told apart by what rules say of one protocol.
-        key = protocol, *((id(table.table), _identity(table.root)) for table in tables)
-        return self._shared.setdefault(key, Side(tables, is_shared=True))
+        key = mark, protocol, *((id(table.table), _identity(table.root)) for table in tables)
+        return self._shared.setdefault(key, Side(tables, mark, is_shared=True))
 
     def ask(self, side: Side, values: tuple[int, ...], port_classes: int) -> Said:
         """What a side says of a packet; the classes are those of its ports, as one number."""
-        said = ask(side.tables, values)
+        said = ask(side.tables, values, side.mark)
         if side.is_shared:
             if self._held >= _MOST_KNOWN:
                 for each in self._shared.values():

@@ -23,6 +23,7 @@ from nsgd.wire.packet import Fields
 _Areas = tuple[int | None, int | None]
 _SENT = {access: cell.NICS[Direction.OUTBOUND, access] for access in Access}
 _RECEIVED = {access: cell.NICS[Direction.INBOUND, access] for access in Access}
+_NEITHER: _Areas = None, None
 _BOTH_ALLOWED: _Areas = _SENT[Access.ALLOW], _RECEIVED[Access.ALLOW]
 # By the cell of flows that an outcome counts in. A flow without one is not counted, or its ends
 # are not known.
@@ -140,17 +141,17 @@ class NicCounts:
                     sent = None
                 if not is_declared(destination_class, packet[3]):
                     received = None
-            if sent is None and received is None:
-                return None
-            if (sent, received) not in made:
-                made[sent, received] = (
+            areas = sent, received
+            count = made.get(areas)
+            if count is None and areas != _NEITHER:
+                count = made[areas] = (
                     self._by_addresses(sent, received)
                     if tells_by_addresses
                     else self._in_full(name, sent, received)
                     if self._map.ambiguities
                     else self._by_links(name, sent, received)
                 )
-            return made[sent, received]
+            return count
 
         return of_alike
 
@@ -254,4 +255,4 @@ def _areas(counted: Sequence[int]) -> _Areas:
     for index in reversed(counted):
         if index in _AREAS:
             return _AREAS[index]
-    return None, None
+    return _NEITHER

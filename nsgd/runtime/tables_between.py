@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED
-from nsgd.runtime.asked_sides import SAID_NOTHING, Said, Side, Sides
+from nsgd.runtime.asked_sides import Said, Side, Sides, values_of
 from nsgd.runtime.asked_tables import AskedTable
 from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields
@@ -21,8 +21,18 @@ class TablesBetween:
     Of each is left what a packet's addresses and protocol do not tell; that is remembered.
     """
 
-    def __init__(self, worker_policy: WorkerPolicy, tables: Sequence[AskedTable]) -> None:
-        """*tables* are all that there are, for IPv4."""
+    def __init__(
+        self, worker_policy: WorkerPolicy, tables: Sequence[AskedTable], unasked: tuple[int, int]
+    ) -> None:
+        """Remember nothing yet.
+
+        Args:
+            worker_policy: Says whose addresses are whose.
+            tables: All that there are, for IPv4.
+            unasked: Mark bits that say that no table was asked, of the sender's and the receiver's.
+        """
+        self._unasked = unasked
+        self._said_nothing = Said(unasked[1], (), None)
         self._judges = _judges_by_class(worker_policy.policy, *worker_policy.address_classes[4])
         self._tables = tables
         self._sides = Sides()
@@ -55,12 +65,12 @@ class TablesBetween:
         sender, receiver = between
         sent = sender.known.get(port_classes)
         if sent is None:
-            sent = self._sides.ask(sender, _values(packet), port_classes)
+            sent = self._sides.ask(sender, values_of(packet), port_classes)
         if sent.reason is not None:
-            return sent, SAID_NOTHING
+            return sent, self._said_nothing
         received = receiver.known.get(port_classes)
         if received is None:
-            received = self._sides.ask(receiver, _values(packet), port_classes)
+            received = self._sides.ask(receiver, values_of(packet), port_classes)
         return sent, received
 
     def _new(
@@ -69,17 +79,15 @@ class TablesBetween:
         sender, receiver = self._judges[source_class], self._judges[destination_class]
         if sender is None or receiver is None or not sender.outbound + receiver.inbound:
             return None
-        return self._side(packet, sender.outbound), self._side(packet, receiver.inbound)
+        sent, received = self._unasked
+        return (
+            self._side(packet, sender.outbound, sent),
+            self._side(packet, receiver.inbound, received),
+        )
 
-    def _side(self, packet: Fields, indexes: Sequence[int]) -> Side:
+    def _side(self, packet: Fields, indexes: Sequence[int], mark: int) -> Side:
         tables = [self._tables[index].knowing(*packet[1:4]) for index in indexes]
-        return self._sides.side(tables, packet[1])
-
-
-def _values(packet: Fields) -> tuple[int, ...]:
-    """In the order of nsgd.policy.tree_nodes.Field."""
-    _, protocol, source, destination, source_port, destination_port, _ = packet
-    return protocol, destination_port, source, destination, source_port
+        return self._sides.side(tables, mark, packet[1])
 
 
 class _Judges(NamedTuple):

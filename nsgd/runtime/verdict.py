@@ -21,7 +21,7 @@ from nsgd.policy.evaluate import (
 )
 from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
-from nsgd.runtime.asked_sides import SAID_NOTHING, Said, ask
+from nsgd.runtime.asked_sides import Said, ask, values_of
 from nsgd.runtime.asked_tables import AskedTable, asked_tables
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
@@ -75,7 +75,9 @@ class VerdictPath:
         self.counters = counters
         self.nics = NicCounts(worker_policy, counters) if worker_policy.nic_slots else None
         self.classes_v4 = PagedClasses(*worker_policy.address_classes[4])
-        self._tables_between = TablesBetween(worker_policy, self._tables[4])
+        self._tables_between = TablesBetween(
+            worker_policy, self._tables[4], (self._no_outbound, self._no_inbound)
+        )
         self._starts_v6, self._classes_v6 = worker_policy.address_classes[6]
         self._link_classes = worker_policy.link_classes
         # On such a machine a link tells by its side which end is the machine's, whatever it binds.
@@ -184,7 +186,12 @@ class VerdictPath:
             ports = self.source_ports[packet[4]] << 16 | port_of[packet[5]]
             said = self._tables_between.ask(packet, source_class, destination_class, ports)
             if said is not None:
-                return self._together(*said, 0, is_counted=True, midstream=packet[6])
+                sent, received = said
+                if received.hits and received.reason is None and not packet[6]:
+                    # What together() comes to for most flows.
+                    counted = *sent.hits, *received.hits, *_ALLOWED_IN, cell.ACCEPTED
+                    return Outcome(sent.mark | received.mark, counted, None)
+                return self._together(sent, received, 0, is_counted=True, midstream=packet[6])
         return self._decide(PacketHeader(*packet), 0, in_link, out_link)
 
     def _decide(
@@ -207,18 +214,11 @@ class VerdictPath:
         )
 
     def _ask(self, tables: Sequence[AskedTable], packet: PacketHeader) -> tuple[Said, Said]:
-        values = (
-            packet.protocol,
-            packet.destination_port,
-            packet.source,
-            packet.destination,
-            packet.source_port,
-        )
-        sent = ask([each for each in tables if each.direction is Direction.OUTBOUND], values)
-        if sent.reason is not None:
-            return sent, SAID_NOTHING
-        inbound = [each for each in tables if each.direction is Direction.INBOUND]
-        return sent, ask(inbound, values)
+        values = values_of(packet)
+        outbound = [each for each in tables if each.direction is Direction.OUTBOUND]
+        sent = ask(outbound, values, self._no_outbound)
+        inbound = tables[len(outbound) :] if sent.reason is None else ()
+        return sent, ask(inbound, values, self._no_inbound)
 
     def _together(
         self, sent: Said, received: Said, request: int, *, is_counted: bool, midstream: bool
@@ -226,9 +226,7 @@ class VerdictPath:
         hits = sent.hits + received.hits
         if not hits:
             return self._without_table(ALLOWED_WITHOUT_GROUP, request, is_counted)
-        decision = (self._no_outbound if sent.mark is None else sent.mark) | (
-            self._no_inbound if received.mark is None else received.mark
-        )
+        decision = sent.mark | received.mark
         reason, direction = sent.reason, Direction.OUTBOUND
         if reason is None:
             reason, direction = received.reason, Direction.INBOUND
