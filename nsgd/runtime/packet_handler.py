@@ -21,6 +21,10 @@ from nsgd.wire.packet import FIN_SYN_RST_ACK, IPV4_FRAGMENT_BITS, SYN, Fields, p
 from nsgd.wire.verdict import ACCEPT, DROP, Give
 
 _MOST_REMEMBERED = 65536  # about 8 MB
+_MOST_PLACES = 1 << 17  # 1 MiB
+
+# The cell of the outcome, mark bits to accept with or None to drop, and how interfaces are counted.
+_Known = tuple[int, int | None, CountNics | None]
 
 # First byte, total length, flags and fragment offset, protocol, addresses, ports: IPv4 without
 # options, and UDP or the beginning of TCP.
@@ -82,8 +86,12 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
     outcomes = path.counters.outcomes
     judge, decide, is_audit = path.judge, path.decide, path.is_audit
     outcome_cell = outcome_cells.get
-    remembered: dict[int, tuple[int, int | None, CountNics | None]] = {}
-    recall = remembered.get
+    # By the integer. A packet finds its place in a list without touching keys, of which there may
+    # be more than a processor's caches hold. Numbers of pairs of links have no end.
+    places = last_source_class + 1 << port_shift
+    is_listed = places <= _MOST_PLACES and not path.tells_links
+    remembered: dict[int, _Known] | list[_Known | None] = [None] * places if is_listed else {}
+    held = 0
     denials = path.denials
     denied: dict[int, tuple[Direction, int]] = {}
     names: dict[int, str | None] = {0: None}
@@ -109,16 +117,22 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
 
     def learn(
         key: int, fields: Fields, packet: QueuedPacket, source_class: int, to_class: int
-    ) -> tuple[int, int | None, CountNics | None] | None:
+    ) -> _Known | None:
         """Remember what follows from a packet; None where it has no cell."""
+        nonlocal held
         links = (name(packet.indev), name(packet.outdev)) if tells_links else (None, None)
         outcome = decide(fields, *links, source_class, to_class)
         counted = outcome_cell(outcome.counted)
         if counted is None:
             return None
-        if len(remembered) >= _MOST_REMEMBERED:
-            remembered.clear()
+        if held >= _MOST_REMEMBERED:
+            held = 0
             denied.clear()
+            if isinstance(remembered, dict):
+                remembered.clear()
+            else:
+                remembered[:] = [None] * places
+        held += 1
         if outcome.denial is not None:
             denied[key] = outcome.denial
         count_nics = (
@@ -170,7 +184,10 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
                     links = packet.indev, packet.outdev
                     number = pairs.get(links)
                     key |= (pair_number(links) if number is None else number) << link_shift
-                known = recall(key)
+                try:
+                    known = remembered[key]
+                except KeyError:
+                    known = None
                 if known is None:
                     fields: Fields = 4, protocol, source, destination, port, to_port, False
                     known = learn(key, fields, packet, source_class, to_class)

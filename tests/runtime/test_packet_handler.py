@@ -80,9 +80,10 @@ class Asked:
         self._handle(FakePacket(to_bytes(header), 0, 1, 2))
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
-    """One handler."""
+@pytest.fixture(params=[packet_handler._MOST_PLACES, 0], ids=["list", "dictionary"])
+def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    """One handler, with either memory."""
+    monkeypatch.setattr(packet_handler, "_MOST_PLACES", request.param)
     made = Asked(monkeypatch)
     yield made
     made.counters.close()
