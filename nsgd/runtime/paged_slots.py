@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-from nsgd.runtime.nic_slots import NO_SLOT
+from nsgd.runtime.counters import NO_SLOT
 
 _PAGE_BITS = 16
 PAGE_ADDRESSES = 1 << _PAGE_BITS

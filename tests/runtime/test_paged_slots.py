@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from nsgd.runtime.nic_slots import NO_SLOT
+from nsgd.runtime.counters import NO_SLOT
 from nsgd.runtime.paged_slots import PAGE_ADDRESSES, PagedSlots
 
 LAST = (1 << 32) - 1
