@@ -17,7 +17,7 @@ from nsgd.model.address import Address
 from nsgd.ruleset import batch
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
 from nsgd.ruleset.queues import QueueRule
-from nsgd.runtime.collection import collecting_rarely, give_back
+from nsgd.runtime.collection import collecting_rarely, give_back, set_aside
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_table import ForeignChanges
@@ -39,6 +39,7 @@ class GatewayTable:
         self._has_queue_statement: bool | None = None
         self._has_flow_timeouts = False  # as far as it was asked
         self._rulesets = PolicyRulesets()
+        self._is_written = False
 
     @property
     def is_owned(self) -> bool:
@@ -73,7 +74,11 @@ class GatewayTable:
                 )
                 if desired.timeouts:
                     self._require_flow_timeouts()
+                is_first = not self._is_written
                 self._table.apply(desired)
+                if is_first:
+                    self._is_written = True
+                    set_aside()
         except KernelError as error:
             hint = ""
             if error.number == errno.EPERM:

@@ -73,20 +73,21 @@ class Tree:
 
     def nodes(self) -> Iterator[Split | RuleList]:
         """Every node that asks something, once, each behind those it goes on to."""
-        seen: set[int] = set()
+        found: list[Split | RuleList] = []
+        _walk(self.root, set(), found)
+        return iter(found)
 
-        def walk(node: Node) -> Iterator[Split | RuleList]:
-            if isinstance(node, Decided) or id(node) in seen:
-                return
-            seen.add(id(node))
-            if isinstance(node, Split):
-                for child in node.children:
-                    yield from walk(child)
-            else:
-                yield from walk(node.rest)
-            yield node
 
-        yield from walk(self.root)
+# No function within another that calls itself: each such call is a circle, which nothing but the
+# collector would free.
+def _walk(node: Node, seen: set[int], found: list[Split | RuleList]) -> None:
+    if isinstance(node, Decided) or id(node) in seen:
+        return
+    seen.add(id(node))
+    for child in node.children if isinstance(node, Split) else (node.rest,):
+        if not isinstance(child, Decided):
+            _walk(child, seen, found)
+    found.append(node)
 
 
 class Flattener:
@@ -138,18 +139,18 @@ def is_split(node: PlainNode) -> bool:
 
 def nodes_of(root: PlainNode) -> Iterator[PlainNode]:
     """Every node that asks something, once, each behind those it goes on to."""
-    seen: set[int] = set()
+    found: list[PlainNode] = []
+    if root.__class__ is tuple:
+        _walk_plain(root, set(), found)
+    return iter(found)
 
-    def walk(node: PlainNode) -> Iterator[PlainNode]:
-        if node.__class__ is not tuple or id(node) in seen:
-            return
-        seen.add(id(node))
-        for child in (node[2],) if node[0] == _LIST else node[2]:
-            if child.__class__ is tuple and id(child) not in seen:
-                yield from walk(child)
-        yield node
 
-    yield from walk(root)
+def _walk_plain(node: PlainNode, seen: set[int], found: list[PlainNode]) -> None:
+    seen.add(id(node))
+    for child in (node[2],) if node[0] == _LIST else node[2]:
+        if child.__class__ is tuple and id(child) not in seen:
+            _walk_plain(child, seen, found)
+    found.append(node)
 
 
 def longest_list_of(root: PlainNode) -> int:

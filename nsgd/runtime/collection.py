@@ -29,7 +29,8 @@ def collecting_rarely() -> Iterator[None]:
 def set_aside() -> None:
     """Never look through what there is now; it is still freed when nothing refers to it.
 
-    Circles among it are not, so this is for once, after the first load of a long-lived process.
+    Circles among it are not, so this is for once, after what a long-lived process does first: its
+    first load, its first ruleset.
     """
     gc.freeze()
 

@@ -135,8 +135,9 @@ def load_policy(
         if isinstance(read_before, LoadedBefore):
             documents = _with_known_contents(documents, read_before.loaded.digests)
         loaded = _load(documents, linked, numbers, running, read_before, tags)
-    if is_first:
-        set_aside()
+        if is_first:
+            # Within, or the collector would look through it once more first.
+            set_aside()
     return loaded
 
 
