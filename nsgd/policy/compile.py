@@ -28,7 +28,8 @@ class CompiledPolicy:
     def to_plain(self) -> tuple[Any, ...]:
         """The policy in built-in types only, for the hand-over to a worker."""
         flattener = Flattener()
-        tables = tuple(table.to_plain(flattener) for table in self.tables)
+        versions = self.endpoint_map.versions
+        tables = tuple(table.to_plain(flattener, versions) for table in self.tables)
         return tables, self.endpoint_map.to_plain()
 
     @classmethod

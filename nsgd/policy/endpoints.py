@@ -49,6 +49,15 @@ class EndpointMap:
     ambiguities: tuple[dict[int, int], ...]  # endpoint index by virtual network
     peers: tuple[tuple[int, ...], ...]  # mutual peers of each virtual network
 
+    @property
+    def versions(self) -> tuple[IPVersion, ...]:
+        """The IP versions whose packets can be anybody's: of a link any, of an address its own."""
+        return tuple(
+            version
+            for version in IP_VERSIONS
+            if self.by_link or any(value != NOT_DECLARED for value in self.values[version])
+        )
+
     def by_address(self, version: IPVersion, address: int) -> int:
         """The endpoint of an address, NOT_DECLARED, or AMBIGUOUS and below."""
         return self.values[version][bisect_right(self.starts[version], address) - 1]

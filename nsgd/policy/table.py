@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
-from nsgd.model.address import IPVersion
+from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.decision import Reason, TableDecision
 from nsgd.model.packet import AH, ESP, ICMP, ICMPV6, TCP, UDP
 from nsgd.model.rule import Access, Direction, Protocol
@@ -167,8 +167,13 @@ class CompiledTable:
             Access.ALLOW if self.is_allowed(rule_index) else Access.DENY,
         )
 
-    def to_plain(self, flattener: Flattener) -> tuple[Any, ...]:
-        """The table in built-in types only, for the hand-over to a worker."""
+    def to_plain(
+        self, flattener: Flattener, versions: Iterable[IPVersion] = IP_VERSIONS
+    ) -> tuple[Any, ...]:
+        """The table in built-in types only, for the hand-over to a worker.
+
+        It can then be asked about packets of these IP versions.
+        """
         return (
             self.network_security_group,
             self.direction.value,
@@ -176,15 +181,13 @@ class CompiledTable:
             self.allows,
             self.silent,
             self.final,
-            self.plain_tree(4, flattener),
-            self.plain_tree(6, flattener),
+            {version: self.plain_tree(version, flattener) for version in versions},
         )
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> CompiledTable:
         """A table that can be asked about packets, and not about its rules."""
-        group, direction, names, allows, silent, final, tree_v4, tree_v6 = plain
-        trees: dict[IPVersion, PlainNode] = {4: tree_v4, 6: tree_v6}
+        group, direction, names, allows, silent, final, trees = plain
         return cls(group, Direction(direction), names, allows, silent, final, (), trees)
 
 

@@ -53,7 +53,7 @@ class KernelEngine:
                 made.label,
                 bool(table.network_security_group),
                 made.final_marks,
-                tuple(version for version in IP_VERSIONS if made.has_tree[version]),
+                tuple(version for version in IP_VERSIONS if made.has_tree.get(version)),
             )
             for made, table in zip(tables, policy.tables, strict=True)
         )

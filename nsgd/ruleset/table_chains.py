@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from nsgd.model.address import IP_VERSIONS, IPVersion
+from nsgd.model.address import IPVersion
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.policy.table import CompiledTable
@@ -40,26 +40,30 @@ class TableChains:
     groups: list[ChainGroup] = field(default_factory=list)
 
 
+_Key = tuple[Same, str, tuple[IPVersion, ...], Circumstances]
+
+
 class TableChainsMaker:
     """Makes the chains of tables, and keeps those of tables that stay."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Same, str, Circumstances], TableChains] = {}
+        self._kept: dict[_Key, TableChains] = {}
 
     def make(
         self, policy: CompiledPolicy, numbers: DecisionNumbers, circumstances: Circumstances
     ) -> list[TableChains]:
-        """Of each table of a policy, in its order."""
+        """Of each table of a policy, in its order; of the IP versions that anybody has."""
         labels = table_labels(policy.tables)
+        versions = policy.endpoint_map.versions
         shared = _Shared(Flattener(), AddressSets(circumstances.epoch))
         kept = {}
         result = []
         for index, (table, label) in enumerate(zip(policy.tables, labels, strict=True)):
-            key = Same(table), label, circumstances
+            key = Same(table), label, versions, circumstances
             made = self._kept.get(key)
             if made is None:
                 of_rules = partial(numbers.of_table, policy, index)
-                made = _table_chains(table, label, of_rules, circumstances, shared)
+                made = _table_chains(table, label, versions, of_rules, circumstances, shared)
             kept[key] = made
             result.append(made)
         self._kept = kept
@@ -83,6 +87,7 @@ class TableChainsMaker:
 def _table_chains(
     table: CompiledTable,
     label: str,
+    versions: Iterable[IPVersion],
     numbers: Callable[[], Sequence[int]],
     circumstances: Circumstances,
     shared: _Shared,
@@ -93,7 +98,7 @@ def _table_chains(
         if table.is_final(rule)
     }
     made = TableChains(label, tuple(sorted(marks)))
-    for version in IP_VERSIONS:
+    for version in versions:
         root = table.plain_tree(version, shared.flattener)
         made.has_tree[version] = has_tree = longest_list_of(root) <= LONGEST_LIST
         if has_tree:

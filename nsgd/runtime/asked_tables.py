@@ -36,8 +36,9 @@ class AskedTable(NamedTuple):
 def asked_tables(
     worker_policy: WorkerPolicy, counters: SharedCounters
 ) -> dict[IPVersion, list[AskedTable]]:
-    """The tables of a policy, in its order."""
+    """The tables of a policy, in its order; none of an IP version whose packets are nobody's."""
     asked: dict[IPVersion, list[AskedTable]] = {version: [] for version in IP_VERSIONS}
+    versions = worker_policy.policy.endpoint_map.versions
     for table, numbers, marks in zip(
         worker_policy.policy.tables,
         worker_policy.rule_numbers,
@@ -48,7 +49,7 @@ def asked_tables(
         hits = [first + number for number in numbers]
         says = _says(table)
         flattener = Flattener()
-        for version in IP_VERSIONS:
+        for version in versions:
             root = table.plain_tree(version, flattener)
             asked[version].append(AskedTable(table, table.direction, root, says, hits, marks))
     return asked
