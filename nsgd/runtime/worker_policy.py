@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshal
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -135,17 +135,19 @@ def _address_classes(policy: CompiledPolicy, version: IPVersion) -> tuple[list[i
     endpoints = policy.endpoint_map
     alike = _alike(policy)
     values = [value if value < 0 else alike[value] for value in endpoints.values[version]]
+    # Where packets of this version are nobody's no table is asked about them.
+    asked = policy.tables if version in endpoints.versions else ()
     sets = (
         side.ranges(version)
-        for table in policy.tables
+        for table in asked
         for rule in table.rules
         for side in (rule.source, rule.destination)
     )
-    return join_classes([(endpoints.starts[version], values), *_inside_or_not(sets)])
+    return join_classes([(endpoints.starts[version], values)], sets)
 
 
 def _port_classes(ranges: Iterable[Sequence[Range]]) -> array[int]:
-    return _written_out(join_classes(_inside_or_not(ranges)), _PORTS)
+    return _written_out(join_classes((), ranges), _PORTS)
 
 
 def _destination_port_classes(
@@ -167,7 +169,7 @@ def _destination_port_classes(
                 if is_meant
                 for first, last in rule.destination_ports
             )
-    classes = _written_out(join_classes(_inside_or_not(ranges.values())), 2 * _PORTS)
+    classes = _written_out(join_classes((), ranges.values()), 2 * _PORTS)
     return classes[:_PORTS], classes[_PORTS:]
 
 
@@ -179,21 +181,6 @@ def _written_out(step_map: StepMap, count: int) -> array[int]:
         # No port is behind the last, though a range that ends there says what would be.
         written.extend([number] * (min(after, count) - min(first, count)))
     return written
-
-
-def _inside_or_not(sets: Iterable[Sequence[Range]]) -> Iterator[StepMap]:
-    """A map for each different set of ranges, of which most rules have few between them."""
-    for ranges in dict.fromkeys(tuple(each) for each in sets):
-        starts, results = [0], [0]
-        for first, last in ranges:
-            if first == 0:
-                results[0] = 1
-            else:
-                starts.append(first)
-                results.append(1)
-            starts.append(last + 1)
-            results.append(0)
-        yield starts, results
 
 
 def _smallest(classes: array[int]) -> Sequence[int]:

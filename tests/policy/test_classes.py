@@ -40,3 +40,19 @@ def test_classes_are_exactly_what_the_maps_tell_apart(maps: list[StepMap]) -> No
         results = tuple(look_up(step_map, value) for step_map in maps)
         assert by_class.setdefault(number, results) == results
         assert by_results.setdefault(results, number) == number
+
+
+@given(
+    st.lists(step_maps(), max_size=3),
+    st.lists(st.sets(st.integers(0, SPACE - 1), max_size=8), max_size=5),
+)
+def test_sets_are_maps_to_whether_a_value_is_inside(
+    maps: list[StepMap], sets: list[set[int]]
+) -> None:
+    """Also where two sets are the same, or ranges of one begin where others end."""
+    ranges = [[(value, value) for value in sorted(inside)] for inside in sets]
+    as_maps = [
+        (list(range(SPACE + 1)), [int(value in inside) for value in range(SPACE + 1)])
+        for inside in sets
+    ]
+    assert join_classes(maps, [*ranges, *ranges]) == join_classes([*maps, *as_maps])
