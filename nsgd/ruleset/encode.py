@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import count
 
 from nsgd.model.packet import TCP
@@ -29,6 +30,7 @@ from nsgd.wire.expressions import OBJECT_FLOW_TIMEOUT
 from nsgd.wire.netlink import attribute, be32, be64, nested, text
 
 _WITH_SETS = (Branch, MatchValues)
+_OF_COUNTER = be32(3, OBJECT_COUNTER) + nested(4)
 
 
 def new_base_chain(base: BaseChain) -> Message:
@@ -55,13 +57,19 @@ def empty_chain(name: str) -> Message:
 
 def new_counter(name: str) -> Message:
     """Create a named counter; one that is there keeps its count."""
-    return NEWOBJ, CREATE, IN_TABLE + text(2, name) + be32(3, OBJECT_COUNTER) + nested(4)
+    return NEWOBJ, CREATE, IN_TABLE + text(2, name) + _OF_COUNTER
 
 
 def new_limit(limit: RateLimit) -> Message:
     """Create a named limit, or nothing where it is there."""
-    data = nested(4, be64(1, limit.per_second), be64(2, 1), be32(3, limit.burst))
-    return NEWOBJ, CREATE, IN_TABLE + text(2, limit.name) + be32(3, OBJECT_LIMIT) + data
+    rate = _of_limit(limit.per_second, limit.burst)
+    return NEWOBJ, CREATE, IN_TABLE + text(2, limit.name) + rate
+
+
+@lru_cache(maxsize=64)
+def _of_limit(per_second: int, burst: int) -> bytes:
+    data = nested(4, be64(1, per_second), be64(2, 1), be32(3, burst))
+    return be32(3, OBJECT_LIMIT) + data
 
 
 def new_timeout(timeout: FlowTimeout) -> Message:
@@ -83,7 +91,10 @@ def rules_of(chain: Chain, identifiers: count[int]) -> Iterator[Message]:
     """Append the rules of a chain, the sets that belong to them before each."""
     place = _place(chain.name)
     for rule in chain.rules:
-        yield from _rule(place, rule, identifiers)
+        if rule.has_own_set:
+            yield from _rule(place, rule, identifiers)
+        else:
+            yield NEWRULE, APPEND, _plain_rule(place, rule)
 
 
 def plain_rules_of(chain: Chain) -> Iterator[Message]:
@@ -96,8 +107,7 @@ def rule_payload(chain: str, rule: NftRule, table: str = TABLE) -> bytes:
     """A rule without sets of its own. Raises ValueError where it has one."""
     if rule.has_own_set:
         raise ValueError(f"a rule of {chain} has a set of its own")
-    ((_, _, payload),) = _rule(_place(chain, table), rule, count(1))
-    return payload
+    return _plain_rule(_place(chain, table), rule)
 
 
 def _place(chain: str, table: str = TABLE) -> bytes:
@@ -120,8 +130,18 @@ def _rule(place: bytes, rule: NftRule, identifiers: count[int]) -> Iterator[Mess
             parts.append(x.lookup_anonymous(identifier, is_map=is_map))
         else:
             parts += statement.encode()
-    payload = place + nested(4, *parts)
-    if rule.comment:
-        data = rule.comment.encode() + b"\0"
-        payload += attribute(7, bytes([0, len(data)]) + data)
-    yield NEWRULE, APPEND, payload
+    yield NEWRULE, APPEND, place + nested(4, *parts) + _comment(rule)
+
+
+def _plain_rule(place: bytes, rule: NftRule) -> bytes:
+    parts: list[bytes] = []
+    for statement in rule.statements:
+        parts += statement.encode()  # type: ignore[union-attr]  # those with sets have none
+    return place + nested(4, *parts) + _comment(rule)
+
+
+def _comment(rule: NftRule) -> bytes:
+    if not rule.comment:
+        return b""
+    data = rule.comment.encode() + b"\0"
+    return attribute(7, bytes([0, len(data)]) + data)

@@ -154,13 +154,13 @@ def _link_address_set(name: str, version: IPVersion, identifier: int) -> bytes:
 def _in_parts(elements: Iterable[bytes]) -> Iterator[bytes]:
     """Elements as attributes, as many in each as fit."""
     part: list[bytes] = []
-    size = 0
+    left = _MOST_ELEMENT_BYTES
     for element in elements:
-        if size + len(element) > _MOST_ELEMENT_BYTES:
+        left -= len(element)
+        if left < 0:
             yield nested(3, *part)
-            part, size = [], 0
+            part, left = [], _MOST_ELEMENT_BYTES - len(element)
         part.append(element)
-        size += len(element)
     if part:
         yield nested(3, *part)
 
@@ -200,19 +200,24 @@ def _branch_elements(
     call: int = x.NFT_GOTO,
 ) -> Iterator[bytes]:
     """One element for each entry, and one for its end, without which it has none."""
-    verdicts: dict[str, bytes] = {}
-    data = b""
+    # What is before and behind an element's value, by where it leads.
+    around: dict[str, tuple[bytes, bytes]] = {}
+    head, tail = _element_around(key.value_bytes, 0)
+    end_head, end_tail = _element_around(key.value_bytes, len(_END))
+    end_tail += _END
+    encode, top = key.encode, key.top
     for first, last, target in entries:
         if is_map:
-            found = verdicts.get(target)
+            found = around.get(target)
             if found is None:
                 code = call if target else x.NFT_RETURN
-                found = x.verdict_data(2, code, target or None)
-                verdicts[target] = found
-            data = found
-        yield _element(key.encode(first), data)
-        if is_interval and isinstance(last, int) and last < key.top:
-            yield _element(key.encode(last + 1), _END)
+                data = x.verdict_data(2, code, target or None)
+                before, behind = _element_around(key.value_bytes, len(data))
+                found = around[target] = before, behind + data
+            head, tail = found
+        yield head + encode(first) + tail
+        if is_interval and isinstance(last, int) and last < top:
+            yield end_head + encode(last + 1) + end_tail
 
 
 _END = be32(3, _ELEMENT_INTERVAL_END)

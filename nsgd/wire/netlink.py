@@ -24,37 +24,46 @@ _GENERIC = struct.Struct("=BBH")  # family, version, resource id (big endian, sw
 _BOTH = struct.Struct(_HEADER.format + _GENERIC.format.lstrip("="))
 _ATTRIBUTE = struct.Struct("=HH")  # length with header, type
 HEADER_BYTES = _HEADER.size
+# Some hundred thousand attributes are made for a large ruleset.
+_head = _ATTRIBUTE.pack
+_BE16, _BE32, _BE64 = (struct.Struct(f">{code}").pack for code in "HIQ")
+_PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")  # by length modulo four
+_ENDED = (b"\0\0\0\0", b"\0\0\0", b"\0\0", b"\0")  # the same with a NUL before
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
     """One attribute, padded to four bytes."""
-    length = 4 + len(payload)
-    return _ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
+    length = len(payload)
+    return _head(4 + length, kind) + payload + _PADDING[length & 3]
 
 
 def nested(kind: int, *parts: bytes) -> bytes:
     """An attribute that holds attributes."""
-    return attribute(kind | _NESTED, b"".join(parts))
+    payload = b"".join(parts)
+    length = len(payload)
+    return _head(4 + length, kind | _NESTED) + payload + _PADDING[length & 3]
 
 
 def text(kind: int, value: str) -> bytes:
     """A NUL-terminated string attribute."""
-    return attribute(kind, value.encode() + b"\0")
+    data = value.encode()
+    length = len(data)
+    return _head(5 + length, kind) + data + _ENDED[length & 3]
 
 
 def be16(kind: int, value: int) -> bytes:
     """A 16-bit big-endian attribute."""
-    return attribute(kind, struct.pack(">H", value))
+    return _head(6, kind) + _BE16(value) + b"\0\0"
 
 
 def be32(kind: int, value: int) -> bytes:
     """A 32-bit big-endian attribute; negative values in two's complement."""
-    return attribute(kind, struct.pack(">I", value & 0xFFFFFFFF))
+    return _head(8, kind) + _BE32(value & 0xFFFFFFFF)
 
 
 def be64(kind: int, value: int) -> bytes:
     """A 64-bit big-endian attribute."""
-    return attribute(kind, struct.pack(">Q", value))
+    return _head(12, kind) + _BE64(value)
 
 
 def message(
