@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import dirname, join, normpath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nsgd.arm.text import ParsedTemplate
 from nsgd.azure.recognise import Resource
@@ -14,15 +14,18 @@ from nsgd.config.document import Document, ReadLinked, Role
 from nsgd.config.linked_templates import NOT_LOADED, LinkedFiles
 from nsgd.config.problem import Problem
 from nsgd.config.report import Source
-from nsgd.config.template import EvaluatedTemplate, evaluate_document
 from nsgd.config.template_parameters import (
     DeclaredParameters,
+    GivenValue,
     ParameterFile,
     assign_parameters,
     declared_parameters,
 )
 from nsgd.config.template_text import TemplateKind, TemplateText, read_template_text
 from nsgd.config.tree import Unreadable
+
+if TYPE_CHECKING:
+    from nsgd.config.template import EvaluatedTemplate
 
 
 class WithoutText(NamedTuple):
@@ -108,16 +111,31 @@ def read_templates(
     ]
     assignment = assign_parameters(files, declared)
     result.problems += assignment.problems
-    given = [document for document in documents if document.role is Role.LINKED]
-    outcomes: dict[int, EvaluatedTemplate] = {}
-    for index, parsed in templates.items():
-        name = documents[index].name
-        links = LinkedFiles(name, given, read_linked)
-        values = assignment.values.get(index, {})
-        outcomes[index] = evaluate_document(index, name, parsed, values, links)
+    outcomes = _evaluate(templates, documents, assignment.values, read_linked)
     deployed_by = _keep(outcomes, templates, documents, result)
     result.problems += assignment.out_of_reach(deployed_by)
     return result
+
+
+def _evaluate(
+    templates: Mapping[int, ParsedTemplate],
+    documents: Sequence[Document],
+    given_values: Mapping[int, Mapping[str, GivenValue]],
+    read_linked: ReadLinked | None,
+) -> dict[int, EvaluatedTemplate]:
+    if not templates:
+        return {}
+    # A sixth of what the daemon imports, and most have no templates.
+    from nsgd.config.template import evaluate_document
+
+    given = [document for document in documents if document.role is Role.LINKED]
+    outcomes = {}
+    for index, parsed in templates.items():
+        name = documents[index].name
+        links = LinkedFiles(name, given, read_linked)
+        values = given_values.get(index, {})
+        outcomes[index] = evaluate_document(index, name, parsed, values, links)
+    return outcomes
 
 
 def _read_texts(
