@@ -29,6 +29,7 @@ from nsgd.runtime.loop import Loop
 from nsgd.runtime.nic_slots import NicSlots
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
+from nsgd.runtime.policy_classes import PolicyClassesMaker
 from nsgd.runtime.policy_loader import PolicyLoader
 from nsgd.runtime.policy_table import PolicyTable, TableWatch, install_again
 from nsgd.runtime.says import refusal_lines, rules_that_stay, state_line
@@ -82,6 +83,7 @@ class Supervisor:
         self.lock = threading.Lock()  # a scrape reads while the loop changes
         self.loaded: LoadedPolicy | None = None
         self.nic_slots = NicSlots()
+        self._classes = PolicyClassesMaker()
         self.generation = self.reloads_succeeded = self.reloads_refused = 0
         self.loaded_at_s = 0.0
         self.last_reload_succeeded = True
@@ -218,9 +220,9 @@ class Supervisor:
         return self.generation
 
     def _for_worker(self, loaded: LoadedPolicy) -> bytes:
-        parts = loaded.policy, loaded.numbers, loaded.settings
-        nic_slots = self.nic_slots.of(loaded, self.counters)
-        return WorkerPolicy.build(self.generation, *parts, nic_slots).to_bytes()
+        more = self.nic_slots.of(loaded, self.counters), self._classes.of(loaded.policy)
+        parts = loaded.policy, loaded.numbers, loaded.settings, *more
+        return WorkerPolicy.build(self.generation, *parts).to_bytes()
 
     def _stay_alive(self) -> None:
         self._workers.tend()
