@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 
@@ -87,14 +87,17 @@ def delete_object(name: str, kind: int) -> Message:
     return DELOBJ, 0, IN_TABLE + text(2, name) + be32(3, kind)
 
 
-def rules_of(chain: Chain, identifiers: count[int]) -> Iterator[Message]:
+def rules_of(chain: Chain, identifiers: count[int]) -> Sequence[Message]:
     """Append the rules of a chain, the sets that belong to them before each."""
-    place = _place(chain.name)
+    place = IN_TABLE + text(2, chain.name)
+    messages: list[Message] = []
     for rule in chain.rules:
-        if rule.has_own_set:
-            yield from _rule(place, rule, identifiers)
+        payload = _plain_rule(place, rule)
+        if payload is None:
+            messages += _rule(place, rule, identifiers)
         else:
-            yield NEWRULE, APPEND, _plain_rule(place, rule)
+            messages.append((NEWRULE, APPEND, payload))
+    return messages
 
 
 def plain_rules_of(chain: Chain) -> Iterator[Message]:
@@ -105,13 +108,10 @@ def plain_rules_of(chain: Chain) -> Iterator[Message]:
 
 def rule_payload(chain: str, rule: NftRule, table: str = TABLE) -> bytes:
     """A rule without sets of its own. Raises ValueError where it has one."""
-    if rule.has_own_set:
+    payload = _plain_rule(text(1, table) + text(2, chain), rule)
+    if payload is None:
         raise ValueError(f"a rule of {chain} has a set of its own")
-    return _plain_rule(_place(chain, table), rule)
-
-
-def _place(chain: str, table: str = TABLE) -> bytes:
-    return text(1, table) + text(2, chain)
+    return payload
 
 
 def _rule(place: bytes, rule: NftRule, identifiers: count[int]) -> Iterator[Message]:
@@ -133,10 +133,13 @@ def _rule(place: bytes, rule: NftRule, identifiers: count[int]) -> Iterator[Mess
     yield NEWRULE, APPEND, place + nested(4, *parts) + _comment(rule)
 
 
-def _plain_rule(place: bytes, rule: NftRule) -> bytes:
+def _plain_rule(place: bytes, rule: NftRule) -> bytes | None:
+    """The payload of a rule; None where it has a set of its own."""
     parts: list[bytes] = []
     for statement in rule.statements:
-        parts += statement.encode()  # type: ignore[union-attr]  # those with sets have none
+        if isinstance(statement, _WITH_SETS):
+            return None
+        parts += statement.encode()
     return place + nested(4, *parts) + _comment(rule)
 
 

@@ -50,11 +50,7 @@ class NftRule:
     @property
     def has_own_set(self) -> bool:
         """Tell whether a set or map belongs to the rule, and comes and goes with it."""
-        # Once for each rule of a large ruleset: a loop is half of what any() takes.
-        for each in self.statements:  # noqa: SIM110
-            if isinstance(each, _WITH_SETS):
-                return True
-        return False
+        return any(isinstance(each, _WITH_SETS) for each in self.statements)
 
     def text(self) -> str:
         """The rule as nft text."""
