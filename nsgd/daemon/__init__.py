@@ -31,6 +31,7 @@ from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.rule_chains import UNTOLD
+from nsgd.runtime.collection import keep_together
 from nsgd.runtime.conntrack_watch import ConntrackWatch
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
@@ -74,6 +75,7 @@ def run(
     Documents, *parameters* for templates among them, and service tags are read at each reload.
     """
     _configure_logging()
+    keep_together()
     # A reload that is asked for during the start is this start.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -1,4 +1,4 @@
-"""Keeps Python's garbage collector from looking through a big policy again and again."""
+"""Memory of a big policy: looked through rarely, kept together, and given back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 # A policy of 20 000 rules and 10 000 NICs is made of 0.4 million objects. The collector would look
 # through all that there is several times while they are made: a quarter of the time of a load.
 _OBJECTS = 1_000_000
+_M_ARENA_MAX = -8  # of mallopt(3)
 
 
 @contextmanager
@@ -33,6 +34,18 @@ def set_aside() -> None:
     first load, its first ruleset.
     """
     gc.freeze()
+
+
+def keep_together() -> None:
+    """Let all threads take memory from one place; to be called before there is a second thread.
+
+    The C library has one for each thread otherwise, so that threads need not wait for each other:
+    Python's do so anyway, and what one of them has freed the others do not use. After a start with
+    20 000 rules that is 12 MiB of 160.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
