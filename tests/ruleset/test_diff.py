@@ -320,6 +320,38 @@ def test_a_change_of_one_group_touches_no_other() -> None:
     assert not any(changed_set(message) for message in messages)
 
 
+def test_an_ip_version_that_nobody_has() -> None:
+    """No table has chains of it, until somebody has an address or is known by a link."""
+    kernel, daemon = Kernel(), Daemon()
+    subnet: Policy = {
+        "name": "one",
+        "addressPrefixes": ["10.0.1.0/24"],
+        "networkSecurityGroup": "one",
+    }
+    interface: Policy = {"name": "nic", "subnet": "lab/one", "privateIPAddresses": ["10.0.1.4"]}
+    policy: Policy = {
+        "virtualNetworks": [{"name": "lab", "addressSpace": ["10.0.0.0/16"], "subnets": [subnet]}],
+        "networkInterfaces": [interface],
+        "networkSecurityGroups": [{"name": "one", "securityRules": []}],
+        "daemon": {"engine": "kernel"},
+    }
+
+    def versions() -> set[str]:
+        ruleset = daemon.load(policy)
+        kernel.change(ruleset)
+        roots = {"nsg/one/in4", "nsg/one/in6"}
+        return {chain.name[-1] for chain in ruleset.whole().chains if chain.name in roots}
+
+    assert versions() == {"4"}
+    interface["link"] = "eth1"
+    assert versions() == {"4", "6"}
+    del interface["link"]
+    assert versions() == {"4"}
+    policy["virtualNetworks"][0]["addressSpace"].append("fd00::/48")
+    subnet["addressPrefixes"].append("fd00::/64")
+    assert versions() == {"4", "6"}
+
+
 def test_other_values_in_a_list_are_new_rules_in_its_chain() -> None:
     """What leads to the list stays, and all is one transaction: nothing new has intervals."""
     kernel, daemon = Kernel(), Daemon()
