@@ -9,6 +9,7 @@ one hook. See docs/adr/0001-decision-marks.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 # Numbers below 16 are never decisions: the low four bits of the outbound half say to the worker
 # how conntrack sees the packet.
@@ -105,7 +106,23 @@ def _spread(number: int, positions: tuple[int, ...]) -> int:
         raise ValueError(f"decision number {number} needs more than {len(positions)} bits")
     if positions[-1] - positions[0] == len(positions) - 1:
         return number << positions[0]
-    return sum(1 << position for bit, position in enumerate(positions) if number >> bit & 1)
+    mark = 0
+    for marks in _marks_of_bytes(positions):
+        mark |= marks[number & 0xFF]
+        number >>= 8
+    return mark
+
+
+@lru_cache(maxsize=8)
+def _marks_of_bytes(positions: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """For each byte of a number, the lowest first, the mark bits of every value of it."""
+    return tuple(
+        tuple(
+            sum(1 << position for bit, position in enumerate(some) if value >> bit & 1)
+            for value in range(256)
+        )
+        for some in (positions[start : start + 8] for start in range(0, len(positions), 8))
+    )
 
 
 def _gather(mark: int, positions: tuple[int, ...]) -> int:
