@@ -210,8 +210,7 @@ def _branch_elements(
         if is_map:
             found = around.get(target)
             if found is None:
-                code = call if target else x.NFT_RETURN
-                data = x.verdict_data(2, code, target or None)
+                data = _verdict(call, target) if target else x.verdict_data(2, x.NFT_RETURN)
                 before, behind = _element_around(key.value_bytes, len(data))
                 found = around[target] = before, behind + data
             head, tail = found
@@ -221,6 +220,20 @@ def _branch_elements(
 
 
 _END = be32(3, _ELEMENT_INTERVAL_END)
+
+
+def _verdict(call: int, chain: str) -> bytes:
+    """Most entries lead to a chain of their own, whose name is all that differs."""
+    name = chain.encode()
+    head, tail = _verdict_around(call, len(name))
+    return head + name + tail
+
+
+@lru_cache(maxsize=512)
+def _verdict_around(call: int, size: int) -> tuple[bytes, bytes]:
+    hole = "\x7f" * size
+    head, _, tail = x.verdict_data(2, call, hole).rpartition(hole.encode())
+    return head, tail
 
 
 def _element(key: bytes, more: bytes = b"") -> bytes:

@@ -82,8 +82,7 @@ class Supervisor:
         self._remove_rules = self.has_served = False
         self.lock = threading.Lock()  # a scrape reads while the loop changes
         self.loaded: LoadedPolicy | None = None
-        self.nic_slots = NicSlots()
-        self._classes = PolicyClassesMaker()
+        self.nic_slots, self._classes = NicSlots(), PolicyClassesMaker()
         self.generation = self.reloads_succeeded = self.reloads_refused = 0
         self.loaded_at_s = 0.0
         self.last_reload_succeeded = True

@@ -238,16 +238,7 @@ def _verdict(code: int, chain: bytes | None) -> bytes:
 
 def verdict_data(kind: int, code: int, chain: str | None = None) -> bytes:
     """A verdict as the attribute *kind* of an expression or of an element of a map."""
-    if chain is None:
-        return _verdict_data(kind, code, None)
-    name = chain.encode()
-    head, tail = _verdict_data_around(kind, code, len(name))
-    return head + name + tail
-
-
-@lru_cache(maxsize=512)
-def _verdict_data_around(kind: int, code: int, size: int) -> tuple[bytes, bytes]:
-    return _around(lambda chain: _verdict_data(kind, code, chain), size)
+    return _verdict_data(kind, code, None if chain is None else chain.encode())
 
 
 def _verdict_data(kind: int, code: int, chain: bytes | None) -> bytes:
