@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain as joined
 from types import TracebackType
 
 from nsgd.kernel.barrier import wait_for_packets
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.nft_socket import NftSocket
-from nsgd.ruleset import batch, commands, diff, physical
-from nsgd.ruleset.objects import TABLE, NftRule, Ruleset
+from nsgd.ruleset import batch, carry, commands, diff, physical
+from nsgd.ruleset.names import is_interface_count
+from nsgd.ruleset.objects import TABLE, NftRule, Ruleset, no_counters
 from nsgd.ruleset.replace import replace_ruleset
 from nsgd.ruleset.statements import Queue
 from nsgd.ruleset.written import Present, Written
 from nsgd.wire import netlink
 
 _PACKETS = struct.Struct(">Q")
+# Of the counters: another where somebody changes the table meanwhile.
+_MOST_READINGS = 3
 _OWNED = batch.TABLE_OWNER | batch.TABLE_PERSIST
 
 
@@ -38,6 +42,9 @@ class NftTable(NftSocket):
         self._written: Written | None = None
         self._epoch: str | None = None
         self._garbage: Iterable[commands.Message] | None = None
+        self._ending: frozenset[str] = frozenset()  # maps that go with it, and count till then
+        self._carried: carry.Counts | None = None  # what elements that are gone have counted
+        self._spare_counters: Callable[[], Collection[str]] = no_counters
 
     def __enter__(self) -> NftTable:
         return self
@@ -75,6 +82,7 @@ class NftTable(NftSocket):
         The first call takes the table over. EPERM then means that another process owns it.
         """
         self.tidy()
+        self._spare_counters = desired.spare_counters
         if self._written is not None:
             change = diff.change_ruleset(self._written, desired)
             is_changed = self._make(change)
@@ -100,7 +108,7 @@ class NftTable(NftSocket):
     def forget(self) -> None:
         """Somebody else has changed the table: the next apply() writes all of it."""
         self._written = self._epoch = None
-        self._garbage = None
+        self._garbage = self._carried = None
 
     def tidy(self) -> bool:
         """Delete what the last change has left over, once no packet can be in it any more.
@@ -112,10 +120,12 @@ class NftTable(NftSocket):
             return False
         wait_for_packets()
         try:
-            self._transact(garbage, "clean")
+            carrying, after = self._carrying(self._element_counts(self._ending))
+            self._transact(joined(carrying, garbage), "clean")
         except KernelError:
             self.forget()
             raise
+        self._carried = after
         return True
 
     def _replace(self, desired: Ruleset, flags: int) -> None:
@@ -125,14 +135,47 @@ class NftTable(NftSocket):
     def _make(self, change: diff.Change) -> bool:
         """Carry out a change; what it leaves over is for tidy()."""
         try:
-            is_changed = self._transact_each(self._steps(change), "write")
+            if change.losing:
+                is_changed = self._make_and_carry(change)
+            else:
+                is_changed = self._transact_each(self._steps(change), "write")
         except KernelError:
             self._leave_as_it_was()
             raise
         self._written = change.written
         if is_changed:
-            self._garbage = change.clean
+            self._garbage, self._ending = change.clean, change.ending
         return is_changed
+
+    def _make_and_carry(self, change: diff.Change) -> bool:
+        """What elements have counted that the switch deletes goes on in named counters.
+
+        Packets between the look at them and the switch, a millisecond or two, are not in it.
+        """
+        self._transact_each(batch.parts(change.prepare), "write")
+        switch = list(change.switch)
+        counts = self._element_counts(change.losing)
+        lost = {name for names in change.losing.values() for name in names}
+        going = {name: counted for name, counted in counts.items() if name in lost}
+        carrying, after = self._carrying(going)
+        self._transact(joined(carrying, switch), "write")
+        self._carried = after
+        return True
+
+    def _carrying(self, ended: carry.Counts) -> tuple[list[commands.Message], carry.Counts]:
+        """How named counters take over what elements have counted, and what they hold then."""
+        if self._carried is None:
+            self._carried = {
+                name: carry.read_counter(data) or carry.NOTHING
+                for name, data in self._objects(commands.OBJECT_COUNTER)
+                if is_interface_count(name)
+            }
+        if not ended and not self._carried:
+            return [], {}
+        assert self._written is not None
+        # What the kernel engine has counted stays while another one decides.
+        wanted = carry.counts_of(self._written.sets.values()).union(self._spare_counters())
+        return carry.carry(self._carried, ended, wanted)
 
     @staticmethod
     def _steps(change: diff.Change) -> Iterator[Iterable[commands.Message]]:
@@ -195,13 +238,43 @@ class NftTable(NftSocket):
         )
 
     def read_counters(self) -> dict[str, int]:
-        """Packets of each named counter."""
-        counters = {}
-        for name, data in self._objects(commands.OBJECT_COUNTER):
-            packets = netlink.split_attributes(data).get(2, b"")
-            if len(packets) == 8:
-                counters[name] = int(_PACKETS.unpack(packets)[0])
+        """Packets of each named counter, and of what elements count with those before them.
+
+        Elements are read first: what is denied is among what they count.
+        """
+        for _ in range(_MOST_READINGS):
+            generation = self._generation()
+            counters = Counter[str]()
+            of_elements = self._element_counts(filter(carry.is_counting, self._set_names()))
+            for name, counted in of_elements.items():
+                counters[name] = counted.packets
+            for name, data in self._objects(commands.OBJECT_COUNTER):
+                of_object = carry.read_counter(data)
+                if of_object is not None:
+                    counters[name] += of_object.packets
+            if self._generation() == generation:
+                break
         return counters
+
+    def _element_counts(self, maps: Iterable[str]) -> carry.Counts:
+        """What elements of these maps have counted, those of each name together."""
+        counts: carry.Counts = {}
+        for each in maps:
+            request = netlink.text(1, TABLE) + netlink.text(2, each)
+            try:
+                parts = self._dump(commands.GETSETELEM, request)
+            except KernelError as error:
+                if error.number != errno.ENOENT:  # it has gone meanwhile
+                    raise
+                continue
+            for attributes in parts:
+                for name, counted in carry.read_elements(attributes.get(3, b"")):
+                    counts[name] = counts.get(name, carry.NOTHING).plus(counted)
+        return counts
+
+    def _generation(self) -> bytes:
+        """Another one after each transaction of anybody's."""
+        return (self._look_up(commands.GETGEN, b"") or {}).get(1, b"")
 
     def read_counter(self, name: str) -> int:
         """Packets of one named counter; 0 where the table has none of this name."""

@@ -9,14 +9,16 @@ or the new one, in each table that it asks, and never a set that is not complete
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain as joined
 from itertools import count
 from typing import TypeVar
 
 from nsgd.ruleset import commands, encode, encode_sets
+from nsgd.ruleset.branches import BranchEntry
+from nsgd.ruleset.carry import is_counting
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.objects import (
     AnySet,
@@ -44,6 +46,10 @@ class Change:
     clean: Iterable[Message]
     written: Written
     is_at_once: bool = False  # the first two may be one: nothing that is new has intervals
+    # What elements have counted that the switch deletes, and those of maps that are cleaned away
+    # (nsgd.ruleset.carry): by the maps' names.
+    losing: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    ending: frozenset[str] = frozenset()
 
 
 def change_ruleset(written: Written, desired: Ruleset) -> Change:
@@ -60,6 +66,8 @@ def change_ruleset(written: Written, desired: Ruleset) -> Change:
         list(difference.gone()),
         difference.after,
         not difference.has_intervals,
+        difference.losing(),
+        frozenset(filter(is_counting, written.sets.keys() - difference.after.sets.keys())),
     )
 
 
@@ -189,6 +197,19 @@ class _Difference:
             if before is not any_set and before != any_set:
                 yield from _set_difference(before, any_set)
 
+    def losing(self) -> dict[str, frozenset[str]]:
+        """What is counted by elements that go on with another verdict, or not at all."""
+        lost = {}
+        for name, after in self.after.sets.items():
+            before = self._before.sets.get(name, after)
+            if before is after or before == after:
+                continue
+            if isinstance(before, VerdictMap) and isinstance(after, VerdictMap):
+                gone = {count for _, count in _less(before.counted(), after.counted()) if count}
+                if gone:
+                    lost[name] = frozenset(gone)
+        return lost
+
     def refilled_chains(self, live: Container[str]) -> Iterator[Message]:
         """New rules of chains that packets are in; they have no sets of their own."""
         for chain in self.chains:
@@ -230,8 +251,8 @@ def clean(
 def _set_difference(before: AnySet, after: AnySet) -> Iterator[Message]:
     """Single elements; a set without intervals has old or new ones for every packet."""
     match before, after:
-        case VerdictMap(entries=old), VerdictMap(name, key, new, is_interval=False):
-            return _elements(partial(VerdictMap, name, key), old, new)
+        case VerdictMap(), VerdictMap(is_interval=False):
+            return _elements(partial(_map_of, after), before.counted(), after.counted())
         case CounterMap(entries=counted), CounterMap(name, key, now_counted):
             return _elements(partial(CounterMap, name, key), counted, now_counted)
         case LinkSet(links=links), LinkSet(name, new_links):
@@ -247,6 +268,13 @@ def _elements(
     """What goes and then what comes, each told as the set of it."""
     yield from encode_sets.delete_elements(set_of(_less(old, new)))
     yield from encode_sets.new_elements(set_of(_less(new, old)))
+
+
+def _map_of(whole: VerdictMap, counted: tuple[tuple[BranchEntry, str], ...]) -> VerdictMap:
+    """The map with these entries only."""
+    entries = tuple(entry for entry, _ in counted)
+    counts = tuple(count for _, count in counted) if whole.counts else ()
+    return replace(whole, entries=entries, counts=counts)
 
 
 def _less(first: tuple[_T, ...], second: tuple[_T, ...]) -> tuple[_T, ...]:

@@ -11,7 +11,7 @@ from itertools import chain as joined
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.model.network import NetworkModel
-from nsgd.model.rule import Access, Direction
+from nsgd.model.rule import Direction
 from nsgd.policy.endpoints import EndpointMap
 from nsgd.ruleset import chains, endpoint_maps
 from nsgd.ruleset.branches import RETURN, BranchBy, CountBy, MatchValue
@@ -33,7 +33,7 @@ from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, NftRule, VerdictMap,
 from nsgd.ruleset.profiles import AskedTable, Profiles, Tables
 from nsgd.ruleset.rule_chains import DENIED, UNTOLD, half_of, set_number
 from nsgd.ruleset.save import pass_denied
-from nsgd.ruleset.statements import Count, Drop, Goto, Jump, Return, SetMark
+from nsgd.ruleset.statements import Count, Drop, Goto, Jump, SetMark
 from nsgd.wire.packet import FIN_SYN_RST_ACK, SYN
 
 DENIED_PASSES = "denied_passes"
@@ -103,16 +103,11 @@ class Dispatch:
                 yield Chain(_first6(direction), tuple(self._first_of_one_end(direction, 6)))
         else:
             yield Chain("first6", tuple(self._first_of(6)))
-        if self._has_links:
-            for direction in SIDES:
-                for version in IP_VERSIONS:
-                    rules = self._count(direction, Access.ALLOW, (version,), Return())
-                    yield Chain(_counted(direction, version), tuple(rules))
         for (direction, tables, version), name in self._profiles.chains():
             yield Chain(name, tuple(self._ask_tables(direction, tables, version)))
         for direction, name in DENIED.items():
             after = Goto(DENIED_PASSES) if self._is_audit else Drop()
-            yield Chain(name, tuple(self._count(direction, Access.DENY, IP_VERSIONS, after)))
+            yield Chain(name, tuple(self._count_denied(direction, after)))
         if self._is_audit:
             yield pass_denied(self._layout, DENIED_PASSES)
 
@@ -199,26 +194,15 @@ class Dispatch:
         else:
             yield nft_rule(addresses)
         yield nft_rule(unasked, BranchBy(key, endpoint_maps.by_range(direction, version)))
-        if self._has_links:
-            yield nft_rule(Jump(_counted(direction, version)))
-        else:
-            counters = endpoint_maps.counted_by_address(direction, Access.ALLOW, version)
-            yield nft_rule(CountBy(key, counters))
 
-    def _count(
-        self,
-        direction: Direction,
-        access: Access,
-        versions: Sequence[IPVersion],
-        after: Goto | Drop | Return,
-    ) -> Iterator[NftRule]:
+    def _count_denied(self, direction: Direction, after: Goto | Drop) -> Iterator[NftRule]:
         """Count for the interface of the link, or else of the address, and go on."""
         side = SIDES[direction]
         if self._has_links:
-            counters = endpoint_maps.counted_by_link(direction, access)
+            counters = endpoint_maps.denied_by_link(direction)
             yield nft_rule(CountBy(link_key(self._link_side(direction)), counters), after)
-        for version in versions:
-            counters = endpoint_maps.counted_by_address(direction, access, version)
+        for version in IP_VERSIONS:
+            counters = endpoint_maps.denied_by_address(direction, version)
             yield nft_rule(CountBy(address_key(version, side), counters))
         yield nft_rule(after)
 
@@ -258,8 +242,3 @@ def _final_map(index: int, version: IPVersion) -> str:
 
 def _first6(direction: Direction) -> str:
     return f"first6_{endpoint_maps.DIRECTION_NAMES[direction]}"
-
-
-def _counted(direction: Direction, version: IPVersion) -> str:
-    """The chain that counts what an interface's rules have allowed."""
-    return f"{endpoint_maps.DIRECTION_NAMES[direction]}_allowed{version}"

@@ -55,9 +55,12 @@ def empty_chain(name: str) -> Message:
     return DELRULE, 0, IN_TABLE + text(2, name)
 
 
-def new_counter(name: str) -> Message:
-    """Create a named counter; one that is there keeps its count."""
-    return NEWOBJ, CREATE, IN_TABLE + text(2, name) + _OF_COUNTER
+def new_counter(name: str, packets: int = 0, octets: int = 0) -> Message:
+    """Create a named counter that has counted so much; one that is there keeps its count."""
+    more = _OF_COUNTER
+    if packets:
+        more = be32(3, OBJECT_COUNTER) + nested(4, be64(1, octets), be64(2, packets))
+    return NEWOBJ, CREATE, IN_TABLE + text(2, name) + more
 
 
 def new_limit(limit: RateLimit) -> Message:

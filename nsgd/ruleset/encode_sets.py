@@ -177,6 +177,8 @@ def _elements(any_set: AnySet) -> Iterator[bytes]:
         case AddressRangeSet(version=version, ranges=ranges):
             key = address_key(version, "source")
             yield from _range_elements(key, ranges)
+        case VerdictMap(key=key, counts=counts) if counts:
+            yield from _counting_elements(any_set)
         case VerdictMap(key=key, entries=branches, is_interval=is_interval):
             yield from _branch_elements(
                 key, branches, is_interval=is_interval, is_map=True, call=x.NFT_JUMP
@@ -184,6 +186,19 @@ def _elements(any_set: AnySet) -> Iterator[bytes]:
         case CounterMap(key=key, entries=counted):
             for each, counter in counted:
                 yield _element(key.encode(each), text(9, counter))
+
+
+def _counting_elements(any_map: VerdictMap) -> Iterator[bytes]:
+    """Elements that count from 0, with nft's comment: type, length, text."""
+    verdicts: dict[str, bytes] = {}
+    for (value, _, target), count in any_map.counted():
+        more = verdicts.get(target)
+        if more is None:
+            more = verdicts[target] = x.verdict_data(2, x.NFT_JUMP, target)
+        if count:
+            comment = count.encode() + b"\0"
+            more += _COUNTER + attribute(6, bytes([0, len(comment)]) + comment)
+        yield _element(any_map.key.encode(value), more)
 
 
 def _range_elements(key: Key, ranges: Iterable[Range]) -> Iterator[bytes]:
@@ -220,6 +235,7 @@ def _branch_elements(
 
 
 _END = be32(3, _ELEMENT_INTERVAL_END)
+_COUNTER = nested(7, text(1, "counter"), nested(2, be64(1, 0), be64(2, 0)))
 
 
 def _verdict(call: int, chain: str) -> bytes:

@@ -10,9 +10,9 @@ from nsgd.model.network import NetworkInterface
 from nsgd.model.rule import Access, Direction
 from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED, Endpoint, EndpointMap
 from nsgd.ruleset.branches import BranchEntry
-from nsgd.ruleset.keys import address_key, link_key
+from nsgd.ruleset.keys import Key, address_key, link_key
 from nsgd.ruleset.matches import Side
-from nsgd.ruleset.names import interface_counter
+from nsgd.ruleset.names import interface_count, interface_counter
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
@@ -25,7 +25,6 @@ SIDES: dict[Direction, Side] = {
     Direction.OUTBOUND: "source",
     Direction.INBOUND: "destination",
 }
-ACCESS_NAMES = {Access.ALLOW: "allowed", Access.DENY: "denied"}
 DIRECTION_NAMES = {Direction.OUTBOUND: "out", Direction.INBOUND: "in"}
 # Where packets go that touch a resource whose rules make no tree.
 ASKED_LINKS = "asked_links"
@@ -65,14 +64,23 @@ def by_subnet(direction: Direction, version: IPVersion) -> str:
     return f"{DIRECTION_NAMES[direction]}_subnets{version}"
 
 
-def counted_by_address(direction: Direction, access: Access, version: IPVersion) -> str:
-    """The map of addresses to counters."""
-    return f"{DIRECTION_NAMES[direction]}_{ACCESS_NAMES[access]}{version}"
+# Those whose elements count, by which more than one may stand in the table for a time.
+COUNTING = frozenset(
+    name
+    for direction in SIDES
+    for version in IP_VERSIONS
+    for name in (by_address(direction, version), by_link(direction, version))
+)
 
 
-def counted_by_link(direction: Direction, access: Access) -> str:
-    """The map of links to counters."""
-    return f"{DIRECTION_NAMES[direction]}_{ACCESS_NAMES[access]}_links"
+def denied_by_address(direction: Direction, version: IPVersion) -> str:
+    """The map of addresses to counters of denials."""
+    return f"{DIRECTION_NAMES[direction]}_denied{version}"
+
+
+def denied_by_link(direction: Direction) -> str:
+    """The map of links to counters of denials."""
+    return f"{DIRECTION_NAMES[direction]}_denied_links"
 
 
 def asked(version: IPVersion) -> str:
@@ -101,11 +109,14 @@ class EndpointMaps:
         self._first_interface = len(endpoint_map.endpoints) - len(interfaces)
         self._ways = ways
         self._counters = {
-            (direction, access): tuple(
-                interface_counter(each.name, direction, access) for each in interfaces
+            direction: tuple(
+                interface_counter(each.name, direction, Access.DENY) for each in interfaces
             )
             for direction in SIDES
-            for access in Access
+        }
+        self._counts = {
+            direction: tuple(interface_count(each.name, direction) for each in interfaces)
+            for direction in SIDES
         }
         self._asked_receivers = {
             version: tuple(self._asked_ranges(version)) for version in IP_VERSIONS
@@ -129,9 +140,8 @@ class EndpointMaps:
         for direction, side in SIDES.items():
             for version in IP_VERSIONS:
                 key = address_key(version, side)
-                singles = tuple(self._singles(direction, version))
-                yield VerdictMap(
-                    by_address(direction, version), key, singles, room=_room(len(singles))
+                yield _counting(
+                    by_address(direction, version), key, self._singles(direction, version)
                 )
                 ranges = tuple(self._ranges(direction, version))
                 yield VerdictMap(by_range(direction, version), key, ranges, is_interval=True)
@@ -139,24 +149,20 @@ class EndpointMaps:
                     subnets = tuple(self._subnets(direction, version))
                     name = by_subnet(direction, version)
                     yield VerdictMap(name, key, subnets, is_interval=True)
-                links = tuple(self._links(direction, version))
-                yield VerdictMap(by_link(direction, version), link_key(side), links)
-                for access in Access:
-                    counters = tuple(self._counted(direction, access, version))
-                    name = counted_by_address(direction, access, version)
-                    yield CounterMap(name, key, counters, _room(len(counters)))
-            for access in Access:
-                of_links = tuple(
-                    (each.link, counter)
-                    for each, counter in zip(
-                        self._interfaces, self._counters[direction, access], strict=True
-                    )
-                    if each.link is not None
-                )
-                yield CounterMap(counted_by_link(direction, access), link_key(side), of_links)
+                links = self._links(direction, version)
+                yield _counting(by_link(direction, version), link_key(side), links)
+                counters = tuple(self._denied(direction, version))
+                name = denied_by_address(direction, version)
+                yield CounterMap(name, key, counters, _room(len(counters)))
+            of_links = tuple(
+                (each.link, counter)
+                for each, counter in zip(self._interfaces, self._counters[direction], strict=True)
+                if each.link is not None
+            )
+            yield CounterMap(denied_by_link(direction), link_key(side), of_links)
 
     def counters(self) -> Iterator[str]:
-        """The counters of all interfaces."""
+        """The counters of all interfaces' denials."""
         for names in zip(*self._counters.values(), strict=True):
             yield from names
 
@@ -170,16 +176,24 @@ class EndpointMaps:
         endpoint = self._map.endpoints[index]
         return self._ways.of_link(endpoint, direction, version) or self._ways.ask
 
-    def _singles(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
-        for index, interface in enumerate(self._interfaces, self._first_interface):
+    def _counted(self, target: str, index: int, direction: Direction) -> str:
+        """The count of an interface's packets that go on in a chain; the worker counts its own."""
+        return "" if target == self._ways.ask else self._counts[direction][index]
+
+    def _singles(
+        self, direction: Direction, version: IPVersion
+    ) -> Iterator[tuple[BranchEntry, str]]:
+        for index, interface in enumerate(self._interfaces):
+            endpoint = self._first_interface + index
             for address in interface.private_ip_addresses:
                 if address.version == version:
                     # Another interface may have the address in an unpeered network.
-                    if self._map.by_address(version, address.value) != index:
-                        yield address.value, address.value, self._ways.ask
-                    else:
-                        target = self._of_address(index, direction, version)
-                        yield address.value, address.value, target
+                    is_its = self._map.by_address(version, address.value) == endpoint
+                    target = (
+                        self._of_address(endpoint, direction, version) if is_its else self._ways.ask
+                    )
+                    counted = self._counted(target, index, direction)
+                    yield (address.value, address.value, target), counted
 
     def _intervals(self, version: IPVersion) -> Iterator[tuple[int, int, int]]:
         starts, values = self._map.starts[version], self._map.values[version]
@@ -211,15 +225,14 @@ class EndpointMaps:
             ):
                 yield first, last
 
-    def _links(self, direction: Direction, version: IPVersion) -> Iterator[BranchEntry]:
-        for link, index in self._map.by_link.items():
-            yield link, link, self._of_link(index, direction, version)
+    def _links(self, direction: Direction, version: IPVersion) -> Iterator[tuple[BranchEntry, str]]:
+        for link, endpoint in self._map.by_link.items():
+            target = self._of_link(endpoint, direction, version)
+            counted = self._counted(target, endpoint - self._first_interface, direction)
+            yield (link, link, target), counted
 
-    def _counted(
-        self, direction: Direction, access: Access, version: IPVersion
-    ) -> Iterator[tuple[int, str]]:
-        counters = self._counters[direction, access]
-        for interface, counter in zip(self._interfaces, counters, strict=True):
+    def _denied(self, direction: Direction, version: IPVersion) -> Iterator[tuple[int, str]]:
+        for interface, counter in zip(self._interfaces, self._counters[direction], strict=True):
             for address in interface.private_ip_addresses:
                 if address.version == version:
                     yield address.value, counter
@@ -237,6 +250,15 @@ def _joined(entries: Iterable[tuple[int, int, str]]) -> Iterator[BranchEntry]:
         pending = first, last, target
     if pending is not None:
         yield pending
+
+
+def _counting(name: str, key: Key, counted: Iterable[tuple[BranchEntry, str]]) -> VerdictMap:
+    """A map whose elements count: a look-up and a counter's memory less than maps of counters."""
+    pairs = tuple(counted)
+    entries = tuple(entry for entry, _ in pairs)
+    is_of_links = key.version is None
+    room = 0 if is_of_links else _room(len(entries))
+    return VerdictMap(name, key, entries, room=room, counts=tuple(count for _, count in pairs))
 
 
 def _room(entries: int) -> int:

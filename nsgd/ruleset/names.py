@@ -20,6 +20,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]|(?<=\.)_")
 _NO_GROUP = "-"
 _ANY_SUBNET = ".subnet"  # no resource's name begins with a dot
 _DIRECTIONS = {Direction.OUTBOUND: "out", Direction.INBOUND: "in"}
+_COUNT_ENDS = tuple(f"/{each}" for each in _DIRECTIONS.values())
 _MOST = 200  # of 255 that the kernel takes
 
 
@@ -42,14 +43,25 @@ def interface_counter(interface: str, direction: Direction, access: Access) -> s
     return _name(f"{OF_INTERFACES}{interface}/{_DIRECTIONS[direction]}/{verdict}")
 
 
+def interface_count(interface: str, direction: Direction) -> str:
+    """The count of flows that ask a network interface's rules, whatever these say.
+
+    Its elements of maps count it; the named counter, where there is one, has what earlier ones did.
+    """
+    return f"{_name(f'{OF_INTERFACES}{interface}')}/{_DIRECTIONS[direction]}"
+
+
+def is_interface_count(counter: str) -> bool:
+    """Tell such a count's name from others."""
+    return counter.startswith(OF_INTERFACES) and counter.endswith(_COUNT_ENDS)
+
+
 def interface_counters(interfaces: Iterable[str]) -> Iterator[str]:
-    """The counters of network interfaces."""
-    return (
-        interface_counter(interface, direction, access)
-        for interface in interfaces
-        for direction in Direction
-        for access in Access
-    )
+    """The counters that network interfaces may have in the table, whatever their elements count."""
+    for interface in interfaces:
+        for direction in Direction:
+            yield interface_count(interface, direction)
+            yield interface_counter(interface, direction, Access.DENY)
 
 
 def table_labels(tables: Sequence[CompiledTable]) -> list[str]:

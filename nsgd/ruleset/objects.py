@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import repeat
 
 from nsgd.model.address import IPVersion
 from nsgd.policy.address_set import Range
@@ -114,6 +115,13 @@ class VerdictMap:
     entries: tuple[BranchEntry, ...] = ()
     is_interval: bool = False
     room: int = 0  # entries that it can ever have, which makes look-ups cheaper; 0 for any number
+    # Where entries count the packets that they lead on: the name of each one's count, which is the
+    # element's comment; "" for one that does not count. A name may have several entries.
+    counts: tuple[str, ...] = ()
+
+    def counted(self) -> tuple[tuple[BranchEntry, str], ...]:
+        """Each entry with the name of its count."""
+        return tuple(zip(self.entries, self.counts or repeat(""), strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +279,9 @@ def _set_body(any_set: AnySet) -> list[str]:
             kind = f"{any_set.key.type_name} : verdict"
             flags = ("\t\tflags interval",) if any_set.is_interval else ()
             elements = [
-                f"{any_set.key.range_text(first, last)} : {_verdict(target)}"
-                for first, last, target in any_set.entries
+                f"{any_set.key.range_text(first, last)}{counting} : {_verdict(target)}"
+                for (first, last, target), count in any_set.counted()
+                for counting in (f' counter comment "{count}"' if count else "",)
             ]
         case CounterMap():
             kind = f"{any_set.key.type_name} : counter"

@@ -7,6 +7,7 @@ from itertools import count
 
 from nsgd.ruleset import encode, encode_sets
 from nsgd.ruleset.batch import table_message
+from nsgd.ruleset.carry import is_counting
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.diff import Change, clean
 from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, GroupParts, RateLimit, Ruleset
@@ -25,6 +26,7 @@ def replace_ruleset(desired: Ruleset, present: Present, table_flags: int) -> Cha
         replacement.switch(),
         replacement.clean(),
         replacement.after,
+        ending=frozenset(filter(is_counting, present.sets)),
     )
 
 

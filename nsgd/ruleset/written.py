@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from nsgd.ruleset.flow_timeout import FlowTimeout
+from nsgd.ruleset.names import is_interface_count
 from nsgd.ruleset.objects import OF_INTERFACES, AnySet, GroupParts, RateLimit, Ruleset
 
 
@@ -57,8 +58,11 @@ class Written:
 
 
 def are_kept(counter: str) -> bool:
-    """Tell whether a counter outlives what it counts, as those of rules; their numbers do too."""
-    return not counter.startswith(OF_INTERFACES)
+    """Tell whether a counter outlives what it counts, as those of rules; their numbers do too.
+
+    What elements have counted of interfaces is kept and ended apart (nsgd.ruleset.carry).
+    """
+    return not counter.startswith(OF_INTERFACES) or is_interface_count(counter)
 
 
 def part_unused(counters: Iterable[str], desired: Ruleset) -> tuple[frozenset[str], frozenset[str]]:

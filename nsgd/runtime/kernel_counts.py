@@ -9,7 +9,7 @@ from nsgd.model.rule import Access, Direction
 from nsgd.policy.effective import UNSUPPORTED_PROTOCOL
 from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers
 from nsgd.ruleset.dispatch import ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP
-from nsgd.ruleset.names import interface_counter, rule_name
+from nsgd.ruleset.names import interface_count, interface_counter, rule_name
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import NICS, SharedCounters
 
@@ -62,12 +62,17 @@ class KernelNicCounts:
 
     def __init__(self) -> None:
         self._names: Iterable[str] = ()
-        self._counters: list[tuple[str, tuple[str, ...]]] = []
+        self._counters: list[tuple[str, tuple[tuple[int, int, str, str], ...]]] = []
+        # What was counted and allowed at the last reading, by the count's name.
+        self._last: dict[str, tuple[int, int]] = {}
 
     def add(
         self, counts: dict[str, list[int]], packets: Mapping[str, int], names: Collection[str]
     ) -> None:
         """Add them.
+
+        Counted is what asks and what is denied, one a moment before the other. What is allowed is
+        the difference, which may therefore be less than it was.
 
         Args:
             counts: Of each interface, in the order of NICS; changed.
@@ -76,13 +81,36 @@ class KernelNicCounts:
         """
         if self._names is not names:
             self._names = names
+            places = {key: index for index, key in enumerate(NICS)}
             self._counters = [
-                (name, tuple(interface_counter(name, *key) for key in NICS)) for name in names
+                (
+                    name,
+                    tuple(
+                        (
+                            places[direction, Access.ALLOW],
+                            places[direction, Access.DENY],
+                            interface_count(name, direction),
+                            interface_counter(name, direction, Access.DENY),
+                        )
+                        for direction in DIRECTIONS
+                    ),
+                )
+                for name in names
             ]
+            counts_of = {each[2] for _, counters in self._counters for each in counters}
+            self._last = {name: last for name, last in self._last.items() if name in counts_of}
         for name, counters in self._counters:
             of_name = counts[name]
-            for index, counter in enumerate(counters):
-                of_name[index] += packets.get(counter, 0)
+            for allow, deny, count, counter in counters:
+                asked = packets.get(count, 0)
+                denied = packets.get(counter, 0)
+                if not asked and not denied:
+                    continue
+                before, allowed = self._last.get(count, (0, 0))
+                allowed = max(asked - denied, allowed if asked >= before else 0)
+                self._last[count] = asked, allowed
+                of_name[allow] += allowed
+                of_name[deny] += denied
 
 
 def _rules(

@@ -120,6 +120,10 @@ class Interpreter:
                 assert isinstance(found, VerdictMap)
                 assert found.key.type_number == key.type_number
                 target = _target(walk, key, found.entries)
+                value = _value(walk, key)
+                for (first, _, _), count in found.counted():
+                    if first == value and count:
+                        walk.counted[count] += 1
                 if not target:
                     return True, None
                 # Maps with names jump, those of a rule's own do not come back.

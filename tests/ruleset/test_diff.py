@@ -235,7 +235,7 @@ def test_what_was_counted_of_interfaces_stays_while_the_queue_engine_decides(
 
     def counted() -> set[str]:
         found = {name.split("/")[1] for name in kernel.table.counters() if name.startswith("nic/")}
-        assert len([n for n in kernel.table.counters() if n.startswith("nic/")]) == 4 * len(found)
+        assert len([n for n in kernel.table.counters() if n.startswith("nic/")]) == 2 * len(found)
         return found
 
     load("queue", "one", "two")
@@ -433,7 +433,7 @@ def test_maps_have_room_for_what_comes() -> None:
         }
         kernel.change(daemon.load(policy))
         counted = {name for name in kernel.table.counters() if name.startswith("nic/")}
-        assert len(counted) == 4 * number
+        assert len(counted) == 2 * number
 
 
 def test_the_simulator_refuses() -> None:

@@ -23,7 +23,7 @@ from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset import profiles, table_chains
 from nsgd.ruleset.dispatch import ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
-from nsgd.ruleset.names import interface_counter, rule_name
+from nsgd.ruleset.names import interface_count, interface_counter, rule_name
 from nsgd.ruleset.objects import Ruleset
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
 from nsgd.ruleset.queues import QueueRule
@@ -190,8 +190,9 @@ def expected(made: Case, walk: Walk) -> tuple[str, Counter[str], tuple[int, int]
         if direction is IN and denied_at is OUT:
             break
         if name is not None:
-            access = DENY if denied_at is direction else ALLOW
-            counted[interface_counter(name, direction, access)] += 1
+            counted[interface_count(name, direction)] += 1
+            if denied_at is direction:
+                counted[interface_counter(name, direction, DENY)] += 1
     if is_denied:
         verdict = "accept" if made.settings.mode is Mode.AUDIT else "drop"
     else:

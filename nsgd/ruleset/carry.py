@@ -1,0 +1,106 @@
+"""What elements of maps have counted of network interfaces, and how it outlives them.
+
+A count's name is the comment of each element that counts for it. Elements that end leave what they
+have counted to a named counter of that name, which no rule uses: the sum is the count.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from nsgd.ruleset import commands, encode
+from nsgd.ruleset.commands import Message
+from nsgd.ruleset.endpoint_maps import COUNTING
+from nsgd.ruleset.objects import AnySet, VerdictMap
+from nsgd.wire.netlink import iterate_attributes, split_attributes
+
+_NUMBER = struct.Struct(">Q")
+_COMMENT = 0  # of nft's own notes on an element
+
+
+class Counted(NamedTuple):
+    """Of first packets."""
+
+    packets: int
+    octets: int
+
+    def plus(self, other: Counted) -> Counted:
+        """The sum."""
+        return Counted(self.packets + other.packets, self.octets + other.octets)
+
+
+NOTHING = Counted(0, 0)
+Counts = dict[str, Counted]
+
+
+def is_counting(name: str) -> bool:
+    """Tell by its name in the kernel whether elements of a map count."""
+    return name.partition(".")[0] in COUNTING
+
+
+def counts_of(sets: Iterable[AnySet]) -> set[str]:
+    """The names of all that the elements of these sets count."""
+    return {
+        count for each in sets if isinstance(each, VerdictMap) for count in each.counts if count
+    }
+
+
+def read_counter(data: bytes) -> Counted | None:
+    """Of the attributes of a counter; None where they are malformed."""
+    found = split_attributes(data)
+    octets, packets = found.get(1, b""), found.get(2, b"")
+    if len(octets) != _NUMBER.size or len(packets) != _NUMBER.size:
+        return None
+    return Counted(int(_NUMBER.unpack(packets)[0]), int(_NUMBER.unpack(octets)[0]))
+
+
+def read_elements(elements: bytes) -> Iterator[tuple[str, Counted]]:
+    """Name and count of each element that counts, of the kernel's list of elements."""
+    for _, element in iterate_attributes(elements):
+        parts = split_attributes(element)
+        counted = read_counter(split_attributes(parts.get(7, b"")).get(2, b""))
+        name = _comment(parts.get(6, b""))
+        if counted is not None and name:
+            yield name, counted
+
+
+def _comment(notes: bytes) -> str:
+    """The notes are a list of type, length and value."""
+    at = 0
+    while at + 2 <= len(notes):
+        kind, size = notes[at], notes[at + 1]
+        if kind == _COMMENT:
+            return notes[at + 2 : at + 2 + size].rstrip(b"\0").decode(errors="replace")
+        at += 2 + size
+    return ""
+
+
+def carry(
+    carried: Mapping[str, Counted], ended: Mapping[str, Counted], wanted: Container[str]
+) -> tuple[list[Message], Counts]:
+    """Leave to named counters what elements have counted; end those that nobody wants.
+
+    Args:
+        carried: What the named counters hold.
+        ended: What elements have counted that end in the same transaction.
+        wanted: Names of what goes on being counted.
+
+    Returns:
+        The messages, and what the named counters hold then.
+    """
+    after = {
+        name: carried.get(name, NOTHING).plus(ended.get(name, NOTHING))
+        for name in (*carried, *(name for name in ended if name not in carried))
+        if name in wanted
+    }
+    after = {name: counted for name, counted in after.items() if counted.packets}
+    other = [name for name in carried if after.get(name) != carried[name]]
+    messages = [encode.delete_object(name, commands.OBJECT_COUNTER) for name in other]
+    messages += (
+        encode.new_counter(name, *counted)
+        for name, counted in after.items()
+        if carried.get(name) != counted
+    )
+    return messages, after
