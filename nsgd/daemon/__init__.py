@@ -76,7 +76,7 @@ def run(
     """
     _configure_logging()
     keep_together()
-    # A reload that is asked for during the start is this start.
+    # No document is read yet: this start is the reload that is asked for.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         nft = NftTable()
@@ -148,6 +148,8 @@ def _run(
             },
             write_verbs=frozenset({"reload", "stop", "apply", "confirm", "cutFlows"}),
         )
+        # From here on documents may have been read before they were changed.
+        supervisor.loop.note(signal.SIGHUP)
         # What can fail without touching traffic comes before what touches it.
         settings = supervisor.prepare()
         metrics = start_metrics_server(

@@ -27,11 +27,20 @@ class Loop:
         self._stopping = False
         self._pause_s = _TICK_S
         self._at_ticks: list[Callable[[], None]] = []
+        self._early: dict[int, None] = {}
 
     @property
     def is_stopping(self) -> bool:
         """Tell whether stop() was called."""
         return self._stopping
+
+    def note(self, number: int) -> None:
+        """Have run() begin with what a signal asks for that comes before it."""
+
+        def noted(signal_number: int, frame: FrameType | None) -> None:
+            self._early[signal_number] = None
+
+        signal.signal(number, noted)
 
     def watch(self, watched: Watched | int, ready: Callable[[], None]) -> None:
         """Call *ready* whenever *watched* is readable."""
@@ -69,6 +78,9 @@ class Loop:
             signal.signal(number, _noted)
         self.watch(wake_read, on_signal)
         try:
+            for number in self._early:
+                if number in signals:
+                    signals[number]()
             while not self._stopping:
                 pause_s, self._pause_s = self._pause_s, _TICK_S
                 for key, _ in self._selector.select(pause_s):

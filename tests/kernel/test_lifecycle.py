@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tests.kernel.documents import (
@@ -327,15 +328,20 @@ def test_a_failed_start_changes_nothing(net: Network) -> None:
     busy.close()
 
 
-def test_a_reload_asked_for_during_the_start_does_no_harm(net: Network) -> None:
-    """SIGHUP before the daemon is ready."""
+def test_a_reload_asked_for_during_the_start(net: Network) -> None:
+    """SIGHUP before the daemon is ready, for a document that changed since it was read."""
     with_hosts(net).write(web(ALLOW_80))
-    with net.log.open("a") as log:
-        net.daemon = net.gateway.popen(
-            net._nsgd("run", "--config", str(net.config), *net._directories(state=True)),
-            stderr=log,
-        )
-    net.wait(lambda: (net.directory / "run" / "nsgd.sock").exists(), "no socket", 10)
-    net.daemon.send_signal(signal.SIGHUP)
-    net.wait(net._is_ready, "the daemon does not serve", 15)
-    assert net.tcp("internet", "server", 80)
+    net.start_daemon()
+    daemon = net.daemon
+    assert daemon is not None
+    net.wait((net.directory / "run" / "nsgd.sock").exists, "no socket")
+    daemon.send_signal(signal.SIGHUP)
+    # Of documents that are read a worker is made, which takes a while.
+    children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children")
+    net.wait(lambda: children.read_text() != "", "no worker")
+    net.write(web({**ALLOW_80, "destinationPortRange": "81"}))
+    daemon.send_signal(signal.SIGHUP)
+    net.wait_until_ready()
+    net.wait(lambda: net.status()["reloads"]["succeeded"] == 1, "not read again")
+    assert net.tcp("internet", "server", 81)
+    assert not net.tcp("internet", "server", 80)

@@ -50,3 +50,25 @@ def test_what_is_tended_at_ticks() -> None:
     loop.run({}, tick)
     loop.close()
     assert calls == ["tick", "tended", "tick", "tended"]
+
+
+def test_a_signal_that_comes_before_the_loop_runs() -> None:
+    """It is handled first of all, once."""
+    loop = Loop()
+    calls: list[str] = []
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        loop.note(signal.SIGHUP)
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+        loop.soon(0)
+
+        def tick() -> None:
+            calls.append("tick")
+            loop.stop()
+
+        loop.run({signal.SIGHUP: lambda: calls.append("hangup")}, tick)
+        assert calls == ["hangup", "tick"]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        loop.close()
