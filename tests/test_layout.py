@@ -35,15 +35,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Of the standard library alone, for servers of any process.
     "serving": set(),
     "observe": {"model", "serving"},
+    "health": set(),
     "flowlog": {"model", "wire"},
     # Without kernel: it is handed protocols. The worker binds its own queue.
     "runtime": BELOW_RUNTIME,
     "tag_fetch": {"config", "runtime"},
-    "web": {"model", "config", "answers", "runtime", "serving"},
+    "web": {"model", "config", "answers", "health", "runtime", "serving"},
     "lab": {"model", "azure", "config", "policy"},
     "bench": {"model", "config", "policy", "ruleset", "wire", "kernel", "lab"},
     "doctor": BELOW_RUNTIME | {"kernel", "runtime"},
-    "top": {"observe", "runtime"},
+    "top": {"observe", "health", "runtime"},
     "selftest": {"lab", "doctor"},
     "daemon": BELOW_RUNTIME | {"kernel", "runtime", "lab"},
     "commands": BELOW_RUNTIME
@@ -85,6 +86,7 @@ PURE_LAYERS = {
     "azure",
     "config",
     "flowlog",
+    "health",
     "model",
     "policy",
     "ruleset",
@@ -107,7 +109,7 @@ EFFECTS = {
     "threading",
     "time",
 }
-STANDARD_LIBRARY_ONLY = {"model"}
+STANDARD_LIBRARY_ONLY = {"model", "health"}
 SCAPY_LAYERS = {"lab"}
 SCAPY_MODULES = {"nsgd.bench.naive_scapy"}
 # Drawing at a terminal is an extra that no other verb needs, the daemon least of all.

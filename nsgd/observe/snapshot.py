@@ -17,6 +17,7 @@ from nsgd.model.rule import Access, Direction
 from nsgd.observe.conntrack_state import ConntrackState, conntrack_as_json
 from nsgd.observe.counted import DecisionTimes, OpenFlows
 from nsgd.observe.flow_log_state import FlowLogState, flow_log_as_json
+from nsgd.observe.refused_reload import RefusedReload, reloads_as_json
 from nsgd.observe.service_tag_state import ServiceTagsState, service_tags_as_json
 
 # What is counted of each network interface.
@@ -138,6 +139,7 @@ class Snapshot:
     nics: Mapping[str, Sequence[int]] = field(default_factory=dict)
     decision_times: DecisionTimes | None = None
     open_flows: OpenFlows | None = None  # counted for scrapes only
+    refused_reload: RefusedReload | None = None  # None unless the last one was refused
 
 
 def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -212,11 +214,10 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
             }
             for worker in snapshot.workers
         ],
-        "reloads": {
-            "succeeded": snapshot.reloads_succeeded,
-            "refused": snapshot.reloads_refused,
-            "lastSucceeded": snapshot.last_reload_succeeded,
-        },
+        "reloads": reloads_as_json(
+            snapshot.reloads_succeeded, snapshot.reloads_refused, snapshot.refused_reload
+        )
+        | {"lastSucceeded": snapshot.last_reload_succeeded},
         "table": {
             "owned": snapshot.table_owned,
             "markMask": f"{snapshot.mark_mask:#010x}",
@@ -235,9 +236,7 @@ def snapshot_as_json(snapshot: Snapshot) -> dict[str, Any]:
         "metricsDetail": snapshot.metrics_detail,
         # Those that have counted something.
         "networkInterfaces": [
-            {"name": name, **_nic_as_json(counts)}
-            for name, counts in snapshot.nics.items()
-            if any(counts)
+            {"name": name, **_nic_as_json(nic)} for name, nic in snapshot.nics.items() if any(nic)
         ],
     }
 

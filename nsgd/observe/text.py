@@ -155,7 +155,9 @@ def _workers(workers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
     reloads, table = status["reloads"], status["table"]
     flow_log, conntrack = status.get("flowLog"), status.get("conntrack")
-    last = "" if reloads["lastSucceeded"] else "; the last one was refused, the policy before stays"
+    at = f" at {reloads['refusedAt']}" if reloads.get("refusedAt") else ""
+    last = f"; the last one was refused{at}, the policy before stays"
+    last = "" if reloads["lastSucceeded"] else last
     return [
         ("nsgd", f"{status['version']}, {status['state']} since {status['startedAt']}"),
         ("engine", status["engine"]),
@@ -168,6 +170,7 @@ def _summary(status: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         *_applied(status),
         ("reloads", f"{reloads['succeeded']} succeeded, {reloads['refused']} refused{last}"),
+        *(("", problem) for problem in reloads.get("problems", ())),
         *_workers(status["workers"]),
         (
             "table",

@@ -89,8 +89,19 @@ class Observer:
             if loaded is None or not areas:
                 raise RuntimeError("no policy is in force yet")
             kernel = self._kernel_counters()
-            cells, counters = SharedCounters.sum(areas), areas[0]
             settings = loaded.settings
+            # What was queued, then what waits, then verdicts: so nothing is missed among them that
+            # was decided in between.
+            workers = tuple(
+                WorkerSeen(
+                    worker.queue_number,
+                    worker.pid,
+                    worker.restarts,
+                    self._queue_state(worker.queue_number, settings.queue_length),
+                )
+                for worker in supervisor.worker_states
+            )
+            cells, counters = SharedCounters.sum(areas), areas[0]
             self._kernel_counts.add(cells, kernel, loaded.numbers, counters)
             in_force = self._rules_in_force(loaded)
             unmanaged_dropped = kernel.get("unmanaged_dropped", 0) + cells[cell.UNMANAGED_DROPPED]
@@ -119,7 +130,8 @@ class Observer:
                 start_time_s=self._started_s,
                 reloads_succeeded=supervisor.reloads_succeeded,
                 reloads_refused=supervisor.reloads_refused,
-                last_reload_succeeded=supervisor.last_reload_succeeded,
+                last_reload_succeeded=supervisor.refused_reload is None,
+                refused_reload=supervisor.refused_reload,
                 rule_hits=tuple(
                     RuleHits(group, direction, rule, access, hits)
                     for direction in DIRECTIONS
@@ -154,15 +166,7 @@ class Observer:
                 adopted_flows=supervisor.open_flows.adopted + kernel.get("adopted", 0),
                 reevaluated_flows=supervisor.open_flows.judged_again,
                 cut_flows=supervisor.open_flows.cut,
-                workers=tuple(
-                    WorkerSeen(
-                        worker.queue_number,
-                        worker.pid,
-                        worker.restarts,
-                        self._queue_state(worker.queue_number, settings.queue_length),
-                    )
-                    for worker in supervisor.worker_states
-                ),
+                workers=workers,
                 foreign_marks=kernel.get("foreign_mark", 0),
                 table_owned=self._is_table_owned(),
                 mark_mask=settings.mark_mask,

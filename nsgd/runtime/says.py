@@ -50,9 +50,14 @@ def note_lines(notes: Sequence[str]) -> Iterator[str]:
         yield f"{len(notes) - _MOST_NOTES} other notes: 'nsgd check --notes' tells them"
 
 
+def problems_of(error: Exception) -> Sequence[object]:
+    """Why documents were refused, each problem by itself."""
+    return error.problems if isinstance(error, ConfigRefused) else (error,)
+
+
 def refusal_lines(error: Exception, generation: int) -> Iterator[str]:
     """What the log says of a reload that was refused: every problem, and what stays in force."""
-    problems = error.problems if isinstance(error, ConfigRefused) else (error,)
+    problems = problems_of(error)
     yield from map(str, problems)
     noun = "problem" if len(problems) == 1 else "problems"
     yield f"reload refused, {len(problems)} {noun}, keeping policy {generation}"

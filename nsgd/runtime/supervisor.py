@@ -18,6 +18,7 @@ from pathlib import Path
 from nsgd.config.document import Document
 from nsgd.config.problem import ConfigRefused
 from nsgd.model.settings import DaemonSettings, OnStop
+from nsgd.observe.refused_reload import RefusedReload
 from nsgd.runtime.adoption import AdoptionWindow
 from nsgd.runtime.beside import Beside
 from nsgd.runtime.counters import SharedCounters
@@ -32,7 +33,7 @@ from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
 from nsgd.runtime.policy_classes import PolicyClassesMaker
 from nsgd.runtime.policy_loader import PolicyLoader
 from nsgd.runtime.policy_table import PolicyTable, TableWatch, install_again
-from nsgd.runtime.says import refusal_lines, rules_that_stay, state_line
+from nsgd.runtime.says import problems_of, refusal_lines, rules_that_stay, state_line
 from nsgd.runtime.standing_documents import StandingDocuments
 from nsgd.runtime.state import StateError, has_started, load_numbers, note_start, save_numbers
 from nsgd.runtime.table_guard import TableGuard
@@ -85,7 +86,7 @@ class Supervisor:
         self.nic_slots, self._classes = NicSlots(), PolicyClassesMaker()
         self.generation = self.reloads_succeeded = self.reloads_refused = 0
         self.loaded_at_s = 0.0
-        self.last_reload_succeeded = True
+        self.refused_reload: RefusedReload | None = None  # the last one, where it was refused
 
     @property
     def settings(self) -> DaemonSettings:
@@ -169,14 +170,14 @@ class Supervisor:
             except (ConfigRefused, StateError, RefusedByKernel) as error:
                 with self.lock:
                     self.reloads_refused += 1
-                    self.last_reload_succeeded = False
+                    self.refused_reload = RefusedReload.of(problems_of(error), time.time())
                 for line in refusal_lines(error, self.generation):
                     log.error("%s", line)
                 raise
             self.trial.settle()
             with self.lock:
                 self.reloads_succeeded += 1
-                self.last_reload_succeeded = True
+                self.refused_reload = None
             return generation
 
     def bring_into_force(self, documents: Sequence[Document], *, reevaluate: bool) -> int:
@@ -191,7 +192,7 @@ class Supervisor:
         return self._change(previous, replace(before, numbers=previous.numbers), reevaluate)
 
     def _state(self) -> str:
-        return state_line(self.settings, self.generation, self.last_reload_succeeded)
+        return state_line(self.settings, self.generation, self.refused_reload is None)
 
     def _load_and_change(self, given: Sequence[Document] | None, reevaluate: bool) -> int:
         previous = self.in_force()

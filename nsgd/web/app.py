@@ -13,13 +13,13 @@ from urllib.parse import parse_qsl, unquote
 import nsgd
 from nsgd.config.names import fold
 from nsgd.config.wording import closest
+from nsgd.health.judge import checks
 from nsgd.model.network import NetworkSecurityGroup
 from nsgd.runtime.control_client import ControlError, ControlErrorKind
 from nsgd.web.denials import denials_page
 from nsgd.web.filters import FilterRefused, read_filter
 from nsgd.web.flows import MOST_LISTED, flows_page
 from nsgd.web.group import group_page
-from nsgd.web.health import trouble
 from nsgd.web.interface import DENIALS_SHOWN, interface_page
 from nsgd.web.markup import Markup
 from nsgd.web.networks import networks_page
@@ -84,7 +84,7 @@ class Application:
             return self.refusal(400, "Not a question", text)
         page = self._page(path, query)
         status = self._status()
-        state = state_line(status, 0 if status is None else trouble(status))
+        state = state_line(status, [] if status is None else checks(status))
         if query.get("format") == "json":
             return _as_json(page, state, status)
         text = render(page, state, nsgd.__version__)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nsgd.web.health import checks, losses
+from nsgd.health.judge import checks
+from nsgd.health.losses import losses
 from nsgd.web.markup import Markup, element, facts, link, markup, table
 from nsgd.web.page import Live, Page, access, badge, group_link, moment, number, url
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from nsgd.health.judge import Check, worst
 from nsgd.web.markup import Content, Markup, element, link, markup
 
 NAVIGATION = (
@@ -93,24 +94,31 @@ def render(page: Page, state: Markup, version: str) -> str:
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
-def state_line(status: Mapping[str, Any] | None, trouble: int) -> Markup:
+def state_line(status: Mapping[str, Any] | None, judged: list[Check]) -> Markup:
     """Policy, mode, and whether there is something to look at."""
     if status is None:
         return markup(badge("bad", "no answer from the daemon"))
     mode = None
     if status["mode"] == "audit":
         mode = badge("warn", "audit: nothing is dropped")
-    look = (
-        link("/#health", badge("warn", f"{plural(trouble, 'thing')} to look at"))
-        if trouble
-        else badge("ok", "all well")
-    )
+    kind = worst(judged)
+    look = badge(kind, _trouble(judged))
+    if kind != "ok":
+        look = link("/#health", look)
     return markup(
         look,
         mode,
         element("span", f"policy {status['generation']} in force since "),
         moment(status["loadedAt"]),
     )
+
+
+def _trouble(judged: list[Check]) -> str:
+    wrong = sum(check.kind == "bad" for check in judged)
+    look = sum(check.kind == "warn" for check in judged)
+    if not wrong:
+        return f"{plural(look, 'thing')} to look at" if look else "all well"
+    return f"{wrong} wrong" + (f", {look} to look at" if look else "")
 
 
 def badge(kind: str, text: Content) -> Markup:

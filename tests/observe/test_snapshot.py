@@ -79,7 +79,14 @@ def test_json() -> None:
                 },
             }
         ],
-        "reloads": {"succeeded": 3, "refused": 1, "lastSucceeded": False},
+        "reloads": {
+            "succeeded": 3,
+            "refused": 1,
+            "refusedAt": None,
+            "problemCount": 0,
+            "problems": [],
+            "lastSucceeded": False,
+        },
         "table": {
             "owned": True,
             "markMask": "0xffff3fff",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from nsgd.observe.refused_reload import RefusedReload
 from nsgd.observe.snapshot import AppliedState, WorkerSeen, snapshot_as_json
 from nsgd.observe.text import format_status, format_table
 from tests.observe.snapshots import SEVERAL, SNAPSHOT
@@ -49,6 +50,14 @@ Packets  Kind        Reason
 def test_status() -> None:
     """Columns are aligned, the busiest rule comes first and zeros are left out."""
     assert format_status(snapshot_as_json(SNAPSHOT)) == EXPECTED
+
+
+def test_status_of_a_refused_reload() -> None:
+    """When it was, and each problem below it."""
+    refused = RefusedReload.of(["policy.yaml:7: priority 99"], 1_700_000_000)
+    text = format_status(snapshot_as_json(dataclasses.replace(SNAPSHOT, refused_reload=refused)))
+    assert "the last one was refused at 2023-11-14T22:13:20Z, the policy before stays\n" in text
+    assert "\n         policy.yaml:7: priority 99\n" in text
 
 
 def test_status_with_everything() -> None:

@@ -233,10 +233,10 @@ def test_while_something_is_on_trial(daemon: Daemon) -> None:
     daemon.apply("Deny", 60)
     with pytest.raises(StateError, match="on trial, for 60 s more"):
         daemon.supervisor.reload()
-    assert (daemon.supervisor.reloads_refused, daemon.supervisor.last_reload_succeeded) == (
-        1,
-        False,
-    )
+    refused = daemon.supervisor.refused_reload
+    assert daemon.supervisor.reloads_refused == 1
+    assert refused is not None
+    assert "on trial, for 60 s more" in refused.problems[0]
     for seconds in (None, 60):
         with pytest.raises(StateError, match="nsgd confirm"):
             daemon.apply("Allow", seconds)
@@ -264,7 +264,7 @@ def test_what_is_refused_changes_nothing(daemon: Daemon, seconds: int | None) ->
     assert (daemon.access, daemon.trial.seconds_left) == ("Deny", None)
     assert (daemon.trial.counts["refused"], daemon.trial.is_standing) == (2, True)
     assert (daemon.state / "standing-documents.json").read_bytes() == before
-    assert daemon.supervisor.last_reload_succeeded
+    assert daemon.supervisor.refused_reload is None
 
 
 @pytest.mark.parametrize("seconds", [None, 60])

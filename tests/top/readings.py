@@ -40,6 +40,7 @@ LOG: dict[str, Any] = {
     "records": {"written": 9},
     "waiting": 0,
     "eventsLost": 0,
+    "resyncs": 0,
     "denialsMissed": 0,
 }
 
@@ -67,6 +68,8 @@ def status(**changes: Any) -> dict[str, Any]:
         "table": {"changedByOthers": 0, "foreignBaseChainsDeleted": 0},
         "worker": {"restarts": 0},
         "queue": {"droppedFull": 0, "droppedSocket": 0},
+        "packets": {"queued": 147, "notAdmitted": {}, "passedUndecided": 0},
+        "conntrack": {"entries": 5, "dropped": 0},
     }
     for name, value in (*healthy.items(), *changes.items()):
         if isinstance(made.get(name), dict) and isinstance(value, dict):

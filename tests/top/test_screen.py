@@ -135,14 +135,19 @@ def test_what_else_is_said() -> None:
     assert lines[0].endswith("PAUSED  09:14:12 UTC  every 0.5 s")
     assert lines[1] == "only nic web1"
     assert "flow log azure at /log, 3 open flows, 9 records written" in text
-    assert "health   mode audit: what is denied is let through" in text
+    assert "health   Mode: audit: denials are counted and logged, and nothing" in text
     assert "Rules by name" in text
-    table = {"owned": False, "changedByOthers": 1, "foreignBaseChainsDeleted": 2}
-    ill = some_view(worker={"up": False, "restarts": 1}, mode="audit", table=table)
+    table = {"changedByOthers": 3, "repaired": 1, "foreignBaseChainsDeleted": 2}
+    ill = some_view(
+        worker={"up": False, "restarts": 1},
+        mode="audit",
+        table=table,
+        reloads={"lastSucceeded": False},
+    )
     text = "\n".join(drawn(ill))
     assert "worker DOWN" in text
-    assert "no worker: new flows follow the failure mode, closed" in text
-    assert "and 2 more: nsgd top --once" in text
+    assert "Worker: DOWN: what it would decide follows failureMode closed" in text
+    assert "and 1 more: nsgd top --once" in text
 
 
 @pytest.mark.parametrize(("environment", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

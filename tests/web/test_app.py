@@ -92,7 +92,10 @@ def test_overview_in_trouble(app: Application, source: FakeSource) -> None:
     """The line at the top of every page counts, the overview says what."""
     source.now["reloads"]["lastSucceeded"] = False
     source.now["worker"]["up"] = False
-    assert "2 things to look at" in app.respond("/networks").body.decode()
+    source.now["mode"] = "audit"
+    wrong = app.respond("/networks").body.decode()
+    assert "2 wrong, 1 to look at" in wrong
+    assert 'class="badge bad"' in wrong
     assert "nsgd check PATH" in text_of(app, "/")
 
 

@@ -1,0 +1,1 @@
+"""A daemon judged by its status, in one place for the live view and the page: pure."""
