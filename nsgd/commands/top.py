@@ -172,7 +172,7 @@ def _find_groups(loaded: LoadedConfig, name: str) -> frozenset[str]:
 
 def _denials(args: argparse.Namespace) -> int:
     from nsgd.runtime.control_client import ControlError, request
-    from nsgd.top.text import denials_as_json, denials_as_table
+    from nsgd.top.text import denials_as_json, denials_as_table, hits_of
     from nsgd.top.view import group_denials
 
     if args.limit is not None and args.limit < 1:
@@ -186,15 +186,17 @@ def _denials(args: argparse.Namespace) -> int:
     each = answer["denials"]
     rows: list[DenialRow] = []
     if args.each:
-        rows = [group for row in each[: args.limit] for group in group_denials([row])]
+        ones = ({**row, "times": 1} for row in each[: args.limit])
+        rows = [group for row in ones for group in group_denials([row])]
     else:
         rows = sorted(group_denials(each), key=lambda row: -row.count)[: args.limit]
     not_told = answer["notTold"] + status["kernelDenials"]["untold"]
     if args.output == "json":
         listed: list[dict[str, Any]] = each[: args.limit] if args.each else denials_as_json(rows)
-        kept = {name: answer[name] for name in ("kept", "mostKept", "since")}
+        kept = {name: answer[name] for name in ("kept", "mostKept", "givenUp", "since")}
         print(json.dumps({"denials": listed, **kept, "notTold": not_told}, indent=2))
         return EXIT_OK
-    print(denials_as_table(rows))
-    print(f"the last {answer['kept']} that were told; {not_told} were counted and not told")
+    print(denials_as_table(rows, hits_of(status)))
+    older = f", {answer['givenUp']} older ones of the same went" if answer["givenUp"] else ""
+    print(f"{answer['kept']} are kept{older}; {not_told} were counted in hits and not told")
     return EXIT_OK

@@ -1,15 +1,16 @@
 """Recent denials, kept for the verb ``denials``: who was denied, when and by which rule.
 
-A ring of bounded length, of those that a rule denied and that were told: a few of each rule a
-second (all of them in audit mode and for flow logs), the rest counted. Rule hits count every one.
+Of bounded number, of those that a rule denied and that were told: a few of each rule a second (all
+of them in audit mode and for flow logs), the rest counted. Rule hits count every one. Of each rule
+and source the newest are kept: a scan does not push out what befell others a minute ago.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from nsgd.runtime import counters as cell
 from nsgd.runtime.control_wire import UsageRefused
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import Denial, DenialReader
+from nsgd.runtime.fair_ring import FairRing
 from nsgd.runtime.flow_filter import PROTOCOL_NAMES, FlowFilter, Side
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.told_denials import ToldDenials
@@ -37,6 +39,14 @@ class _Kept(NamedTuple):
     side: Side
     names: tuple[str | None, str | None]  # of the sender and the receiver, where declared
 
+    @property
+    def alike(self) -> Hashable:
+        """What is the same of those that differ in time and source port only."""
+        header = self.header
+        ends = header.version, header.source, header.destination
+        port = header.destination_port if header.protocol in (TCP, UDP) else None
+        return self.side, header.protocol, ends, port
+
 
 class RecentDenials:
     """Hears of denials by the workers and by the kernel engine; the newest are kept."""
@@ -48,8 +58,11 @@ class RecentDenials:
         self._cells = [counters.cells for counters in areas]
         self._readers = [DenialReader(counters) for counters in areas]
         self._since_s = time.time()
-        self._kept: deque[_Kept] = deque(maxlen=most)
-        self._ids = itertools.count(1)
+        self._kept: FairRing[Hashable, _Kept] = FairRing(most)
+        # How many alike are kept, and how many were told since the first of these.
+        self._alike: Counter[Hashable] = Counter()
+        self._times: dict[Hashable, int] = {}
+        self._last_id = 0
         self._missed = 0  # told by workers, and not read
         self._heard: list[Denial] = []
         self._numbers: object = None
@@ -118,8 +131,8 @@ class RecentDenials:
             self.read(loaded)
         after = arguments.get("after", 0)
         found = (
-            _row(kept)
-            for kept in reversed(self._kept)
+            _row(kept, self._times[kept.alike])
+            for kept in sorted(self._kept, key=lambda kept: -kept.id)
             if kept.id > after
             and meant.meets_header(kept.header)
             and meant.meets_side(kept.side)
@@ -127,9 +140,11 @@ class RecentDenials:
         )
         return {
             "denials": list(itertools.islice(found, min(limit, len(self._kept)) or None)),
-            "lastId": self._kept[-1].id if self._kept else 0,
+            "lastId": self._last_id,
             "kept": len(self._kept),
-            "mostKept": self._kept.maxlen,
+            "mostKept": self._kept.most,
+            # Were kept once, and went for newer ones of those with most.
+            "givenUp": self._kept.given_up,
             "since": _iso_utc(self._since_s),
             # Denied by rules and never here: beyond the limits, or faster than they are read. Those
             # beyond the kernel engine's limits are kernelDenials.untold of the status.
@@ -162,10 +177,21 @@ class RecentDenials:
             endpoints.endpoints[index].name if index >= 0 else None for index in ends
         )
         side = Side(denial.direction, group or None, rule, Access.DENY.value, "rule")
-        self._kept.append(_Kept(next(self._ids), denial, header, side, (sender, receiver)))
+        self._last_id += 1
+        self._remember(_Kept(self._last_id, denial, header, side, (sender, receiver)))
+
+    def _remember(self, kept: _Kept) -> None:
+        alike = kept.alike
+        self._alike[alike] += 1
+        self._times[alike] = self._times.get(alike, 0) + 1
+        gone = self._kept.add((kept.side, kept.header.version, kept.header.source), kept)
+        if gone is not None:
+            self._alike[gone.alike] -= 1
+            if not self._alike[gone.alike]:
+                del self._alike[gone.alike], self._times[gone.alike]
 
 
-def _row(kept: _Kept) -> dict[str, Any]:
+def _row(kept: _Kept, times: int) -> dict[str, Any]:
     denial, side = kept.denial, kept.side
     has_ports = denial.protocol in (TCP, UDP)
     is_outbound = side.direction is Direction.OUTBOUND
@@ -184,6 +210,9 @@ def _row(kept: _Kept) -> dict[str, Any]:
         "to": kept.names[1],
         # Whose rule it was.
         "networkInterface": kept.names[0] if is_outbound else kept.names[1],
+        # How often the like was told, with other source ports too: of some only the newest are
+        # kept.
+        "times": times,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -151,18 +151,38 @@ def as_table(view: View) -> str:
         (
             format_table(summary, right=()),
             format_table([head, *rules], right=right),
-            denials_as_table(view.denials),
+            denials_as_table(view.denials, hits_of(status)),
         )
     )
 
 
-def denials_as_table(rows: Sequence[DenialRow]) -> str:
-    """Grouped denials."""
+def hits_of(status: Mapping[str, Any]) -> dict[tuple[str | None, str, str], int]:
+    """How often rules denied, by group, direction and name."""
+    return {
+        (row["networkSecurityGroup"], row["direction"], row["rule"]): row["hits"]
+        for row in status["ruleHits"]
+        if row["access"] == "Deny"
+    }
+
+
+def denials_as_table(
+    rows: Sequence[DenialRow], hits: Mapping[tuple[str | None, str, str], int]
+) -> str:
+    """Grouped denials, each with all hits of its rule: these no limit concerns."""
     if not rows:
         return "no denials that were told"
-    head = ("Times", "Last", "Flow", "Denied by")
-    cells = [(row.count, row.last, flow_text(row), by_text(row)) for row in rows]
-    return format_table([head, *cells])
+    head = ("Told", "Rule's hits", "Last", "Flow", "Denied by")
+    cells = [
+        (
+            row.count,
+            hits.get((row.network_security_group, row.direction, row.rule), "-"),
+            row.last,
+            flow_text(row),
+            by_text(row),
+        )
+        for row in rows
+    ]
+    return format_table([head, *cells], right=(0, 1))
 
 
 def _or_none(count: int | None) -> str:

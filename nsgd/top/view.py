@@ -6,7 +6,7 @@ Values only. A rate is that of the time between the readings; there is none acro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from enum import Enum
 from typing import Any
 
@@ -92,7 +92,7 @@ class DenialRow:
     network_security_group: str | None
     direction: str
     rule: str
-    count: int
+    count: int  # that were told
     last: str  # ISO 8601, UTC
 
 
@@ -159,7 +159,7 @@ def group_denials(rows: Iterable[Mapping[str, Any]]) -> list[DenialRow]:
     """Denials that differ in time and source port only become one; the newest come first.
 
     Args:
-        rows: Of the verb ``denials``, newest first.
+        rows: Of the verb ``denials``, newest first; the newest says how many were told.
     """
     found: dict[tuple[Any, ...], DenialRow] = {}
     for row in rows:
@@ -172,13 +172,10 @@ def group_denials(rows: Iterable[Mapping[str, Any]]) -> list[DenialRow]:
             row["networkSecurityGroup"],
             row["direction"],
             row["rule"],
-            1,
+            row["times"],
             row["time"],
         )
-        key = astuple(one)[:-2]
-        before = found.get(key)
-        # The first one is the newest.
-        found[key] = one if before is None else replace(before, count=before.count + 1)
+        found.setdefault(astuple(one)[:-2], one)
     return list(found.values())
 
 

@@ -6,6 +6,8 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -54,8 +56,9 @@ class Response:
 class Application:
     """Answers GET; nothing that is asked changes anything."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, clock: Callable[[], datetime] | None = None) -> None:
         self._source = source
+        self._clock = clock or partial(datetime.now, UTC)
         folder = files("nsgd.web") / "static"
         # Read once, by these names: no path of a request reaches the file system.
         self._static = {
@@ -84,7 +87,7 @@ class Application:
             return self.refusal(400, "Not a question", text)
         page = self._page(path, query)
         status = self._status()
-        state = state_line(status, [] if status is None else checks(status))
+        state = state_line(status, [] if status is None else checks(status), self._clock())
         if query.get("format") == "json":
             return _as_json(page, state, status)
         text = render(page, state, nsgd.__version__)

@@ -7,12 +7,14 @@ from typing import Any
 
 from nsgd.web.markup import Markup, element, link, markup, table
 from nsgd.web.page import clock, end, group_link, nic_link, number, url
+from nsgd.web.rules import RuleKey
 
 Denial = Mapping[str, Any]
 
 _NONE = (
-    "No denial is kept that is so. They are kept since the daemon started, the last ones only;"
-    " every one is counted in the hits of its rule."
+    "No denial is kept that is so. Kept are those since the daemon started, of each rule and source"
+    " the newest, and of a flood a few a second; every one is counted in the hits of its rule. IP"
+    " flow verify says what is denied now."
 )
 
 
@@ -37,9 +39,9 @@ def denial_table(denials: Sequence[Denial], caption: str) -> Markup:
     )
 
 
-def grouped_table(denials: Sequence[Denial], most: int) -> Markup:
-    """Who is denied most, where to, and by which rule."""
-    groups: dict[tuple[Any, ...], list[Denial]] = {}
+def grouped_table(denials: Sequence[Denial], most: int, hits: Mapping[RuleKey, int]) -> Markup:
+    """Who is denied most, where to, and by which rule; *hits* of rules have all denials."""
+    groups: dict[tuple[Any, ...], Denial] = {}
     for denial in denials:
         key = (
             denial["source"],
@@ -50,27 +52,32 @@ def grouped_table(denials: Sequence[Denial], most: int) -> Markup:
             denial["direction"],
             denial["rule"],
         )
-        groups.setdefault(key, []).append(denial)
-    ranked = sorted(groups.values(), key=lambda found: (-len(found), -found[0]["id"]))
+        groups.setdefault(key, denial)  # the newest, which says how many were told
+    ranked = sorted(groups.values(), key=lambda found: (-found["times"], -found["id"]))
     return table(
-        "Denied most, of those that are kept",
-        ("Source", "To", "Protocol", "Denied by", "Times", "Last (UTC)", "Why"),
+        "Denied most, of what was told one by one: 10 a second of each rule at most",
+        ("Source", "To", "Protocol", "Denied by", "Told", "Rule's hits", "Last (UTC)", "Why"),
         [
             (
                 markup(denial["source"], _name(denial["from"])),
                 markup(end(denial["destination"], denial["destinationPort"]), _name(denial["to"])),
                 denial["protocol"],
                 _rule(denial),
-                number(len(found)),
+                number(denial["times"]),
+                number(hits.get(_key(denial), 0)),
                 clock(denial["time"]),
                 _why(denial),
             )
-            for found in ranked[:most]
-            for denial in (found[0],)
+            for denial in ranked[:most]
         ],
-        numeric=(4,),
+        numeric=(4, 5),
         empty=_NONE,
     )
+
+
+def _key(denial: Denial) -> RuleKey:
+    group = denial["networkSecurityGroup"] or ""
+    return group, denial["direction"], denial["rule"], "Deny"
 
 
 def _rule(denial: Denial) -> Markup:

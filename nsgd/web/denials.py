@@ -9,6 +9,7 @@ from nsgd.web.denial_rows import denial_table, grouped_table
 from nsgd.web.filters import filter_form
 from nsgd.web.markup import Markup, element, markup
 from nsgd.web.page import Live, Page, moment, number, plural
+from nsgd.web.rules import Counts
 
 MOST_LISTED = 100
 _MOST_GROUPS = 20
@@ -29,7 +30,9 @@ def denials_page(
     body = markup(
         form,
         _section(
-            "most", "Who is denied most", live.part("most", grouped_table(denials, _MOST_GROUPS))
+            "most",
+            "Who is denied most",
+            live.part("most", grouped_table(denials, _MOST_GROUPS, Counts.of(status).hits)),
         ),
         _section(
             "recent",
@@ -66,9 +69,10 @@ def _unseen(answer: Mapping[str, Any], status: Mapping[str, Any]) -> Markup:
             "ul",
             element(
                 "li",
-                f"The last {number(answer['mostKept'])} denials by rules are kept, since ",
+                f"{plural(answer['kept'], 'denial')} by rules are kept since ",
                 moment(answer["since"]),
-                f"; {number(answer['kept'])} are there now.",
+                f", {number(answer['mostKept'])} at most, of each rule and source the newest;"
+                f" {number(answer['givenUp'])} went for newer ones of the same. Told has them.",
             ),
             element(
                 "li",

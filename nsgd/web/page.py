@@ -94,7 +94,7 @@ def render(page: Page, state: Markup, version: str) -> str:
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
-def state_line(status: Mapping[str, Any] | None, judged: list[Check]) -> Markup:
+def state_line(status: Mapping[str, Any] | None, judged: list[Check], now: datetime) -> Markup:
     """Policy, mode, and whether there is something to look at."""
     if status is None:
         return markup(badge("bad", "no answer from the daemon"))
@@ -110,6 +110,8 @@ def state_line(status: Mapping[str, Any] | None, judged: list[Check]) -> Markup:
         mode,
         element("span", f"policy {status['generation']} in force since "),
         moment(status["loadedAt"]),
+        "; it is now ",
+        moment(now.isoformat()),
     )
 
 
@@ -156,12 +158,12 @@ def moment(iso: str) -> Markup:
 
 
 def clock(iso: str) -> Markup:
-    """The time of day alone, in UTC."""
+    """Day and time in UTC, where the heading says that it is."""
     try:
         found = datetime.fromisoformat(iso).astimezone(UTC)
     except ValueError:
         return markup(iso)
-    return element("time", found.strftime("%H:%M:%S"), datetime=iso, title=iso)
+    return element("time", found.strftime("%Y-%m-%d %H:%M:%S"), datetime=iso)
 
 
 def nic_link(name: str | None) -> Markup:

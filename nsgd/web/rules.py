@@ -25,17 +25,17 @@ HEADS = (
 Row = Sequence[str]
 TRAFFIC_HEADS = ("Packets", "Bytes")
 # Group (empty for rules ahead of all), direction, rule and access.
-_Rule = tuple[str, str, str, str]
+RuleKey = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What a status says of rules."""
 
-    hits: Mapping[_Rule, int]
+    hits: Mapping[RuleKey, int]
     # Packets and bytes, both ways, of the flows whose records name a rule, where it may let some
     # through; None where flows are not logged.
-    traffic: Mapping[_Rule, tuple[int, int]] | None
+    traffic: Mapping[RuleKey, tuple[int, int]] | None
 
     @classmethod
     def of(cls, status: Mapping[str, Any]) -> Counts:
@@ -57,7 +57,7 @@ class Counts:
         return element("p", text, class_="hint")
 
 
-def _rule(row: Mapping[str, Any]) -> _Rule:
+def _rule(row: Mapping[str, Any]) -> RuleKey:
     return row["networkSecurityGroup"] or "", row["direction"], row["rule"], row["access"]
 
 
@@ -96,7 +96,7 @@ def _cells(group: str, row: Row, counts: Counts, live: Live) -> tuple[Content, .
     )
 
 
-def _traffic(key: _Rule, counts: Counts, live: Live) -> Iterator[Content]:
+def _traffic(key: RuleKey, counts: Counts, live: Live) -> Iterator[Content]:
     if counts.traffic is not None:
         for name, count in zip(
             ("packets", "bytes"), counts.traffic.get(key, ("-", "-")), strict=True

@@ -103,6 +103,7 @@ def test_a_denial_has_all_that_is_asked_for(recent: Recent) -> None:
         "from": None,
         "to": "Server",
         "networkInterface": "Server",
+        "times": 1,
     }
 
 
@@ -120,6 +121,31 @@ def test_the_newest_come_first_and_the_oldest_go(recent: Recent) -> None:
     answer = recent.ask()
     assert [each["destinationPort"] for each in answer["denials"]] == [6, 5, 4, 3]
     assert (answer["kept"], answer["mostKept"], answer["lastId"]) == (4, 4, 6)
+
+
+def test_a_flood_does_not_push_out_what_befell_others(recent: Recent) -> None:
+    """Neither one with a rule of its own nor one that the same rule denies."""
+    recent.deny(INBOUND, "DenyAllInBound", "203.0.113.8", "10.0.1.4", 22)
+    recent.deny(OUTBOUND, "DenyOut", "10.0.1.4", "192.0.2.1", 25)
+    for _ in range(50):
+        recent.kept.tend(recent.loaded)
+        recent.deny(INBOUND, "DenyAllInBound", "203.0.113.7", "10.0.1.4", 3389)
+        recent.kept._next_window_s = 0.0
+    answer = recent.ask()
+    assert [each["destinationPort"] for each in answer["denials"]] == [3389, 3389, 25, 22]
+    # What went is counted still, and said.
+    assert [each["times"] for each in answer["denials"]] == [50, 50, 1, 1]
+    assert answer["givenUp"] == 48
+
+
+def test_what_is_not_kept_is_not_remembered(recent: Recent) -> None:
+    """A scan of ports leaves nothing behind but what is kept."""
+    for port in range(1, 200):
+        recent.kept.tend(recent.loaded)
+        recent.deny(INBOUND, "DenyAllInBound", "203.0.113.7", "10.0.1.4", port)
+        recent.kept._next_window_s = 0.0
+    assert recent.ports() == [199, 198, 197, 196]
+    assert len(recent.kept._times) == len(recent.kept._alike) == 4
 
 
 def test_filters(recent: Recent) -> None:

@@ -23,8 +23,9 @@ DENIAL: dict[str, Any] = {
     "from": None,
     "to": "web1",
     "networkInterface": "web1",
+    "times": 1,
 }
-LATER = DENIAL | {"time": "2026-05-02T09:14:09.000Z", "sourcePort": 51345}
+LATER = DENIAL | {"time": "2026-05-02T09:14:09.000Z", "sourcePort": 51345, "times": 2}
 OTHER = DENIAL | {
     "time": "2026-05-02T09:14:08.000Z",
     "protocol": "Udp",
@@ -52,6 +53,7 @@ def answer(*denials: dict[str, Any], not_told: int = 0) -> dict[str, Any]:
         "lastId": len(denials),
         "kept": len(denials),
         "mostKept": 1000,
+        "givenUp": 0,
         "since": "2026-05-02T09:00:00.000Z",
         "notTold": not_told,
     }

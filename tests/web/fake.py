@@ -90,6 +90,7 @@ def denial(number: int = 1, **changes: Any) -> dict[str, Any]:
         "from": None,
         "to": "web1",
         "networkInterface": "web1",
+        "times": number,
     } | changes
 
 
@@ -156,6 +157,7 @@ class FakeSource:
             "lastId": 3,
             "kept": len(self.denied),
             "mostKept": 1000,
+            "givenUp": 7,
             "since": "2026-03-01T11:00:00.000Z",
             "notTold": 5,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,9 @@ PATHS = ("/", "/networks", "/nics/web2", "/groups/web", "/verify", "/denials", "
 VERIFY = "/verify?direction=Inbound&protocol=TCP&local=10.0.1.5:80&remote=203.0.113.7:*"
 
 
+NOW = datetime(2026, 3, 1, 12, 1, 0, tzinfo=UTC)
+
+
 @pytest.fixture
 def source() -> FakeSource:
     """The daemon's answers."""
@@ -28,7 +32,7 @@ def source() -> FakeSource:
 @pytest.fixture
 def app(source: FakeSource) -> Application:
     """The pages."""
-    return Application(source)
+    return Application(source, lambda: NOW)
 
 
 def text_of(app: Application, target: str, status: int = 200) -> str:
@@ -95,6 +99,8 @@ def test_overview_in_trouble(app: Application, source: FakeSource) -> None:
     source.now["mode"] = "audit"
     wrong = app.respond("/networks").body.decode()
     assert "2 wrong, 1 to look at" in wrong
+    assert "it is now" in wrong
+    assert "2026-03-01 12:01:00 UTC" in wrong
     assert 'class="badge bad"' in wrong
     assert "nsgd check PATH" in text_of(app, "/")
 
@@ -241,7 +247,8 @@ def test_denials(app: Application, source: FakeSource) -> None:
     """Grouped, one by one, and what is not among them; each with a way to its explanation."""
     source.denied = [denial(3), denial(2, source="198.51.100.9"), denial(1)]
     text = text_of(app, "/denials?nsg=web&port=22")
-    assert "203.0.113.7 10.0.1.4:3389 (web1) Tcp web / DenyAllInBound 2 12:00:00 explain" in text
+    seen = "203.0.113.7 10.0.1.4:3389 (web1) Tcp web / DenyAllInBound"
+    assert f"{seen} 3 130 2026-03-01 12:00:00 explain" in text
     assert "3 denials, newest first" in text
     assert "5 denials beyond the limits" in text
     assert "spoofed 8" in text

@@ -32,7 +32,7 @@ def test_numbers() -> None:
         f"nsgd web at http://{DEFAULT_LISTEN}/",
         f"{server.MAXIMUM_REQUEST_BYTES >> 10} KiB a request, {server.CONNECTIONS} connections",
         f"{server.TIMEOUT_S:g} s of silence, {server.DEADLINE_S:g} s in all",
-        f"the last {MOST_KEPT} by rules",
+        f"{MOST_KEPT} at most, of each rule and source",
         f"{networks.MOST_AT_ONCE} interfaces a page",
         f"{flows.MOST_LISTED} at most",
     ):

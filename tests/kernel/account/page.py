@@ -103,7 +103,7 @@ class PageReader:
                 for row in table["rows"]:
                     group, _, rule = row["Denied by"].partition(" / ")
                     # The table says no direction; no two rules of this lab differ in it alone.
-                    found[group, "", rule] += number(row["Times"])
+                    found[group, "", rule] += number(row["Told"])
         return found
 
     def open_flows(self) -> dict[tuple[str, str, str], tuple[int, ...]]:
