@@ -177,7 +177,8 @@ def _side(side: Mapping[str, Any]) -> str:
     if side["rule"] is None:
         return _REASONS.get(side["reason"], "unknown")
     group = side["networkSecurityGroup"]
-    return f"{side['access']} {f'{group}/' if group else ''}{side['rule']}"
+    before = f" after {', '.join(side['allowedBeforeBy'])}" if side.get("allowedBeforeBy") else ""
+    return f"{side['access']} {f'{group}/' if group else ''}{side['rule']}{before}"
 
 
 def _time(seconds: int | None) -> str:

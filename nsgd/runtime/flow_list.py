@@ -26,6 +26,8 @@ from nsgd.wire.conntrack_detail import FlowDetail, parse_detail
 log = logging.getLogger("nsgd")
 
 Parts = Generator[dict[str, Any], None, dict[str, Any]]
+# What the mark names, and the groups that let the flow pass before.
+SeenSide = tuple[Side, tuple[str, ...]]
 
 
 class FlowLister:
@@ -116,18 +118,29 @@ class _Reader:
 
     def meant(
         self, entry: ConntrackEntry
-    ) -> Iterator[tuple[tuple[Side, Side], tuple[str | None, str | None]]]:
+    ) -> Iterator[tuple[tuple[SeenSide, SeenSide], tuple[str | None, str | None]]]:
         """The two sides and the names of both ends, if the flow is decided and meant."""
         if not self._names.layout.is_decision(entry.mark):
             return
         if not self._meant.meets_header(entry.header):
             return
-        sides = self._names.sides(entry.mark)
-        if not any(self._meant.meets_side(side) for side in sides):
+        outbound, inbound = (
+            (side, self._names.asked_before(entry.header, side))
+            for side in self._names.sides(entry.mark)
+        )
+        sides = outbound, inbound
+        if not any(self._meets(*side) for side in sides):
             return
         names = self._names.ends(entry.header)
         if self._meant.meets_ends(*names):
             yield sides, names
+
+    def _meets(self, side: Side, before: tuple[str, ...]) -> bool:
+        # Which of their rules allowed the flow is not known of the groups that were asked before.
+        return self._meant.meets_side(side) or any(
+            self._meant.meets_side(side._replace(network_security_group=group, rule=""))
+            for group in before
+        )
 
 
 def _printable(value: object) -> str:
@@ -138,7 +151,7 @@ def _printable(value: object) -> str:
 
 def _row(
     header: PacketHeader,
-    sides: tuple[Side, Side],
+    sides: tuple[SeenSide, SeenSide],
     names: tuple[str | None, str | None],
     detail: FlowDetail,
 ) -> dict[str, Any]:
@@ -146,7 +159,7 @@ def _row(
     counts = detail.counts
     return {
         **ends_as_json(header, names),
-        **{side.direction.value.lower(): side_as_json(side) for side in sides},
+        **{side.direction.value.lower(): side_as_json(side, before) for side, before in sides},
         "state": detail.tcp_state or ("REPLIED" if detail.is_answered else "UNREPLIED"),
         "ageSeconds": None
         if detail.started_ns is None

@@ -24,6 +24,7 @@ class FlowNames:
     def __init__(self, loaded: LoadedPolicy) -> None:
         self.layout = MarkLayout(loaded.settings.mark_mask)
         self._endpoints = loaded.policy.endpoint_map
+        self._tables = loaded.policy.tables
         self._identities = {
             direction: {number: rule for rule, number in by_rule.items()}
             for direction, by_rule in loaded.numbers.by_direction.items()
@@ -59,6 +60,27 @@ class FlowNames:
         )
         return sender, receiver
 
+    def asked_before(self, header: PacketHeader, side: Side) -> tuple[str, ...]:
+        """Groups that let a flow pass at this end ahead of the one that its mark names.
+
+        A mark has the rule that allowed last: inbound the interface's where the subnet has a group
+        too. Empty where the policy in force does not have the end under that rule's group.
+        """
+        if side.rule is None or side.access != Access.ALLOW.value:
+            return ()
+        is_outbound = side.direction is Direction.OUTBOUND
+        found = self._endpoints.find(header.version, header.source, header.destination, None, None)
+        index = found[0] if is_outbound else found[1]
+        if index < 0:
+            return ()
+        endpoint = self._endpoints.endpoints[index]
+        asked = [
+            self._tables[table].network_security_group
+            for table in (endpoint.outbound if is_outbound else endpoint.inbound)
+        ]
+        group = side.network_security_group or ""
+        return tuple(filter(None, asked[: asked.index(group)])) if group in asked else ()
+
 
 def ends_as_json(header: PacketHeader, names: tuple[str | None, str | None]) -> dict[str, Any]:
     """Protocol, addresses and ports of a flow, and its ends' names."""
@@ -74,11 +96,13 @@ def ends_as_json(header: PacketHeader, names: tuple[str | None, str | None]) -> 
     }
 
 
-def side_as_json(side: Side) -> dict[str, Any]:
+def side_as_json(side: Side, asked_before: tuple[str, ...] | None = None) -> dict[str, Any]:
     """What is known of a side's decision."""
+    before = {} if asked_before is None else {"allowedBeforeBy": list(asked_before)}
     return {
         "networkSecurityGroup": side.network_security_group,
         "rule": side.rule,
         "access": side.access,
         "reason": side.reason,
+        **before,
     }

@@ -80,7 +80,13 @@ def _side(side: Mapping[str, Any]) -> Markup:
     if side["rule"] is None:
         return element("span", _REASONS.get(side["reason"], "unknown"), class_="quiet")
     group = side["networkSecurityGroup"]
-    return markup(group_link(group) if group else None, " / " if group else None, side["rule"])
+    before = [
+        (", after " if n == 0 else ", ", group_link(name))
+        for n, name in enumerate(side.get("allowedBeforeBy", ()))
+    ]
+    return markup(
+        group_link(group) if group else None, " / " if group else None, side["rule"], *before
+    )
 
 
 def _age(seconds: int | None) -> str:

@@ -69,6 +69,16 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return parts
 
 
+def test_groups_that_allowed_before_are_named(
+    answer: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The subnet's, where the interface's rule is listed."""
+    flow = FLOW | {"inbound": RULE | {"allowedBeforeBy": ["data"]}}
+    answer += [{"flows": [flow]}, {"shown": 1, "isWhole": True}]
+    assert main(["flows", "--nsg", "data"]) == 0
+    assert "Allow web/AllowHttp after data" in capsys.readouterr().out
+
+
 def test_a_table(answer: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     """Aligned, and "-" for what the kernel does not keep."""
     answer += [{"flows": [FLOW]}, {"flows": []}, {"flows": [PING]}, {"shown": 2, "isWhole": True}]

@@ -152,6 +152,52 @@ def test_what_a_mark_says(loaded: LoadedPolicy) -> None:
     assert end == {"shown": 5, "isWhole": True}
 
 
+def test_the_groups_that_were_asked_before_carry_a_flow_too(tmp_path: Path) -> None:
+    """A mark names the interface's group alone; the subnet's let the flow in before it."""
+    (tmp_path / "policy.yaml").write_text(
+        POLICY.replace(
+            "privateIPAddresses: [10.0.1.4]",
+            "privateIPAddresses: [10.0.1.4], networkSecurityGroup: Own",
+        )
+        + "  - {name: Own}\n  - {name: Lone}\n"
+    )
+    loaded = load_policy([tmp_path / "policy.yaml"], DecisionNumbers(), None)
+    numbers = loaded.numbers.by_direction
+    at_nic = numbers[Direction.INBOUND]["Own", "AllowVnetInBound", Access.ALLOW]
+    at_subnet = numbers[Direction.OUTBOUND]["Web", "AllowInternetOutBound", Access.ALLOW]
+    denied = numbers[Direction.INBOUND]["Own", "DenyAllInBound", Access.DENY]
+    table = Table(
+        [
+            entry(loaded, NO_TABLE, at_nic),
+            entry(loaded, at_subnet, NO_TABLE, "10.0.1.4", "203.0.113.7"),
+            entry(loaded, NO_TABLE, denied),
+            entry(loaded, NO_TABLE, at_nic, destination="10.0.1.9"),
+        ]
+    )
+
+    def seen(**arguments: Any) -> list[tuple[str, list[str], list[str]]]:
+        parts, _ = all_of(lister(loaded, table).list_flows(arguments))
+        return [
+            (
+                flow["destination"],
+                flow["outbound"]["allowedBeforeBy"],
+                flow["inbound"]["allowedBeforeBy"],
+            )
+            for flow in parts[0]["flows"]
+        ]
+
+    nobody: list[str] = []
+    inbound, outbound = ("10.0.1.4", nobody, ["Web"]), ("203.0.113.7", ["Own"], nobody)
+    assert seen(nsg="web") == [inbound, outbound]
+    assert seen(nsg="web", direction="Inbound") == [inbound]
+    assert seen(nsg="own", direction="Outbound") == [outbound]
+    # By which of its rules the subnet's group allowed it, nobody knows.
+    assert seen(nsg="web", rule="AllowHttp") == []
+    assert seen(nsg="lone") == []
+    _, end = all_of(lister(loaded, table).cut_flows({"nsg": "web"}))
+    assert end == {"cut": 2}
+
+
 def test_flows_without_ports_and_of_ipv6(loaded: LoadedPolicy) -> None:
     """A protocol without a name has its number, and no ports."""
     table = Table(

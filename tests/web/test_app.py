@@ -274,6 +274,9 @@ def test_flows(app: Application, source: FakeSource) -> None:
     ) in text
     source.is_whole = False
     assert "there may be more" in text_of(app, "/flows")
+    source.open[0]["inbound"]["allowedBeforeBy"] = ["app", HOSTILE]
+    assert "web / AllowWebFromInternet, after app , <script>" in text_of(app, "/flows")
+    assert '<a href="/groups/app">app</a>' in app.respond("/flows").body.decode()
 
 
 @pytest.mark.parametrize("path", ["/denials", "/flows"])
