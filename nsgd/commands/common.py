@@ -108,6 +108,20 @@ def load_paths(
     keep_places: bool = False,
 ) -> LoadedConfig:
     """As load_config(), with what its options would say."""
+    return load_and_name(paths, parameters, tags, keep_places=keep_places)[0]
+
+
+def load_and_name(
+    paths: Sequence[Path],
+    parameters: Sequence[Path],
+    tags: TagSource | None,
+    *,
+    keep_places: bool = False,
+) -> tuple[LoadedConfig, str]:
+    """As load_paths(), and the hash that ``nsgd status`` has once these are in force."""
+    from hashlib import sha256
+
+    from nsgd.config.fingerprint import documents_hash
     from nsgd.config.load import load_documents
     from nsgd.runtime.documents import read_documents, read_linked
 
@@ -118,7 +132,9 @@ def load_paths(
         )
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    return loaded
+    contents = (document.content for document in (*documents, *loaded.linked))
+    digests = [sha256(content).digest() for content in contents]
+    return loaded, documents_hash(digests, loaded.model.service_tags)
 
 
 def add_runtime_dir(parser: argparse.ArgumentParser) -> None:

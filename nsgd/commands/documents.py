@@ -15,10 +15,11 @@ from nsgd.commands.common import (
     add_output,
     add_parameters,
     add_service_tags,
-    load_config,
+    load_and_name,
     plural,
     say,
     show_problems,
+    tag_source,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _check(args: argparse.Namespace) -> int:
     from nsgd.policy.runnable import what_cannot_run
 
     try:
-        loaded = load_config(args, args.files)
+        loaded, name = load_and_name(args.files, args.parameters, tag_source(args))
     except ConfigRefused as refused:
         if args.output == "json":
             print(json.dumps({"problems": [_as_json(each) for each in refused.problems]}, indent=2))
@@ -78,12 +79,14 @@ def _check(args: argparse.Namespace) -> int:
     hint = f" ({plural(len(loaded.notes), 'note')}: --notes)" if loaded.notes else ""
     result = {
         "problems": [],
+        "policyHash": name,
         "declares": {_key(noun): number for number, noun in counts},
         "warnings": list(map(str, loaded.warnings)),
         "notes": [str(note) for note in (*loaded.notes, *platform_notes(model))],
         "cannotRun": list(map(str, unfit)),
     }
-    say(args, result, f"{plural(len(args.files), 'document')}: {summary}{hint}")
+    line = f"{plural(len(args.files), 'document')}: {summary}{hint}"
+    say(args, result, f"{line}\n{name} is what nsgd status calls them once they are in force")
     return EXIT_OK
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nsgd.config.document import ReadLinked
+from nsgd.config.fingerprint import documents_hash
 from nsgd.config.load import Document, ReadDocuments, load_documents
 from nsgd.config.problem import ConfigRefused, Problem
 from nsgd.config.tag_catalogue import TagCatalogue
-from nsgd.model.network import NetworkModel, ServiceTagPrefixes
+from nsgd.model.network import NetworkModel
 from nsgd.model.settings import DaemonSettings
 from nsgd.policy.compile import Compiled, CompiledPolicy, compile_after
 from nsgd.policy.numbers import DecisionNumbers, NumbersExhaustedError
@@ -57,7 +58,7 @@ class LoadedPolicy:
     policy: CompiledPolicy
     numbers: DecisionNumbers
     # Of the documents' bytes, in the order given, and of the service tags that rules name.
-    content_hash: str
+    content_hash: str  # of documents_hash()
     tag_file: TagFileInUse | None = None  # None where rules name no published tag
     documents: tuple[Document, ...] = ()  # as they were read
 
@@ -192,7 +193,7 @@ def _load(
         or hashlib.sha256(document.content).digest()
         for document in documents
     }
-    content_hash = _content_hash(
+    content_hash = documents_hash(
         [digests[document.content] for document in documents], loaded.model.service_tags
     )
     if isinstance(read_before, LoadedBefore):
@@ -231,15 +232,6 @@ def _what_cannot_run(model: NetworkModel, settings: DaemonSettings, before: _Kep
     ):
         return []  # as it was of what was loaded
     return what_cannot_run(model, is_gateway=settings.is_gateway)
-
-
-def _content_hash(digests: Sequence[bytes], tags: Sequence[ServiceTagPrefixes]) -> str:
-    whole = hashlib.sha256(len(digests).to_bytes(8, "big"))
-    for digest in digests:
-        whole.update(digest)
-    for tag in tags:
-        whole.update(repr((tag.name, [(p.network, p.length) for p in tag.prefixes])).encode())
-    return whole.hexdigest()[:16]
 
 
 class _AskedTags:

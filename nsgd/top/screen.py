@@ -84,10 +84,8 @@ def _summary(view: View) -> list[RenderableType]:
         Text.assemble(
             ("policy   ", "dim"),
             f"{status['generation']} in force since {status['loadedAt']}, documents ",
-            status["policyHash"][:12],
-            f", {status['reloads']['refused']} reloads refused"
-            if status["reloads"]["refused"]
-            else "",
+            status["policyHash"],
+            f", {status['reloads']['refused']} refused" if status["reloads"]["refused"] else "",
         ),
         Text.assemble(
             ("flows    ", "dim"),

@@ -74,9 +74,11 @@ def _policy(status: Mapping[str, Any]) -> Markup:
         ),
         element(
             "p",
-            "Whether what you have edited is in force: ",
+            "Is what you have edited in force? It is where ",
+            element("code", "nsgd check PATH"),
+            " names your documents as they are named here. What would change: ",
             element("code", "nsgd diff --against-running PATH"),
-            " prints nothing where it is.",
+            ".",
             class_="hint",
         ),
     )

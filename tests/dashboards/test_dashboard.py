@@ -62,6 +62,22 @@ def test_panel(panel: Panel) -> None:
     assert len(set(letters)) == len(letters)
 
 
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("Last reload", "nsgd status"),
+        ("Documents", "nsgd check PATH"),
+        ("Denying rules", "nsgd denials"),
+        ("Open flows", "nsgd flows --nsg NAME"),
+        ("Lost in queues", "row Queues and kernel"),
+    ],
+)
+def test_where_a_metric_cannot_answer_it_says_who_does(title: str, words: str) -> None:
+    """In the description, which is all that a reader in Grafana sees."""
+    (found,) = (panel for panel in PANELS if panel.title == title)
+    assert words in found.raw["description"]
+
+
 def test_places() -> None:
     """No two panels overlap, none is wider than the grid, and each has a number of its own."""
     made = panels()

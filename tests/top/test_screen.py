@@ -40,7 +40,7 @@ def drawn(
 
 PICTURE = """\
 nsgd top  gateway+host, engine queue, mode enforce       09:14:12 UTC  every 2 s
-policy   4 in force since 2023-11-14T22:13:20Z, documents 0123456789ab
+policy   4 in force since 2023-11-14T22:13:20Z, documents 0123456789abcdef
 flows    0.0/s allowed  0.0/s denied   queue 3 of 4096 wait   worker up
 no rule  denied: spoofed 8
 health   nothing to report
