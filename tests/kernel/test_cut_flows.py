@@ -104,6 +104,7 @@ def test_flows_are_listed_with_what_decided_them(net: Network) -> None:
         "rule": "AllowHttp",
         "access": "Allow",
         "reason": "rule",
+        "allowedBeforeBy": [],
     }
     # The internet is no NIC: nobody was asked on its side.
     assert (tcp["outbound"]["rule"], tcp["outbound"]["access"]) == (None, "Allow")
