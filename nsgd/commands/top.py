@@ -173,7 +173,7 @@ def _find_groups(loaded: LoadedConfig, name: str) -> frozenset[str]:
 def _denials(args: argparse.Namespace) -> int:
     from nsgd.runtime.control_client import ControlError, request
     from nsgd.top.text import denials_as_json, denials_as_table, hits_of
-    from nsgd.top.view import group_denials
+    from nsgd.top.view import group_denials, most_first
 
     if args.limit is not None and args.limit < 1:
         return fail(f"--limit {args.limit}: write a number from 1 up", EXIT_USAGE)
@@ -186,10 +186,10 @@ def _denials(args: argparse.Namespace) -> int:
     each = answer["denials"]
     rows: list[DenialRow] = []
     if args.each:
-        ones = ({**row, "times": 1} for row in each[: args.limit])
+        ones = ({**row, "times": 1, "timesLately": 1} for row in each[: args.limit])
         rows = [group for row in ones for group in group_denials([row])]
     else:
-        rows = sorted(group_denials(each), key=lambda row: -row.count)[: args.limit]
+        rows = sorted(group_denials(each), key=most_first)[: args.limit]
     not_told = answer["notTold"] + status["kernelDenials"]["untold"]
     if args.output == "json":
         listed: list[dict[str, Any]] = each[: args.limit] if args.each else denials_as_json(rows)

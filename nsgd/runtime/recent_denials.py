@@ -24,6 +24,7 @@ from nsgd.runtime.denials import Denial, DenialReader
 from nsgd.runtime.fair_ring import FairRing
 from nsgd.runtime.flow_filter import PROTOCOL_NAMES, FlowFilter, Side
 from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.tally import Tally
 from nsgd.runtime.told_denials import ToldDenials
 
 MOST_KEPT = 1000
@@ -61,7 +62,7 @@ class RecentDenials:
         self._kept: FairRing[Hashable, _Kept] = FairRing(most)
         # How many alike are kept, and how many were told since the first of these.
         self._alike: Counter[Hashable] = Counter()
-        self._times: dict[Hashable, int] = {}
+        self._times: dict[Hashable, Tally] = {}
         self._last_id = 0
         self._missed = 0  # told by workers, and not read
         self._heard: list[Denial] = []
@@ -130,8 +131,9 @@ class RecentDenials:
         if loaded is not None:
             self.read(loaded)
         after = arguments.get("after", 0)
+        now_ms = time.time_ns() // 1_000_000
         found = (
-            _row(kept, self._times[kept.alike])
+            _row(kept, self._times[kept.alike], now_ms)
             for kept in sorted(self._kept, key=lambda kept: -kept.id)
             if kept.id > after
             and meant.meets_header(kept.header)
@@ -183,7 +185,7 @@ class RecentDenials:
     def _remember(self, kept: _Kept) -> None:
         alike = kept.alike
         self._alike[alike] += 1
-        self._times[alike] = self._times.get(alike, 0) + 1
+        self._times.setdefault(alike, Tally()).add(kept.denial.time_ms)
         gone = self._kept.add((kept.side, kept.header.version, kept.header.source), kept)
         if gone is not None:
             self._alike[gone.alike] -= 1
@@ -191,7 +193,7 @@ class RecentDenials:
                 del self._alike[gone.alike], self._times[gone.alike]
 
 
-def _row(kept: _Kept, times: int) -> dict[str, Any]:
+def _row(kept: _Kept, times: Tally, now_ms: int) -> dict[str, Any]:
     denial, side = kept.denial, kept.side
     has_ports = denial.protocol in (TCP, UDP)
     is_outbound = side.direction is Direction.OUTBOUND
@@ -212,7 +214,8 @@ def _row(kept: _Kept, times: int) -> dict[str, Any]:
         "networkInterface": kept.names[0] if is_outbound else kept.names[1],
         # How often the like was told, with other source ports too: of some only the newest are
         # kept.
-        "times": times,
+        "times": times.total,
+        "timesLately": times.lately(now_ms),
     }
 
 

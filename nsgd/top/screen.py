@@ -153,14 +153,14 @@ def _denials(view: View, choice: Choice, rows: int) -> RenderableType:
     order = "newest" if choice.denial_sort is DenialSort.TIME else "most"
     hidden = len(view.denials) - min(rows, len(view.denials))
     name = f"Denials, {order} first" + (f", {hidden} more" if hidden else "")
-    table = _table(("Told", 5, True), ("Last", 8, False))
+    table = _table(("10min", 5, True), ("Last", 8, False))
     _add_wide(table, name, 5)
     _add_wide(table, "Denied by", 4)
     today = datetime.fromtimestamp(view.reading.unix_s, UTC).date().isoformat()
     for row in view.denials[:rows]:
         # Of another day that day: those of a quiet source are kept for long.
         last = row.last[11:19] if row.last[:10] == today else row.last[5:10]
-        table.add_row(Text(str(row.count)), Text(last), Text(flow_text(row)), Text(by_text(row)))
+        table.add_row(Text(str(row.lately)), Text(last), Text(flow_text(row)), Text(by_text(row)))
     if not view.denials and rows:
         table.add_row("", "", Text("none that was told", "dim"), "")
     return table

@@ -97,6 +97,7 @@ def denials_as_json(rows: Iterable[DenialRow]) -> list[dict[str, Any]]:
     return [
         {
             "times": row.count,
+            "timesLately": row.lately,
             "last": row.last,
             "protocol": row.protocol,
             "source": row.source,
@@ -171,9 +172,10 @@ def denials_as_table(
     """Grouped denials, each with all hits of its rule: these no limit concerns."""
     if not rows:
         return "no denials that were told"
-    head = ("Told", "Rule's hits", "Last", "Flow", "Denied by")
+    head = ("10 min", "Told", "Rule's hits", "Last", "Flow", "Denied by")
     cells = [
         (
+            row.lately,
             row.count,
             hits.get((row.network_security_group, row.direction, row.rule), "-"),
             row.last,
@@ -182,7 +184,7 @@ def denials_as_table(
         )
         for row in rows
     ]
-    return format_table([head, *cells], right=(0, 1))
+    return format_table([head, *cells], right=(0, 1, 2))
 
 
 def _or_none(count: int | None) -> str:

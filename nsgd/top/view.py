@@ -92,7 +92,8 @@ class DenialRow:
     network_security_group: str | None
     direction: str
     rule: str
-    count: int  # that were told
+    lately: int  # that were told in the last ten minutes
+    count: int  # in all
     last: str  # ISO 8601, UTC
 
 
@@ -136,7 +137,7 @@ def view(now: Reading, before: Reading | None, choice: Choice) -> View:
     rules.sort(key=lambda row: _rule_key(row, choice.rule_sort))
     denials = group_denials(now.denials["denials"])
     if choice.denial_sort is DenialSort.COUNT:
-        denials.sort(key=lambda row: -row.count)
+        denials.sort(key=most_first)
     outside = {"rule", "unsupportedProtocol"}
     denied, denied_before = _outside(status, outside), {} if old is None else _outside(old, outside)
     return View(
@@ -172,11 +173,17 @@ def group_denials(rows: Iterable[Mapping[str, Any]]) -> list[DenialRow]:
             row["networkSecurityGroup"],
             row["direction"],
             row["rule"],
+            row["timesLately"],
             row["times"],
             row["time"],
         )
-        found.setdefault(astuple(one)[:-2], one)
+        found.setdefault(astuple(one)[:-3], one)
     return list(found.values())
+
+
+def most_first(row: DenialRow) -> tuple[int, int]:
+    """A key to sort by: who is denied most by now, and only then who was."""
+    return -row.lately, -row.count
 
 
 def _rule(row: Mapping[str, Any]) -> tuple[str | None, str, str, str]:

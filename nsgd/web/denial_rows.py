@@ -53,16 +53,29 @@ def grouped_table(denials: Sequence[Denial], most: int, hits: Mapping[RuleKey, i
             denial["rule"],
         )
         groups.setdefault(key, denial)  # the newest, which says how many were told
-    ranked = sorted(groups.values(), key=lambda found: (-found["times"], -found["id"]))
+    ranked = sorted(
+        groups.values(), key=lambda found: (-found["timesLately"], -found["times"], -found["id"])
+    )
     return table(
         "Denied most, of what was told one by one: 10 a second of each rule at most",
-        ("Source", "To", "Protocol", "Denied by", "Told", "Rule's hits", "Last (UTC)", "Why"),
+        (
+            "Source",
+            "To",
+            "Protocol",
+            "Denied by",
+            "Last 10 min",
+            "Told",
+            "Rule's hits",
+            "Last (UTC)",
+            "Why",
+        ),
         [
             (
                 markup(denial["source"], _name(denial["from"])),
                 markup(end(denial["destination"], denial["destinationPort"]), _name(denial["to"])),
                 denial["protocol"],
                 _rule(denial),
+                number(denial["timesLately"]),
                 number(denial["times"]),
                 number(hits.get(_key(denial), 0)),
                 clock(denial["time"]),
@@ -70,7 +83,7 @@ def grouped_table(denials: Sequence[Denial], most: int, hits: Mapping[RuleKey, i
             )
             for denial in ranked[:most]
         ],
-        numeric=(4, 5),
+        numeric=(4, 5, 6),
         empty=_NONE,
     )
 

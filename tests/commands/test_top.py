@@ -18,9 +18,9 @@ from tests.top.test_live import daemon
 
 EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "examples" / "three-tier.yaml"
 DENIALS = """\
-Told  Rule's hits  Last                      Flow                                                                               Denied by
-   2            2  2026-05-02T09:14:09.000Z  Tcp 203.0.113.7 > 10.0.1.4:22                                                      web/DenyAllInBound Inbound of web1
-   1            2  2026-05-02T09:14:08.000Z  Udp 2001:db8:1234:5678:9abc:def0:1234:5678 > [fd00:10:0:1:1234:5678:9abc:def0]:53  web/DenyAllInBound Inbound of web1
+10 min  Told  Rule's hits  Last                      Flow                                                                               Denied by
+     2     2            2  2026-05-02T09:14:09.000Z  Tcp 203.0.113.7 > 10.0.1.4:22                                                      web/DenyAllInBound Inbound of web1
+     1     1            2  2026-05-02T09:14:08.000Z  Udp 2001:db8:1234:5678:9abc:def0:1234:5678 > [fd00:10:0:1:1234:5678:9abc:def0]:53  web/DenyAllInBound Inbound of web1
 3 are kept; 97 were counted in hits and not told
 """  # noqa: E501
 

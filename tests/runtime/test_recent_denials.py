@@ -104,6 +104,7 @@ def test_a_denial_has_all_that_is_asked_for(recent: Recent) -> None:
         "to": "Server",
         "networkInterface": "Server",
         "times": 1,
+        "timesLately": 1,
     }
 
 

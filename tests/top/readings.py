@@ -24,8 +24,14 @@ DENIAL: dict[str, Any] = {
     "to": "web1",
     "networkInterface": "web1",
     "times": 1,
+    "timesLately": 1,
 }
-LATER = DENIAL | {"time": "2026-05-02T09:14:09.000Z", "sourcePort": 51345, "times": 2}
+LATER = DENIAL | {
+    "time": "2026-05-02T09:14:09.000Z",
+    "sourcePort": 51345,
+    "times": 2,
+    "timesLately": 2,
+}
 OTHER = DENIAL | {
     "time": "2026-05-02T09:14:08.000Z",
     "protocol": "Udp",

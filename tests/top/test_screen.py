@@ -48,7 +48,7 @@ health   nothing to report
      5.0        100 Allow  Inbound   web               AllowHttp
      0.5         30 Deny   Inbound   web               DenyAllInBound
      0.0         40 Allow  Inbound   web               AllowHttps
- Told Last     Denials, newest first                Denied by
+10min Last     Denials, newest first                Denied by
     2 09:14:09 Tcp 203.0.113.7 > 10.0.1.4:22        web/DenyAllInBound Inbound …
     1 09:14:08 Udp 2001:db8:1234:5678:9abc:def0:12… web/DenyAllInBound Inbound …
  q  quit   s  sort rules   d  denials   a  denies only   p  pause   +-  every"""

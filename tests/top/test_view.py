@@ -95,6 +95,15 @@ def test_denials_in_groups() -> None:
     assert most.denial_sort.next() is DenialSort.TIME
 
 
+def test_who_is_denied_most_is_denied_now() -> None:
+    """A flood of yesterday comes after whoever was denied in the last ten minutes."""
+    past = DENIAL | {"times": 5000, "timesLately": 0}
+    present = OTHER | {"times": 3, "timesLately": 3}
+    most = replace(ALL, denial_sort=DenialSort.COUNT)
+    found = view(reading(0, past, present), None, most).denials
+    assert [(row.lately, row.count) for row in found] == [(3, 3), (0, 5000)]
+
+
 def test_flows_and_what_no_rule_denied() -> None:
     """Per second, by access and by reason."""
 

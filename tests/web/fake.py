@@ -91,6 +91,7 @@ def denial(number: int = 1, **changes: Any) -> dict[str, Any]:
         "to": "web1",
         "networkInterface": "web1",
         "times": number,
+        "timesLately": number,
     } | changes
 
 

@@ -248,8 +248,13 @@ def test_denials(app: Application, source: FakeSource) -> None:
     source.denied = [denial(3), denial(2, source="198.51.100.9"), denial(1)]
     text = text_of(app, "/denials?nsg=web&port=22")
     seen = "203.0.113.7 10.0.1.4:3389 (web1) Tcp web / DenyAllInBound"
-    assert f"{seen} 3 130 2026-03-01 12:00:00 explain" in text
+    assert f"{seen} 3 3 130 2026-03-01 12:00:00 explain" in text
     assert "3 denials, newest first" in text
+    source.denied.append(denial(0, source="192.0.2.1", times=5000, timesLately=0))
+    # A flood of yesterday is not what is denied most now.
+    most = text_of(app, "/denials").partition("One by one")[0]
+    assert most.index("203.0.113.7") < most.index("192.0.2.1")
+    source.arguments.pop()
     assert "5 denials beyond the limits" in text
     assert "spoofed 8" in text
     assert source.arguments == [{"nsg": "web", "port": 22}]
