@@ -39,6 +39,8 @@ def test_who_was_denied_by_which_rule(net: Network) -> None:
         "from": None,
         "to": "server",
         "networkInterface": "server",
+        "times": 1,
+        "timesLately": 1,
     }
     assert denials(net, port=23) == []
     assert denials(net, after=found["id"]) == []
