@@ -12,25 +12,27 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from struct import Struct
 
+from nsgd.kernel.datagrams import Datagrams
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.netfilter import NETLINK_NETFILTER, SO_RCVBUFFORCE, SOL_NETLINK
 from nsgd.model.address import IP_VERSIONS, IPVersion
 from nsgd.wire import netlink
 from nsgd.wire.flow_events import (
-    FLOW_ENDED,
     FLOW_TOLD,
     GROUP_DESTROY,
     GROUP_NEW,
     FlowSeen,
     dump_request,
     look_up_request,
-    parse_flow,
 )
+from nsgd.wire.flow_layouts import FlowEvent, FlowReader
 
 _SUBJECT = "conntrack events"
 # An event takes about 1 KB of it: 30 000 flows may begin or end while the reader is busy.
 RECEIVE_BUFFER_BYTES = 32 << 20
-_EVENT_BYTES = 1 << 14
+# An event has about 250 bytes, and with all that the kernel may tell of a flow less than 1 KB.
+_EVENT_BYTES = 1 << 12
+_EVENTS_PER_CALL = 256
 _DUMP_BYTES = 1 << 18
 _ANSWER_TIMEOUT_S = 30.0
 _NETLINK_ADD_MEMBERSHIP = 1
@@ -49,7 +51,9 @@ class FlowEvents:
         groups: Sequence[int] = (GROUP_NEW, GROUP_DESTROY),
     ) -> None:
         """Listen, with so much room for events that wait to be read; of begins, or of ends too."""
-        self.overflows = 0
+        self.overflows = self._cut = 0
+        self._reader = FlowReader()
+        self._datagrams = Datagrams(_EVENTS_PER_CALL, _EVENT_BYTES)
         self._socket = _open(receive_buffer_bytes)
         try:
             for group in groups:
@@ -67,9 +71,9 @@ class FlowEvents:
     def lost(self) -> int:
         """Events that did not fit into the buffer since the beginning."""
         memory = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
-        return int(_unpack_meminfo(memory)[_DROPS])
+        return int(_unpack_meminfo(memory)[_DROPS]) + self._cut
 
-    def read(self, most: int) -> list[tuple[bool, FlowSeen]]:
+    def read(self, most: int) -> list[FlowEvent]:
         """What has come, oldest first, without waiting: whether a flow ended, and the flow.
 
         After a loss *overflows* is more than before, and what is returned may have gaps.
@@ -77,11 +81,10 @@ class FlowEvents:
         Args:
             most: Datagrams at most; fewer events do not mean that none are left.
         """
-        found: list[tuple[bool, FlowSeen]] = []
-        receive = self._socket.recvfrom
-        for _ in range(most):
+        found: list[FlowEvent] = []
+        for done in range(0, most, _EVENTS_PER_CALL):
             try:
-                data, (sender, _) = receive(_EVENT_BYTES)
+                datagrams, cut = self._datagrams.receive(self._socket, most - done)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -89,14 +92,9 @@ class FlowEvents:
                     raise KernelError("read", _SUBJECT, error.errno or errno.EIO) from error
                 self.overflows += 1
                 continue
-            # Any process with CAP_NET_ADMIN can write to this socket; the kernel is port 0.
-            if sender:
-                continue
-            for kind, _, payload in netlink.split_messages(data):
-                if kind in (FLOW_TOLD, FLOW_ENDED):
-                    flow = parse_flow(payload)
-                    if flow is not None:
-                        found.append((kind == FLOW_ENDED, flow))
+            self._cut += cut
+            self.overflows += cut
+            found += self._reader.read(datagrams)
         return found
 
     def close(self) -> None:
@@ -109,12 +107,13 @@ def dump_flows() -> Iterator[list[FlowSeen]]:
 
     Flows that begin or end meanwhile may be in it or not.
     """
+    reader = FlowReader()
     with _open() as channel:
         try:
             for version in IP_VERSIONS:
                 channel.send(dump_request(version, version))
                 while True:
-                    flows, is_done = _dumped(channel.recv(_DUMP_BYTES), version)
+                    flows, is_done = _dumped(channel.recv(_DUMP_BYTES), version, reader)
                     yield flows
                     if is_done:
                         break
@@ -122,20 +121,21 @@ def dump_flows() -> Iterator[list[FlowSeen]]:
             raise KernelError("read", "conntrack", error.errno or errno.ETIMEDOUT) from error
 
 
-def _dumped(data: bytes, sequence: int) -> tuple[list[FlowSeen], bool]:
-    flows: list[FlowSeen] = []
-    for kind, answered, payload in netlink.split_messages(data):
+def _dumped(data: bytes, sequence: int, reader: FlowReader) -> tuple[list[FlowSeen], bool]:
+    told: list[bytes] = []
+    is_done = False
+    for kind, answered, message in netlink.whole_messages(data):
         if answered != sequence:
             continue
         if kind == netlink.NLMSG_DONE:
-            return flows, True
+            is_done = True
+            break
         if kind == netlink.NLMSG_ERROR:
-            raise KernelError("read", "conntrack", netlink.error_number(payload) or errno.EIO)
+            number = netlink.error_number(message[netlink.HEADER_BYTES :])
+            raise KernelError("read", "conntrack", number or errno.EIO)
         if kind == FLOW_TOLD:
-            flow = parse_flow(payload)
-            if flow is not None:
-                flows.append(flow)
-    return flows, False
+            told.append(message)
+    return [flow for _, flow in reader.read(told)], is_done
 
 
 def look_up_flows(keys: Iterable[tuple[bytes, IPVersion]]) -> None:

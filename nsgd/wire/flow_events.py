@@ -23,7 +23,7 @@ _ORIGINAL, _REPLY, _MARK, _COUNTS_ORIGINAL, _COUNTS_REPLY, _ID = 1, 2, 8, 9, 10,
 _ZONE, _TIMESTAMP, _EVENT_TIME = 18, 20, 27
 _TYPE_MASK = 0x3FFF
 _GENERIC_BYTES = 4  # struct nfgenmsg
-_VERSIONS: dict[int, IPVersion] = {2: 4, 10: 6}
+VERSIONS: dict[int, IPVersion] = {2: 4, 10: 6}
 _ABSENT_NUMBER = bytes(4)
 _NS_PER_MS = 1_000_000
 
@@ -74,7 +74,7 @@ def parse_flow(payload: bytes) -> FlowSeen | None:
         The flow; None for what is malformed, of no IP family, or without both tuples and an id.
     """
     end = len(payload)
-    version = _VERSIONS.get(payload[0]) if end >= _GENERIC_BYTES else None
+    version = VERSIONS.get(payload[0]) if end >= _GENERIC_BYTES else None
     if version is None:
         return None
     found: dict[int, bytes] = {}

@@ -83,12 +83,18 @@ def nft_message_type(command: int) -> int:
 
 def split_messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield (type, sequence, payload after the netlink header); stop at what is malformed."""
+    for kind, sequence, message in whole_messages(data):
+        yield kind, sequence, message[_HEADER.size :]
+
+
+def whole_messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (type, sequence, message with its netlink header); stop at what is malformed."""
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
         if length < _HEADER.size or offset + length > len(data):
             return
-        yield kind, sequence, data[offset + _HEADER.size : offset + length]
+        yield kind, sequence, data[offset : offset + length]
         offset += (length + 3) & ~3
 
 

@@ -21,7 +21,8 @@ from nsgd.runtime.told_denials import ToldDenials
 from nsgd.wire import netlink, nflog, nft_events
 from nsgd.wire.conntrack import flow_header, mark_update, parse_entry
 from nsgd.wire.conntrack_detail import parse_detail
-from nsgd.wire.flow_events import FLOW_TOLD, look_up_request, parse_flow
+from nsgd.wire.flow_events import FLOW_ENDED, FLOW_TOLD, look_up_request, parse_flow
+from nsgd.wire.flow_layouts import FlowReader
 from nsgd.wire.nft_events import NftEvent, NftGeneration
 from tests.wire.flow_messages import flow_message, flow_tuple, pair
 
@@ -99,13 +100,21 @@ def _flow(data: bytes) -> None:
 
 def _flow_dump(data: bytes) -> None:
     try:
-        flows, _ = _dumped(data, 4)
+        flows, _ = _dumped(data, 4, _READER)
     except KernelError as error:
         if error.number == 0:
             raise AssertionError("an error without a number") from error
         return
     for flow in flows:
         _check_header(flow.header)
+    slowly = [
+        (kind == FLOW_ENDED, told)
+        for kind, _, payload in netlink.split_messages(data)
+        if kind in (FLOW_TOLD, FLOW_ENDED) and (told := parse_flow(payload)) is not None
+    ]
+    # The reader goes by layouts of whatever came before.
+    if _READER.read(message for _, _, message in netlink.whole_messages(data)) != slowly:
+        raise AssertionError("a layout has read something else")
 
 
 def _entry(version: IPVersion) -> Callable[[bytes], None]:
@@ -140,6 +149,7 @@ def _check_header(header: PacketHeader) -> None:
         raise AssertionError(f"out of range: {header}")
 
 
+_READER = FlowReader()
 _TOLD = ToldDenials(Loop(), lambda group: None)
 _DECODERS: tuple[Callable[[bytes], None], ...] = (
     _framing,

@@ -13,12 +13,16 @@ import pytest
 
 from nsgd.flowlog.following import FlowFollower, Saying
 from nsgd.flowlog.record import FlowState
+from nsgd.kernel import flow_events
 from nsgd.kernel.flow_events import FlowEvents, dump_flows, look_up_flows
+from nsgd.kernel.netfilter import NETLINK_NETFILTER
 from nsgd.model.address import IPVersion
 from nsgd.runtime.flow_log.resync import Resync
-from nsgd.wire.flow_events import FlowSeen
+from nsgd.wire import netlink
+from nsgd.wire.flow_events import FLOW_TOLD, FlowSeen
 from tests.kernel.documents import INTERNET_V4, INTERNET_V6, nic_addresses
 from tests.kernel.network import Network
+from tests.wire.flow_messages import flow_message, flow_tuple
 
 MARK = 0x00450020
 RULES = f"""
@@ -157,6 +161,53 @@ def test_events_are_what_conntrack_has(flows: Network) -> None:
         assert flow.start_ms <= flow.time_ms
     assert end.start_ms > 1_600_000_000_000
     assert events.overflows == 0
+
+
+def test_only_the_kernel_is_heard(flows: Network) -> None:
+    """Another process's message, between two of the kernel's, is none."""
+    with contextlib.closing(flows.gateway.call(FlowEvents)) as events:
+        send(flows, range(FIRST_PORT, FIRST_PORT + 1))
+        made_up = flow_message(
+            flow_tuple(1, "192.0.2.1", "192.0.2.2", 17, 1, 2),
+            flow_tuple(2, "192.0.2.2", "192.0.2.1", 17, 2, 1),
+            mark=MARK,
+        )
+        message = netlink.message(FLOW_TOLD, 0, 0, 0, made_up[4:])
+        with flows.gateway.call(
+            lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        ) as other:
+            port, _ = events._socket.getsockname()
+            message = message[: netlink.HEADER_BYTES] + made_up
+            assert other.sendto(message, (port, 0)) == len(message)
+        send(flows, range(FIRST_PORT + 1, FIRST_PORT + 2))
+        found = [flow.header.source_port for _, flow in events.read(100) if flow.mark == MARK]
+    assert found == [FIRST_PORT, FIRST_PORT + 1]
+    assert (events.overflows, len(message)) == (0, netlink.HEADER_BYTES + len(made_up))
+
+
+def test_an_event_without_room_is_lost(flows: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noticed and counted as if the kernel had had none; those beside it are read."""
+    monkeypatch.setattr(flow_events, "_EVENT_BYTES", 200)  # an end has more
+    with contextlib.closing(flows.gateway.call(FlowEvents)) as events:
+        send(flows, range(FIRST_PORT, FIRST_PORT + 3))
+        flows.gateway.run(["conntrack", "-D", "-p", "udp"])
+        send(flows, range(FIRST_PORT, FIRST_PORT + 1))
+        found = [event for event in events.read(100) if event[1].mark == MARK]
+        assert [has_ended for has_ended, _ in found] == [False] * 4
+        assert events.overflows == events.lost >= 3
+
+
+def test_as_many_as_are_asked_for(flows: Network) -> None:
+    """In the order in which they came, over several calls, each once."""
+    with contextlib.closing(flows.gateway.call(FlowEvents)) as events:
+        ports = list(range(FIRST_PORT, FIRST_PORT + 300))
+        send(flows, range(FIRST_PORT, FIRST_PORT + 300))
+        found: list[tuple[bool, FlowSeen]] = []
+        for most in (7, 260, 1000):
+            part = events.read(most)
+            assert len(part) <= most
+            found += part
+    assert [flow.header.source_port for _, flow in found if flow.mark == MARK] == ports
 
 
 def test_nothing_twice_and_nothing_missing_though_most_events_are_lost(
