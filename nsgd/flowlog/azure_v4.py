@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from nsgd.flowlog import names
+from nsgd.flowlog.entry import Place, Ruling
 from nsgd.flowlog.fields import Problems, child, entries, objects, text
 from nsgd.flowlog.record import FlowRecord, NotAFlowLogError
-from nsgd.flowlog.tuples import read_v4, write_v4
+from nsgd.flowlog.tuples import read_v4
 
 CATEGORY = "FlowLogFlowEvent"
 VERSION = 4
@@ -19,41 +21,61 @@ FILE_START = b'{"records":['
 FILE_END = b"]}"
 
 
-def encode_record(virtual_network: str, mac: str, time_ms: int, flows: Iterable[FlowRecord]) -> str:
+# Tuples as written, by what decided them.
+Rulings = Iterable[tuple[Ruling, Iterable[str]]]
+
+
+def encode_record(place: Place, time_ms: int, rulings: Rulings) -> str:
     """One element of *records*: what an interface saw until *time_ms*, as JSON on one line.
 
     Beside Azure's keys each access list has ``networkSecurityGroup``, its name: a GUID made of a
     name cannot be turned back.
     """
-    groups: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for flow in flows:
-        by_rule = groups.setdefault((flow.acl_id, flow.network_security_group), {})
-        by_rule.setdefault(flow.rule, []).append(write_v4(flow))
-    return json.dumps(
-        {
-            "time": names.iso_time(time_ms, 7),
-            "flowLogVersion": VERSION,
-            "flowLogGUID": names.flow_log_guid(virtual_network),
-            "macAddress": mac,
-            "category": CATEGORY,
-            "flowLogResourceID": names.flow_log_id(virtual_network),
-            "targetResourceID": names.resource_id("virtualNetworks", virtual_network),
-            "operationName": CATEGORY,
-            "flowRecords": {
-                "flows": [
-                    {
-                        "aclID": acl_id,
-                        **({"networkSecurityGroup": group} if group else {}),
-                        "flowGroups": [
-                            {"rule": rule, "flowTuples": tuples} for rule, tuples in rules.items()
-                        ],
-                    }
-                    for (acl_id, group), rules in groups.items()
-                ]
-            },
-        },
-        separators=(",", ":"),
+    groups: dict[str, dict[str, str]] = {}
+    # By hand, as it is the most of what a file of few flows costs; a tuple has nothing to escape.
+    for ruling, tuples in rulings:
+        access_list, rule = _of_ruling(ruling)
+        by_rule = groups.get(access_list)
+        if by_rule is None:
+            by_rule = groups[access_list] = {}
+        more = '","'.join(tuples)
+        before = by_rule.get(rule)
+        by_rule[rule] = more if before is None else f'{before}","{more}'
+    flows = ",".join(
+        f'{{{access_list},"flowGroups":['
+        + ",".join(f'{{{rule},"flowTuples":["{tuples}"]}}' for rule, tuples in by_rule.items())
+        + "]}"
+        for access_list, by_rule in groups.items()
     )
+    start, end = _of_network(place.virtual_network)
+    return (
+        f'{{"time":"{names.iso_time(time_ms, 7)}",{start},"macAddress":"{place.mac_address}",{end},'
+        f'"flowRecords":{{"flows":[{flows}]}}}}'
+    )
+
+
+@lru_cache(maxsize=1024)
+def _of_network(virtual_network: str) -> tuple[str, str]:
+    """What stands before and behind the interface in all elements of a network."""
+    return _inner(flowLogVersion=VERSION, flowLogGUID=names.flow_log_guid(virtual_network)), _inner(
+        category=CATEGORY,
+        flowLogResourceID=names.flow_log_id(virtual_network),
+        targetResourceID=names.resource_id("virtualNetworks", virtual_network),
+        operationName=CATEGORY,
+    )
+
+
+@lru_cache(maxsize=65536)
+def _of_ruling(ruling: Ruling) -> tuple[str, str]:
+    """An access list without its rules, and a rule without its tuples."""
+    group = ruling.network_security_group
+    named = {"networkSecurityGroup": group} if group else {}
+    return _inner(aclID=ruling.acl_id, **named), _inner(rule=ruling.rule)
+
+
+def _inner(**keys: object) -> str:
+    """The inside of an object."""
+    return json.dumps(keys, separators=(",", ":"))[1:-1]
 
 
 def is_v4(record: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ each packet is said once, unless its flow ended unseen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,50 +78,56 @@ class FlowFollower:
         self._ended: set[tuple[bytes, int]] | None = None
         self.ended_unseen = self.begun_unseen = self.not_followed = 0
 
-    def begun(self, flow: FlowSeen, now_ms: int) -> Iterator[Saying]:
+    def begun(self, flow: FlowSeen, now_ms: int) -> Sequence[Saying]:
         """A flow began."""
         if not self._is_decided(flow.mark):
-            return
-        known = self.flows.get(flow.key)
-        if known is not None:
-            if known.is_from_dump and known.ident == flow.ident:
-                # A dump was ahead of this event.
-                known.is_from_dump = False
-                return
-            yield from self._end_unseen(flow.key, now_ms)
-        yield from self._begin(flow, flow.time_ms or now_ms, NOTHING)
-
-    def ended(self, flow: FlowSeen, now_ms: int) -> Iterator[Saying]:
-        """A flow ended; its counts are final."""
-        if self._ended is not None:
-            self._ended.add((flow.key, flow.ident))
+            return ()
         time_ms = flow.time_ms or now_ms
         known = self.flows.get(flow.key)
-        if known is not None and known.ident != flow.ident:
-            yield from self._end_unseen(flow.key, now_ms)
-            known = None
         if known is None:
-            if not self._is_decided(flow.mark):
-                return
-            if self._is_old(flow):
-                # It was never followed: how much of its traffic belongs in this log is not known.
-                yield Saying(FlowState.END, time_ms, flow.header, flow.mark, None)
-                return
-            self.begun_unseen += 1
-            start_ms = flow.start_ms or time_ms
-            yield Saying(FlowState.BEGIN, start_ms, flow.header, flow.mark, NOTHING)
-            yield Saying(FlowState.END, time_ms, flow.header, flow.mark, flow.counts)
-            return
-        del self.flows[flow.key]
-        is_decided = self._is_decided(flow.mark)
-        if known.is_undecided:
-            if not is_decided:
-                return
-            yield Saying(FlowState.BEGIN, time_ms, known.header, flow.mark, NOTHING)
-        # Where the decision was taken back meanwhile, what was let through was so by the old one.
-        mark = flow.mark if known.is_undecided else known.mark
+            return self._begin(flow, time_ms)
+        if known.is_from_dump and known.ident == flow.ident:
+            # A dump was ahead of this event.
+            known.is_from_dump = False
+            return ()
+        return [*self._end_unseen(flow.key, now_ms), *self._begin(flow, time_ms)]
+
+    def ended(self, flow: FlowSeen, now_ms: int) -> Sequence[Saying]:
+        """A flow ended; its counts are final."""
+        key, ident, _, mark, _, _, time_ms = flow
+        if self._ended is not None:
+            self._ended.add((key, ident))
+        time_ms = time_ms or now_ms
+        known = self.flows.get(key)
+        if known is None:
+            return self._ended_unknown(flow, time_ms)
+        if known.ident != ident:
+            return [*self._end_unseen(key, now_ms), *self._ended_unknown(flow, time_ms)]
+        del self.flows[key]
         counts = _since(known.said, flow.counts)
-        yield Saying(FlowState.END, time_ms, known.header, mark, counts)
+        if not known.is_undecided:
+            # Where its decision was taken back meanwhile, what was let through was so by that one.
+            return (Saying(FlowState.END, time_ms, known.header, known.mark, counts),)
+        if not self._is_decided(mark):
+            return ()
+        return (
+            Saying(FlowState.BEGIN, time_ms, known.header, mark, NOTHING),
+            Saying(FlowState.END, time_ms, known.header, mark, counts),
+        )
+
+    def _ended_unknown(self, flow: FlowSeen, time_ms: int) -> Sequence[Saying]:
+        """The end of a flow of whose begin nothing was told."""
+        if not self._is_decided(flow.mark):
+            return ()
+        if self._is_old(flow):
+            # It was never followed: how much of its traffic belongs in this log is not known.
+            return (Saying(FlowState.END, time_ms, flow.header, flow.mark, None),)
+        self.begun_unseen += 1
+        start_ms = flow.start_ms or time_ms
+        return (
+            Saying(FlowState.BEGIN, start_ms, flow.header, flow.mark, NOTHING),
+            Saying(FlowState.END, time_ms, flow.header, flow.mark, flow.counts),
+        )
 
     def dump_begins(self) -> None:
         """Everything that is open comes now, by dumped()."""
@@ -182,12 +188,11 @@ class FlowFollower:
     def _found(self, flow: FlowSeen, now_ms: int) -> Iterator[Saying]:
         """A dump has a flow that no event told of."""
         if self._is_old(flow):
-            if self._has_room():
-                self._follow(flow, now_ms, flow.counts or NOTHING)
+            if self._follow(flow, now_ms, flow.counts or NOTHING):
                 self.flows[flow.key].is_from_dump = True
             return
         self.begun_unseen += 1
-        for saying in self._begin(flow, flow.start_ms or now_ms, NOTHING):
+        for saying in self._begin(flow, flow.start_ms or now_ms):
             self.flows[flow.key].is_from_dump = True
             self.flows[flow.key].seen = flow.counts
             yield saying
@@ -198,29 +203,20 @@ class FlowFollower:
             return flow.start_ms < self._since_ms
         return self._is_first_dump
 
-    def _begin(self, flow: FlowSeen, time_ms: int, said: Counts) -> Iterator[Saying]:
-        if not self._has_room():
-            return
-        self._follow(flow, time_ms, said)
-        yield Saying(FlowState.BEGIN, time_ms, flow.header, flow.mark, NOTHING)
+    def _begin(self, flow: FlowSeen, time_ms: int) -> Sequence[Saying]:
+        if not self._follow(flow, time_ms, NOTHING):
+            return ()
+        return (Saying(FlowState.BEGIN, time_ms, flow.header, flow.mark, NOTHING),)
 
-    def _has_room(self) -> bool:
-        if len(self.flows) < self._most:
-            return True
-        self.not_followed += 1
-        return False
-
-    def _follow(self, flow: FlowSeen, time_ms: int, said: Counts) -> None:
-        self.flows[flow.key] = OpenFlow(
-            flow.ident,
-            flow.start_ms,
-            flow.header,
-            flow.mark,
-            said,
-            flow.counts,
-            time_ms,
-            self._round,
-        )
+    def _follow(self, flow: FlowSeen, time_ms: int, said: Counts) -> bool:
+        """Tell whether there is room for it."""
+        flows = self.flows
+        if len(flows) >= self._most:
+            self.not_followed += 1
+            return False
+        key, ident, header, mark, counts, start_ms, _ = flow
+        flows[key] = OpenFlow(ident, start_ms, header, mark, said, counts, time_ms, self._round)
+        return True
 
     @staticmethod
     def _decided_anew(known: OpenFlow, flow: FlowSeen, now_ms: int) -> Saying:
@@ -235,19 +231,19 @@ class FlowFollower:
         known.said = flow.counts or known.said
         yield Saying(FlowState.CONTINUE, now_ms, known.header, flow.mark, counts)
 
-    def _end_unseen(self, key: bytes, now_ms: int) -> Iterator[Saying]:
+    def _end_unseen(self, key: bytes, now_ms: int) -> Sequence[Saying]:
         known = self.flows.pop(key)
         if known.is_undecided:
-            return
+            return ()
         self.ended_unseen += 1
         counts = _since(known.said, known.seen)
-        yield Saying(FlowState.END, now_ms, known.header, known.mark, counts)
+        return (Saying(FlowState.END, now_ms, known.header, known.mark, counts),)
 
 
 def _since(said: Counts, seen: Counts | None) -> Counts | None:
     """What is new in *seen*."""
-    if seen is None:
-        return None
+    if seen is None or said is NOTHING:
+        return seen
     # Never less than nothing: somebody may have set the counters back (conntrack -z).
     return (
         max(seen[0] - said[0], 0),

@@ -119,11 +119,21 @@ def hour_path(virtual_network: str, mac: str, time_ms: int) -> str:
     Source:
         Azure, Manage virtual network flow logs, Access flow logs.
     """
+    return f"{hour_directory(virtual_network, time_ms)}/{interface_directory(mac)}/{FILE_NAME}"
+
+
+def hour_directory(virtual_network: str, time_ms: int) -> str:
+    """The directory of an hour, with one for each interface."""
     hour = datetime.fromtimestamp(time_ms // 1000, UTC)
     return (
         f"{CONTAINER}/flowLogResourceID={flow_log_id(virtual_network)}/y={hour:%Y}/m={hour:%m}"
-        f"/d={hour:%d}/h={hour:%H}/m=00/macAddress={mac}/{FILE_NAME}"
+        f"/d={hour:%d}/h={hour:%H}/m=00"
     )
+
+
+def interface_directory(mac: str) -> str:
+    """The directory of an interface in that of an hour."""
+    return f"macAddress={mac}"
 
 
 def iso_time(time_ms: int, digits: int = 3) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from nsgd.flowlog import names
-from nsgd.flowlog.record import FlowRecord, FlowState, NotAFlowLogError
+from nsgd.flowlog.entry import Entry, Place, Ruling
+from nsgd.flowlog.record import UNENCRYPTED, FlowRecord, FlowState, NotAFlowLogError
 from nsgd.flowlog.tuples import read_v4
-from nsgd.model.rule import Direction
+from nsgd.model.rule import Access, Direction
 
 COLUMNS = (
     "time",
@@ -34,6 +35,8 @@ COLUMNS = (
     "aclID",
     "targetResourceID",
 )
+_ALLOWED, _DENIED = Access.ALLOW.value, Access.DENY.value
+_NOT_COUNTED = ("null",) * 4
 _LETTERS = {Direction.INBOUND.value: "I", Direction.OUTBOUND.value: "O"}
 
 
@@ -82,6 +85,47 @@ def json_line(record: FlowRecord) -> str:
         f',"bytesReceived":{_number(record.bytes_received)}'
         f',"encryption":{_quoted(record.encryption)},"aclID":{_quoted(record.acl_id)}'
         f',"targetResourceID":{_quoted(record.target)}}}'
+    )
+
+
+def json_lines(entry: Entry) -> Iterator[str]:
+    """The line of each of an entry's records, as json_line() would write it."""
+    (state, time_ms, header, _, counts), source, destination, sides = entry
+    _, protocol, _, _, source_port, destination_port, _ = header
+    access = _DENIED if state is FlowState.DENY else _ALLOWED
+    sent, sent_bytes, received, received_bytes = _NOT_COUNTED if counts is None else counts
+    time = f"{_second(time_ms // 1000)}.{time_ms % 1000:03}"
+    flow = (
+        f'"state":"{state}","access":"{access}","protocol":{protocol}'
+        f',"sourceAddress":"{source}","sourcePort":{source_port}'
+        f',"destinationAddress":"{destination}","destinationPort":{destination_port}'
+    )
+    numbers = (
+        f'"packetsSent":{sent},"bytesSent":{sent_bytes}'
+        f',"packetsReceived":{received},"bytesReceived":{received_bytes}'
+        f',"encryption":"{UNENCRYPTED}"'
+    )
+    for place, ruling in sides:
+        mac, target = _of_place(place)
+        direction, rule, acl = _of_ruling(ruling)
+        yield f'{{"time":"{time}Z",{mac},{direction},{flow},{rule},{numbers},{acl},{target}}}'
+
+
+# What all records of a place have in common, and all of a ruling, with their keys.
+
+
+@lru_cache(maxsize=65536)
+def _of_place(place: Place) -> tuple[str, str]:
+    return f'"macAddress":"{place.mac_address}"', f'"targetResourceID":{json.dumps(place.target)}'
+
+
+@lru_cache(maxsize=65536)
+def _of_ruling(ruling: Ruling) -> tuple[str, str, str]:
+    return (
+        f'"direction":"{ruling.direction.value}"',
+        f'"networkSecurityGroup":{_quoted(ruling.network_security_group)}'
+        f',"rule":{_quoted(ruling.rule)}',
+        f'"aclID":{_quoted(ruling.acl_id)}',
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 from nsgd.model.rule import Access, Direction
@@ -12,7 +12,7 @@ UNENCRYPTED = "NX"
 NO_MAC_ADDRESS = "000000000000"
 
 
-class FlowState(Enum):
+class FlowState(StrEnum):
     """What a record says of its flow, in Azure's letters."""
 
     BEGIN = "B"

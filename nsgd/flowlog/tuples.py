@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from nsgd.flowlog.entry import DIRECTION_LETTERS, Entry
+from nsgd.flowlog.following import NOTHING
 from nsgd.flowlog.record import UNENCRYPTED, FlowRecord, FlowState, NotAFlowLogError
 from nsgd.model.address import Address
 from nsgd.model.packet import TCP, UDP
@@ -14,11 +16,12 @@ from nsgd.model.rule import Direction
 _LAST_S = 253402300799
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _ENCRYPTION = re.compile(r"[A-Z][A-Z0-9_]*")
-_DIRECTIONS = {"I": Direction.INBOUND, "O": Direction.OUTBOUND}
-_DIRECTION_LETTERS = {direction: letter for letter, direction in _DIRECTIONS.items()}
+_DIRECTIONS = {letter: direction for direction, letter in DIRECTION_LETTERS.items()}
 _STATES = {state.value: state for state in FlowState}
 _PROTOCOL_LETTERS = {"T": TCP, "U": UDP}
 _LETTERS = {number: letter for letter, number in _PROTOCOL_LETTERS.items()}
+_NOT_COUNTED = ("",) * 4
+_NOTHING_COUNTED = {state: f",{state},{UNENCRYPTED},0,0,0,0" for state in FlowState}
 _V1_FIELDS, _V2_FIELDS, _V4_FIELDS = 8, 13, 13
 
 
@@ -54,13 +57,17 @@ def read_v4(text: str) -> FlowRecord:
     )
 
 
-def write_v4(record: FlowRecord) -> str:
-    """The tuple of version 4. Records without a state have none: B stands for allowed."""
-    state = FlowState.BEGIN if record.state is None else record.state
+def write_v4(entry: Entry) -> tuple[str, str]:
+    """The tuples of version 4: what stands before and what behind the letter of the direction."""
+    (state, time_ms, header, _, counts), source, destination, _ = entry
+    _, protocol, _, _, source_port, destination_port, _ = header
+    start = f"{time_ms},{source},{destination},{source_port},{destination_port},{protocol},"
+    if counts is NOTHING:
+        return start, _NOTHING_COUNTED[state]
+    sent, sent_bytes, received, received_bytes = _NOT_COUNTED if counts is None else counts
     return (
-        f"{record.time_ms},{record.source},{record.destination},{record.source_port},"
-        f"{record.destination_port},{record.protocol},{_DIRECTION_LETTERS[record.direction]},"
-        f"{state.value},{record.encryption or UNENCRYPTED},{_written_counts(record)}"
+        start,
+        f",{state},{UNENCRYPTED},{sent},{sent_bytes},{received},{received_bytes}",
     )
 
 
@@ -110,7 +117,7 @@ def write_v2(record: FlowRecord) -> str | None:
         state, counts = record.state.value, _written_counts(record)
     return (
         f"{record.time_ms // 1000},{record.source},{record.destination},{record.source_port},"
-        f"{record.destination_port},{letter},{_DIRECTION_LETTERS[record.direction]},"
+        f"{record.destination_port},{letter},{DIRECTION_LETTERS[record.direction]},"
         f"{'D' if is_denied else 'A'},{state},{counts}"
     )
 

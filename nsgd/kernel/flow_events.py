@@ -28,8 +28,8 @@ from nsgd.wire.flow_events import (
 from nsgd.wire.flow_layouts import FlowEvent, FlowReader
 
 _SUBJECT = "conntrack events"
-# An event takes about 1 KB of it: 30 000 flows may begin or end while the reader is busy.
-RECEIVE_BUFFER_BYTES = 32 << 20
+# An event takes about 1 KB of it: 60 000 flows may begin or end while the reader is busy.
+RECEIVE_BUFFER_BYTES = 64 << 20
 # An event has about 250 bytes, and with all that the kernel may tell of a flow less than 1 KB.
 _EVENT_BYTES = 1 << 12
 _EVENTS_PER_CALL = 256

@@ -30,6 +30,9 @@ class MarkLayout:
     mask: int
     outbound_positions: tuple[int, ...] = field(init=False)
     inbound_positions: tuple[int, ...] = field(init=False)
+    # How far to shift a mark to the right, and which bits to take then, for each run of positions.
+    _outbound_runs: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    _inbound_runs: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         positions = [bit for bit in range(32) if self.mask >> bit & 1]
@@ -38,6 +41,8 @@ class MarkLayout:
         half = len(positions) // 2
         object.__setattr__(self, "outbound_positions", tuple(positions[:half]))
         object.__setattr__(self, "inbound_positions", tuple(positions[half : 2 * half]))
+        object.__setattr__(self, "_outbound_runs", _runs(self.outbound_positions))
+        object.__setattr__(self, "_inbound_runs", _runs(self.inbound_positions))
 
     @property
     def capacity(self) -> int:
@@ -98,7 +103,12 @@ class MarkLayout:
 
     def numbers(self, mark: int) -> tuple[int, int]:
         """The outbound and the inbound number in a mark."""
-        return _gather(mark, self.outbound_positions), _gather(mark, self.inbound_positions)
+        outbound = inbound = 0
+        for shift, bits in self._outbound_runs:
+            outbound |= mark >> shift & bits
+        for shift, bits in self._inbound_runs:
+            inbound |= mark >> shift & bits
+        return outbound, inbound
 
 
 def _spread(number: int, positions: tuple[int, ...]) -> int:
@@ -125,5 +135,10 @@ def _marks_of_bytes(positions: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def _gather(mark: int, positions: tuple[int, ...]) -> int:
-    return sum((mark >> position & 1) << bit for bit, position in enumerate(positions))
+def _runs(positions: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Shift and bits of each run of neighbours: one or two, of a mask that leaves a gap."""
+    runs: dict[int, int] = {}
+    for bit, position in enumerate(positions):
+        shift = position - bit
+        runs[shift] = runs.get(shift, 0) | 1 << bit
+    return tuple(runs.items())

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from nsgd.cli import main
-from nsgd.flowlog.azure_v4 import FILE_END, FILE_START, encode_record
+from nsgd.flowlog.azure_v4 import FILE_END, FILE_START
+from tests.flowlog.entries import v4_record
 from tests.flowlog.records import BEGIN, DENIED, END, PING, TIME_MS, nsg_document
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     """A directory with a file of version 4 and a later one of version 2 before it by name."""
-    v4 = encode_record("lab", "02ABCDEF0123", TIME_MS, [END, BEGIN, PING])
+    v4 = v4_record("lab", "02ABCDEF0123", TIME_MS, END, BEGIN, PING)
     (tmp_path / "z").mkdir()
     (tmp_path / "z" / "PT1H.json").write_bytes(FILE_START + v4.encode() + FILE_END)
     late = "1800000000,203.0.113.9,10.0.1.4,40000,443,T,I,A,E,1,60,1,40"
@@ -69,7 +70,7 @@ def test_problems(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_denied_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The rule's group by name, though Azure's format has only its id."""
-    v4 = encode_record("lab", "02ABCDEF0123", TIME_MS, [DENIED])
+    v4 = v4_record("lab", "02ABCDEF0123", TIME_MS, DENIED)
     path = tmp_path / "PT1H.json"
     path.write_bytes(FILE_START + v4.encode() + FILE_END)
     assert main(["flow-log", "read", str(path)]) == 0

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from nsgd.flowlog import names
 from nsgd.flowlog.azure_v4 import FILE_END, FILE_START, encode_record
+from nsgd.flowlog.entry import Place, Ruling
 from nsgd.flowlog.fields import Problems
 from nsgd.flowlog.names import resource_id
 from nsgd.flowlog.read import read_flow_log
 from nsgd.flowlog.record import FlowRecord
+from nsgd.model.rule import Direction
+from tests.flowlog.entries import v4_record
 from tests.flowlog.independent_reader import flows_of_document
 from tests.flowlog.records import BEGIN, DENIED, END, TIME_MS
 
@@ -18,7 +22,7 @@ FLOWS = [BEGIN, DENIED, END]
 
 def document(*flows: FlowRecord) -> bytes:
     """A file with one record."""
-    record = encode_record("lab", "02ABCDEF0123", TIME_MS + 60_000, flows)
+    record = v4_record("lab", "02ABCDEF0123", TIME_MS + 60_000, *flows)
     return FILE_START + record.encode() + FILE_END
 
 
@@ -40,6 +44,47 @@ def test_an_independent_reader_reads_it() -> None:
         ("DefaultRule_DenyAllInBound", "D", (0, 0, 0, 0)),
     ]
     assert {flow["acl"] for flow in found} == {BEGIN.acl_id}
+
+
+def test_it_is_what_an_encoder_would_make() -> None:
+    """Written by hand, key by key; rules that were numbered twice are one."""
+    place = Place("group/lab", "02ABCDEF0123")
+    inbound = Direction.INBOUND
+    rulings = [
+        (Ruling.of(inbound, 32, 'w"eb', "a\\b"), ["1", "2"]),
+        (Ruling.of(inbound, 33, 'w"eb', "DenyAllInBound"), ["3"]),
+        (Ruling.of(inbound, 16, "", ""), ["4"]),
+        (Ruling.of(inbound, 34, 'w"eb', "a\\b"), ["5"]),
+    ]
+    acl = names.acl_id('w"eb')
+    expected = {
+        "time": names.iso_time(TIME_MS, 7),
+        "flowLogVersion": 4,
+        "flowLogGUID": names.flow_log_guid("group/lab"),
+        "macAddress": "02ABCDEF0123",
+        "category": "FlowLogFlowEvent",
+        "flowLogResourceID": names.flow_log_id("group/lab"),
+        "targetResourceID": resource_id("virtualNetworks", "group/lab"),
+        "operationName": "FlowLogFlowEvent",
+        "flowRecords": {
+            "flows": [
+                {
+                    "aclID": acl,
+                    "networkSecurityGroup": 'w"eb',
+                    "flowGroups": [
+                        {"rule": "a\\b", "flowTuples": ["1", "2", "5"]},
+                        {"rule": "DefaultRule_DenyAllInBound", "flowTuples": ["3"]},
+                    ],
+                },
+                {
+                    "aclID": names.NO_ACL,
+                    "flowGroups": [{"rule": "PlatformRule", "flowTuples": ["4"]}],
+                },
+            ]
+        },
+    }
+    written = encode_record(place, TIME_MS, rulings)
+    assert written == json.dumps(expected, separators=(",", ":"))
 
 
 def test_a_record_is_one_line() -> None:

@@ -6,11 +6,14 @@ import json
 
 import pytest
 
+from nsgd.flowlog.entry import Place
 from nsgd.flowlog.fields import Problems
-from nsgd.flowlog.plain import json_line, plain_record
+from nsgd.flowlog.plain import json_line, json_lines, plain_record
 from nsgd.flowlog.read import read_flow_log
 from nsgd.flowlog.record import FlowRecord
 from nsgd.flowlog.show import as_csv, as_json, as_table
+from nsgd.model.rule import Direction
+from tests.flowlog.entries import entry_of, records_of
 from tests.flowlog.records import BEGIN, DENIED, END, PING, nsg_document
 
 V1 = "1700000000,203.0.113.9,10.0.1.4,40000,443,T,I,A"
@@ -38,6 +41,22 @@ def test_a_line_is_the_object(record: FlowRecord) -> None:
         separators=(",", ":"),
     )
     assert json_line(record) == expected
+
+
+@pytest.mark.parametrize("record", [BEGIN, END, DENIED, PING, BEGIN._replace(bytes_sent=None)])
+@pytest.mark.parametrize("group", ["web", "", 'a"b\n'])
+def test_lines_of_an_entry_are_those_of_its_records(record: FlowRecord, group: str) -> None:
+    """One for each side, made at once: the same to a letter."""
+    six = record._replace(source="fd00::4", destination="2001:db8::10", rule="a\\b")
+    for each in (record, six):
+        one = entry_of(each._replace(network_security_group=group))
+        other = entry_of(
+            each._replace(network_security_group=group, direction=Direction.INBOUND),
+            Place("a/lab", "000000000000"),
+        )
+        both = one._replace(sides=one.sides + other.sides)
+        assert list(json_lines(both)) == [json_line(record) for record in records_of(both)]
+        assert len(list(json_lines(both))) == 2
 
 
 def test_what_is_printed_as_json() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 from nsgd.flowlog import names
-from nsgd.flowlog.following import Saying
-from nsgd.flowlog.record import NO_MAC_ADDRESS, FlowRecord, FlowState
-from nsgd.model.address import Address
+from nsgd.flowlog.entry import Entry, Place, Ruling, Side
+from nsgd.flowlog.following import NOTHING, Saying
+from nsgd.flowlog.record import NO_MAC_ADDRESS, FlowState
+from nsgd.model.address import Address, IPVersion
 from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet
 from nsgd.model.packet import PacketHeader
 from nsgd.model.rule import Direction
@@ -18,27 +19,9 @@ from nsgd.policy.endpoints import AMBIGUOUS, EndpointMap
 from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers
 from nsgd.ruleset.marks import ADOPTED, NO_TABLE, MarkLayout
 
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _MOST_REMEMBERED = 65536
-
-
-class Side(NamedTuple):
-    """One end of a flow, whose interface logs it."""
-
-    virtual_network: str
-    target: str  # its id
-    mac_address: str
-    direction: Direction
-    number: int  # of the decision
-    acl_id: str
-    network_security_group: str
-    rule: str
-
-
-class _Place(NamedTuple):
-    """What an endpoint is in a log: *mac_address* is zeros where it is no declared interface."""
-
-    virtual_network: str
-    mac_address: str
 
 
 @dataclass(slots=True)
@@ -47,17 +30,32 @@ class Attribution:
 
     mark_mask: int
     endpoints: EndpointMap
-    places: list[_Place]  # by endpoint
+    places: list[Place]  # by endpoint; those of one file are one
     # By direction as in DIRECTIONS: group and rule of each number.
     rules: tuple[dict[int, tuple[str, str]], dict[int, tuple[str, str]]]
     networks_of_groups: dict[str, str]  # a network with the group
     _layout: MarkLayout = field(init=False)
-    _remembered: dict[tuple[object, ...], tuple[str, str, tuple[Side, ...]]] = field(
+    _decided: tuple[int, int] = field(init=False)  # bits that a decision has, of either side
+    # What has been found already, each within bounds.
+    _numbers: dict[int, tuple[int, int]] = field(init=False, default_factory=dict)  # by mark
+    _ends: dict[IPVersion, dict[int, tuple[str, int]]] = field(init=False)
+    _rulings: tuple[dict[int, Ruling], dict[int, Ruling]] = field(init=False)
+    # By numbers and endpoints of both ends.
+    _sides: dict[tuple[int, int, int, int], tuple[Side, ...]] = field(
         init=False, default_factory=dict
     )
+    _anonymous: dict[str, Place] = field(init=False)  # of no interface, by network
 
     def __post_init__(self) -> None:
-        self._layout = MarkLayout(self.mark_mask)
+        self._layout = layout = MarkLayout(self.mark_mask)
+        self._decided = layout.outbound_decided, layout.inbound_decided
+        self._ends = {4: {}, 6: {}}
+        self._rulings = {}, {}
+        self._anonymous = {
+            place.virtual_network: place
+            for place in self.places
+            if place.mac_address == NO_MAC_ADDRESS
+        }
 
     @classmethod
     def build(
@@ -66,13 +64,13 @@ class Attribution:
         """What a policy's flows are attributed by."""
         interfaces = {nic.name for nic in model.network_interfaces}
         networks = [network.name for network in model.virtual_networks]
-        places = [
-            _Place(
+        places = _places(
+            (
                 networks[endpoint.virtual_network],
                 names.mac_address(endpoint.name) if endpoint.name in interfaces else NO_MAC_ADDRESS,
             )
             for endpoint in endpoints.endpoints
-        ]
+        )
         used: dict[str, str] = {}
         for network in model.virtual_networks:
             for subnet in network.subnets:
@@ -95,7 +93,7 @@ class Attribution:
             (
                 self.mark_mask,
                 self.endpoints.to_plain(),
-                [tuple(place) for place in self.places],
+                [(place.virtual_network, place.mac_address) for place in self.places],
                 self.rules,
                 self.networks_of_groups,
             )
@@ -106,98 +104,80 @@ class Attribution:
         """The inverse of to_bytes."""
         # Written by the supervisor, over a descriptor that nobody else holds.
         mask, endpoints, places, *rest = marshal.loads(data)  # noqa: S302 # nosec B302
-        made: list[Any] = [EndpointMap.from_plain(endpoints), [_Place(*p) for p in places], *rest]
+        made: list[Any] = [EndpointMap.from_plain(endpoints), _places(places), *rest]
         return cls(mask, *made)
 
     def is_decided(self, mark: int) -> bool:
         """Tell whether a conntrack mark carries a decision."""
-        outbound, inbound = self._layout.numbers(mark)
-        return outbound >= NO_TABLE and inbound >= NO_TABLE
+        outbound, inbound = self._decided
+        return bool(mark & outbound and mark & inbound)
 
-    def records(self, saying: Saying) -> Iterator[tuple[Side, FlowRecord]]:
-        """A record for each end that is declared, the sender's first."""
-        numbers = self._layout.numbers(saying.mark)
-        yield from self._records(
-            saying.state, saying.time_ms, saying.header, numbers, saying.counts
-        )
+    def entry(self, saying: Saying) -> Entry:
+        """With a side for each end that is declared."""
+        mark = saying.mark
+        numbers = self._numbers.get(mark)
+        if numbers is None:
+            numbers = _remember(self._numbers, mark, self._layout.numbers(mark))
+        return self._entry(saying, *numbers)
 
     def denial(
         self, time_ms: int, header: PacketHeader, direction: Direction, number: int
-    ) -> Iterator[tuple[Side, FlowRecord]]:
-        """The record of a denied packet: one, by the side whose rule denied it."""
+    ) -> Entry:
+        """That of a denied packet: with the side whose rule denied it."""
         numbers = (number, 0) if direction is Direction.OUTBOUND else (0, number)
-        yield from self._records(FlowState.DENY, time_ms, header, numbers, (0, 0, 0, 0))
+        return self._entry(Saying(FlowState.DENY, time_ms, header, 0, NOTHING), *numbers)
 
-    def _records(
-        self,
-        state: FlowState,
-        time_ms: int,
-        header: PacketHeader,
-        numbers: tuple[int, int],
-        counts: tuple[int, int, int, int] | None,
-    ) -> Iterator[tuple[Side, FlowRecord]]:
-        version, protocol, source, destination, source_port, destination_port, _ = header
-        key = version, source, destination, numbers
-        known = self._remembered.get(key)
-        if known is None:
-            if len(self._remembered) >= _MOST_REMEMBERED:
-                self._remembered.clear()
-            known = self._remembered[key] = (
-                str(Address(version, source)),
-                str(Address(version, destination)),
-                tuple(self._sides(header, numbers)),
+    def _entry(self, saying: Saying, outbound: int, inbound: int) -> Entry:
+        version, _, source, destination, _, _, _ = saying.header
+        ends = self._ends[version]
+        source_text, leaves = ends.get(source) or self._find(version, source)
+        destination_text, enters = ends.get(destination) or self._find(version, destination)
+        sides: tuple[Side, ...] | None
+        if leaves >= 0 and enters >= 0 and outbound and inbound:
+            # There are so many pairs of ours that hardly one comes again.
+            from_rulings, to_rulings = self._rulings
+            sides = (
+                (self.places[leaves], from_rulings.get(outbound) or self._ruling(0, outbound)),
+                (self.places[enters], to_rulings.get(inbound) or self._ruling(1, inbound)),
             )
-        source_text, destination_text, sides = known
-        sent, sent_bytes, received, received_bytes = counts or (None, None, None, None)
-        for side in sides:
-            yield (
-                side,
-                FlowRecord(
-                    time_ms,
-                    source_text,
-                    destination_text,
-                    source_port,
-                    destination_port,
-                    protocol,
-                    side.direction,
-                    state,
-                    sent,
-                    sent_bytes,
-                    received,
-                    received_bytes,
-                    mac_address=side.mac_address,
-                    target=side.target,
-                    acl_id=side.acl_id,
-                    network_security_group=side.network_security_group,
-                    rule=side.rule,
-                ),
-            )
+        else:
+            key = outbound, inbound, leaves, enters
+            sides = self._sides.get(key)
+            if sides is None:
+                if leaves <= AMBIGUOUS or enters <= AMBIGUOUS:
+                    leaves, enters = self.endpoints.find(version, source, destination, None, None)
+                found = (
+                    *self._side(0, outbound, leaves, enters),
+                    *self._side(1, inbound, enters, leaves),
+                )
+                sides = _remember(self._sides, key, found)
+        # By the tuple's own constructor, which is called for all that is logged.
+        return tuple.__new__(Entry, (saying, source_text, destination_text, sides))
 
-    def _sides(self, header: PacketHeader, numbers: tuple[int, int]) -> Iterator[Side]:
-        ends = self.endpoints.find(header.version, header.source, header.destination, None, None)
-        for index, direction in enumerate(DIRECTIONS):
-            number, endpoint = numbers[index], ends[index]
-            if not number:
-                continue
-            group, rule = self.rules[index].get(number, ("", ""))
-            if endpoint >= 0:
-                place = self.places[endpoint]
-            elif endpoint <= AMBIGUOUS or number not in _OF_NOBODY:
-                # A rule decided: the sender or receiver is one that was known by its link, such as
-                # a NIC that forwards for others, or by a network that the addresses do not tell.
-                place = _Place(self._network(group, ends[1 - index]), NO_MAC_ADDRESS)
-            else:
-                continue  # an end outside of every virtual network
-            yield Side(
-                place.virtual_network,
-                names.resource_id("virtualNetworks", place.virtual_network),
-                place.mac_address,
-                direction,
-                number,
-                names.acl_id(group, rule),
-                group,
-                names.rule_name(rule),
-            )
+    def _find(self, version: IPVersion, address: int) -> tuple[str, int]:
+        """The text of an address, and its endpoint, as far as it is known by it alone."""
+        found = str(Address(version, address)), self.endpoints.by_address(version, address)
+        return _remember(self._ends[version], address, found)
+
+    def _ruling(self, index: int, number: int) -> Ruling:
+        group, rule = self.rules[index].get(number, ("", ""))
+        made = self._rulings[index][number] = Ruling.of(DIRECTIONS[index], number, group, rule)
+        return made
+
+    def _side(self, index: int, number: int, endpoint: int, other: int) -> Iterator[Side]:
+        """The sender's, of index 0, or the receiver's; none where that is nobody of ours."""
+        if not number:
+            return
+        if AMBIGUOUS < endpoint < 0 and number in _OF_NOBODY:
+            return  # an end outside of every virtual network
+        ruling = self._rulings[index].get(number) or self._ruling(index, number)
+        if endpoint >= 0:
+            yield self.places[endpoint], ruling
+            return
+        # A rule decided: the sender or receiver is one that was known by its link, such as a NIC
+        # that forwards for others, or by a network that the addresses do not tell.
+        network = self._network(ruling.network_security_group, other)
+        yield self._anonymous.setdefault(network, Place(network, NO_MAC_ADDRESS)), ruling
 
     def _network(self, group: str, other_end: int) -> str:
         if group in self.networks_of_groups:
@@ -205,6 +185,18 @@ class Attribution:
         if other_end >= 0:
             return self.places[other_end].virtual_network
         return self.places[0].virtual_network if self.places else ""
+
+
+def _places(plain: Iterable[tuple[str, str]]) -> list[Place]:
+    made: dict[tuple[str, str], Place] = {}
+    return [made.setdefault((network, mac), Place(network, mac)) for network, mac in plain]
+
+
+def _remember(known: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known[key] = value
+    return value
 
 
 # Numbers that say nothing of an end that is not declared.

@@ -12,15 +12,16 @@ import mmap
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from nsgd.flowlog import names
 from nsgd.flowlog.azure_v4 import FILE_END, FILE_START, encode_record
-from nsgd.flowlog.record import FlowRecord
-from nsgd.runtime.flow_log.output import Attributed, MaxBytesReached, Unit, lock
+from nsgd.flowlog.entry import Entry, Place, Ruling, Side
+from nsgd.flowlog.tuples import write_v4
+from nsgd.runtime.flow_log.output import MaxBytesReached, Unit, lock
 
 _HOUR_MS = 3_600_000
 _HOURS_A_DAY = 24
@@ -56,24 +57,30 @@ class AzureFiles:
             raise
         # Files that end as they should, since they were looked at.
         self._whole: set[tuple[str, str, int]] = set()
+        self._directories: dict[tuple[str, int], str] = {}
         self._hour = 0
 
-    def units(self, records: Sequence[Attributed], now_ms: int) -> list[Unit]:
+    def units(self, entries: Sequence[Entry], now_ms: int) -> list[Unit]:
         """An element of ``records`` for each interface and hour.
 
         A record belongs to the hour of its time, if that is not long past: files of old hours may
         have been collected already, and removed.
         """
         now_hour = now_ms // _HOUR_MS
-        by_file: dict[tuple[str, str, int], list[FlowRecord]] = {}
-        for side, record in records:
-            hour = min(max(record.time_ms // _HOUR_MS, now_hour - 1), now_hour)
-            key = side.virtual_network, side.mac_address, hour
-            by_file.setdefault(key, []).append(record)
-        return [
-            Unit(key, encode_record(key[0], key[1], now_ms, flows).encode(), len(flows))
-            for key, flows in by_file.items()
-        ]
+        by_hour: dict[int, dict[Side, list[str]]] = {}
+        for entry in entries:
+            hour = min(max(entry.saying.time_ms // _HOUR_MS, now_hour - 1), now_hour)
+            by_side = by_hour.get(hour)
+            if by_side is None:
+                by_side = by_hour[hour] = {}
+            start, end = write_v4(entry)
+            for side in entry.sides:
+                written = f"{start}{side[1].letter}{end}"
+                if side in by_side:
+                    by_side[side].append(written)
+                else:
+                    by_side[side] = [written]
+        return [unit for hour, by_side in by_hour.items() for unit in _units(by_side, hour, now_ms)]
 
     def write(self, unit: Unit, now_s: float) -> None:
         """Append an element to its file."""
@@ -82,23 +89,24 @@ class AzureFiles:
         if now_hour != self._hour:
             self._hour = now_hour
             self._whole.clear()
+            self._directories.clear()
         needed = len(FILE_START) + len(unit.content) + len(FILE_END) + 2
         self._make_room(needed, now_hour)
-        path = self._root / names.hour_path(network, mac, hour * _HOUR_MS)
-        if unit.place not in self._whole:
-            path.parent.mkdir(_DIRECTORY_MODE, parents=True, exist_ok=True)
+        directory = f"{self._hour_directory(network, hour)}/{names.interface_directory(mac)}"
+        path = f"{directory}/{names.FILE_NAME}"
+        is_whole = unit.place in self._whole
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
         new = None
         try:
             descriptor = os.open(path, flags)
         except FileNotFoundError:
             # It has its name when it is a document: whoever looks finds no empty file.
+            _make_directory(directory)
             new = f"{path}{_NEW}"
             descriptor = os.open(new, flags | os.O_CREAT | os.O_TRUNC, _MODE)
         try:
-            size = os.fstat(descriptor).st_size
-            before = size
-            if unit.place not in self._whole:
+            before = size = os.fstat(descriptor).st_size
+            if not is_whole:
                 size = mend(descriptor, size)
                 self._whole.add(unit.place)
             try:
@@ -122,6 +130,13 @@ class AzureFiles:
     def close(self) -> None:
         """Let others write there."""
         os.close(self._directory)
+
+    def _hour_directory(self, network: str, hour: int) -> str:
+        found = self._directories.get((network, hour))
+        if found is None:
+            below = names.hour_directory(network, hour * _HOUR_MS)
+            found = self._directories[network, hour] = f"{self._root}/{below}"
+        return found
 
     def _make_room(self, needed: int, now_hour: int) -> None:
         while sum(self._bytes_of_hours.values()) + needed > self._max_bytes:
@@ -162,6 +177,26 @@ def _hour_of(path: Path) -> int | None:
         return int(datetime(year, month, day, hour, tzinfo=UTC).timestamp()) // 3600
     except ValueError:
         return None
+
+
+def _units(by_side: Mapping[Side, Sequence[str]], hour: int, now_ms: int) -> Iterator[Unit]:
+    by_place: dict[Place, list[tuple[Ruling, Sequence[str]]]] = {}
+    for (place, ruling), tuples in by_side.items():
+        by_place.setdefault(place, []).append((ruling, tuples))
+    for place, rulings in by_place.items():
+        content = encode_record(place, now_ms, rulings).encode()
+        records = sum(len(tuples) for _, tuples in rulings)
+        yield Unit((place.virtual_network, place.mac_address, hour), content, records)
+
+
+def _make_directory(path: str) -> None:
+    """Mostly it is the only one that is missing."""
+    try:
+        os.mkdir(path, _DIRECTORY_MODE)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        Path(path).mkdir(_DIRECTORY_MODE, parents=True, exist_ok=True)
 
 
 def _append(descriptor: int, size: int, element: bytes) -> int:

@@ -6,10 +6,11 @@ import errno
 from collections import deque
 from collections.abc import Callable
 
+from nsgd.flowlog.entry import Entry
 from nsgd.runtime.flow_log.cells import LAST_WRITE_S, PENDING, RESULTS, FlowLogCells, Result
-from nsgd.runtime.flow_log.output import Attributed, MaxBytesReached, Output, Unit
+from nsgd.runtime.flow_log.output import MaxBytesReached, Output, Unit
 
-MOST_RECORDS = 100_000  # that are not encoded; more are encoded at once
+MOST_RECORDS = 400_000  # that are not encoded, of 200 bytes each; more are encoded at once
 MOST_BYTES = 64 << 20  # encoded, of units that could not be written
 UNITS_A_STEP = 64
 _MOST_FAILURES = 3  # one after the other: the rest would most likely fail too
@@ -26,7 +27,8 @@ class Buffer:
         self._cells = counts.cells
         self._tell = tell
         self._most_bytes = most_bytes
-        self._records: list[Attributed] = []
+        self._entries: list[Entry] = []
+        self._records = 0  # of these
         self._due: deque[Unit] = deque()  # to be tried in this flush
         self._failed: list[Unit] = []  # to be tried in the next one
         self._bytes = self._encoded = 0  # of both
@@ -36,7 +38,7 @@ class Buffer:
     @property
     def is_full(self) -> bool:
         """Tell whether records should be encoded before more come."""
-        return len(self._records) >= MOST_RECORDS
+        return self._records >= MOST_RECORDS
 
     @property
     def is_flushing(self) -> bool:
@@ -48,9 +50,10 @@ class Buffer:
         """Tell whether everything that start() found is written."""
         return not self._due and not self._failed
 
-    def add(self, record: Attributed) -> None:
-        """Keep a record."""
-        self._records.append(record)
+    def add(self, entry: Entry) -> None:
+        """Keep what is said of a flow."""
+        self._entries.append(entry)
+        self._records += len(entry.sides)
 
     def start(self, output: Output, now_ms: int) -> None:
         """Encode what there is, and have all be written by step()."""
@@ -58,9 +61,9 @@ class Buffer:
         self._due.extendleft(reversed(self._failed))
         self._failed.clear()
         self._failures = 0
-        if self._records:
-            units = output.units(self._records, now_ms)
-            self._records.clear()
+        if self._entries:
+            units = output.units(self._entries, now_ms)
+            self._forget()
             self._due += units
             self._bytes += sum(len(unit.content) for unit in units)
             self._encoded += sum(unit.records for unit in units)
@@ -107,9 +110,13 @@ class Buffer:
             self._gone(result, len(unit.content), unit.records)
         if self.is_full:
             # There is no output yet that could encode them.
-            self._cells[RESULTS[result]] += len(self._records)
-            self._records.clear()
+            self._cells[RESULTS[result]] += self._records
+            self._forget()
         self._count_pending()
+
+    def _forget(self) -> None:
+        self._entries.clear()
+        self._records = 0
 
     def _gone(self, result: Result, size: int, records: int) -> None:
         self._cells[RESULTS[result]] += records
@@ -117,4 +124,4 @@ class Buffer:
         self._encoded -= records
 
     def _count_pending(self) -> None:
-        self._cells[PENDING] = self._encoded + len(self._records)
+        self._cells[PENDING] = self._encoded + self._records

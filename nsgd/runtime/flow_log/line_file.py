@@ -8,10 +8,12 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
-from nsgd.flowlog.plain import json_line
-from nsgd.runtime.flow_log.output import Attributed, Unit, lock
+from nsgd.flowlog.entry import Entry
+from nsgd.flowlog.plain import json_lines
+from nsgd.runtime.flow_log.output import Unit, lock
 
 _MODE, _DIRECTORY_MODE = 0o640, 0o750
 _DAY_S = 86400
@@ -38,14 +40,13 @@ class LineFile:
         self._descriptor = -1
         self._is_pipe = False
 
-    def units(self, records: Sequence[Attributed], now_ms: int) -> list[Unit]:
+    def units(self, entries: Sequence[Entry], now_ms: int) -> list[Unit]:
         """Lines."""
-        lines = [json_line(record).encode() + b"\n" for _, record in records]
-        parts = (
-            lines[start : start + _RECORDS_A_UNIT]
-            for start in range(0, len(lines), _RECORDS_A_UNIT)
-        )
-        return [Unit(_PLACE, b"".join(part), len(part)) for part in parts]
+        lines = (line for entry in entries for line in json_lines(entry))
+        units: list[Unit] = []
+        while part := list(islice(lines, _RECORDS_A_UNIT)):
+            units.append(Unit(_PLACE, "\n".join([*part, ""]).encode(), len(part)))
+        return units
 
     def write(self, unit: Unit, now_s: float) -> None:
         """Write lines; no reader ever sees half of one that another follows."""

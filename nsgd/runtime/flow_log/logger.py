@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from nsgd.flowlog.following import FlowFollower, Saying
-from nsgd.flowlog.record import FlowState
+from nsgd.flowlog.entry import Ruling
+from nsgd.flowlog.following import NOTHING, FlowFollower, Saying
 from nsgd.model.address import IPVersion
 from nsgd.model.settings import FlowLog, FlowLogFormat
 from nsgd.runtime.counters import DENIAL_RING_RECORDS, SharedCounters
@@ -50,6 +50,7 @@ class FlowLogger:
         self._next_flush_s = self._next_tidy_s = 0.0
         self._flush_began_ms = 0
         self._decided: dict[int, bool] = {}
+        self._traffic_cells: dict[Ruling, int] = {}
         # Counts go on from those of the process before.
         self._before = tuple(
             self._counts[index]
@@ -74,6 +75,7 @@ class FlowLogger:
     def use(self, handover: Handover) -> None:
         """Attribute flows by another policy from now on, and write where its settings say."""
         before, self._handover = self._handover, handover
+        self._traffic_cells.clear()
         self._follower.interval_ms = handover.settings.interval_seconds * 1000
         if before is not None and before.settings != handover.settings:
             self._next_flush_s = 0.0
@@ -107,12 +109,11 @@ class FlowLogger:
 
     def events(self, events: Iterable[tuple[bool, FlowSeen]], now_ms: int) -> None:
         """Begins and ends of flows."""
-        follower = self._follower
+        begun, ended = self._follower.begun, self._follower.ended
+        sayings: list[Saying] = []
         for has_ended, flow in events:
-            if has_ended:
-                self._say(follower.ended(flow, now_ms))
-            else:
-                self._say(follower.begun(flow, now_ms))
+            sayings += ended(flow, now_ms) if has_ended else begun(flow, now_ms)
+        self._say(sayings)
 
     # What a dump brings
 
@@ -186,16 +187,26 @@ class FlowLogger:
     def _say(self, sayings: Iterable[Saying]) -> None:
         if self._handover is None:
             return
-        records, add, counts = self._handover.attribution.records, self._buffer.add, self._counts
-        traffic_cell = self._cells.traffic_cell
+        cells = self._traffic_cells
+        make, add, counts = self._handover.attribution.entry, self._buffer.add, self._counts
         for saying in sayings:
-            traffic = saying.counts if saying.state is not FlowState.BEGIN else None
-            for side, record in records(saying):
-                add((side, record))
-                if traffic is not None:
-                    index = traffic_cell(side.direction, side.number)
-                    counts[index] += traffic[0] + traffic[2]
-                    counts[index + 1] += traffic[1] + traffic[3]
+            entry = make(saying)
+            if not entry.sides:
+                continue
+            add(entry)
+            traffic = saying.counts
+            if traffic is None or traffic is NOTHING:
+                continue
+            sent, sent_bytes, received, received_bytes = traffic
+            for _, ruling in entry.sides:
+                index = cells.get(ruling) or self._traffic_cell(ruling)
+                counts[index] += sent + received
+                counts[index + 1] += sent_bytes + received_bytes
+
+    def _traffic_cell(self, ruling: Ruling) -> int:
+        found = self._cells.traffic_cell(ruling.direction, ruling.number)
+        self._traffic_cells[ruling] = found
+        return found
 
     def _read_denials(self) -> None:
         if self._handover is None:
@@ -207,10 +218,11 @@ class FlowLogger:
                 continue
             self._counts[cell.DENIALS_MISSED] += missed
             for denial in denials:
-                for attributed in self._handover.attribution.denial(
-                    denial.time_ms, denial.header, denial.direction, denial.number
-                ):
-                    self._buffer.add(attributed)
+                self._buffer.add(
+                    self._handover.attribution.denial(
+                        denial.time_ms, denial.header, denial.direction, denial.number
+                    )
+                )
 
     def _start_flush(self, unix_s: float) -> None:
         if self._output is None:

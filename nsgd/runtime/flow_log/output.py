@@ -8,10 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nsgd.flowlog.record import FlowRecord
-from nsgd.runtime.flow_log.attribution import Side
-
-Attributed = tuple[Side, FlowRecord]
+from nsgd.flowlog.entry import Entry
 
 
 class MaxBytesReached(Exception):
@@ -30,8 +27,8 @@ class Unit:
 class Output(Protocol):
     """Files or a pipe. Nothing waits for whoever reads them."""
 
-    def units(self, records: Sequence[Attributed], now_ms: int) -> list[Unit]:
-        """Encode records."""
+    def units(self, entries: Sequence[Entry], now_ms: int) -> list[Unit]:
+        """Encode the records of entries."""
 
     def write(self, unit: Unit, now_s: float) -> None:
         """Write a unit.

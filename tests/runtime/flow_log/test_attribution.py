@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nsgd.flowlog import names
-from nsgd.flowlog.following import Saying
+from nsgd.flowlog.following import NOTHING, Saying
 from nsgd.flowlog.record import FlowState
 from nsgd.model.address import Address
 from nsgd.model.packet import PacketHeader
@@ -12,8 +14,10 @@ from nsgd.model.settings import DaemonSettings, FlowLog
 from nsgd.policy.compile import compile_policy
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import ADOPTED, AUDIT_DENIED, FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
+from nsgd.runtime.flow_log import attribution
 from nsgd.runtime.flow_log.attribution import Attribution
 from nsgd.runtime.flow_log.handover import Handover
+from tests.flowlog.entries import records_of
 from tests.models import SMALL
 
 MASK = DaemonSettings().mark_mask
@@ -40,14 +44,15 @@ def records(
     header = PacketHeader(one.version, 6, one.value, other.value, 40000, 80, False)
     mark = LAYOUT.outbound(outbound) | LAYOUT.inbound(inbound)
     found = []
-    for side, record in MADE.records(Saying(state, 5, header, mark, (1, 2, 3, 4))):
+    entry = MADE.entry(Saying(state, 5, header, mark, (1, 2, 3, 4)))
+    for (place, ruling), record in zip(entry.sides, records_of(entry), strict=True):
         assert (record.source, record.destination) == (source, destination)
         assert (record.packets_sent, record.bytes_received) == (1, 4)
-        assert record.acl_id == side.acl_id
-        assert record.mac_address == side.mac_address
+        numbers = {Direction.OUTBOUND: outbound, Direction.INBOUND: inbound}
+        assert ruling.number == numbers[ruling.direction]
         found.append(
             (
-                side.virtual_network,
+                place.virtual_network,
                 record.mac_address,
                 record.direction.value[0],
                 record.network_security_group,
@@ -84,6 +89,30 @@ def test_an_undeclared_resource_has_no_address() -> None:
     ]
 
 
+def test_what_was_found_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By identity, as outputs put together what is of one place; however little is remembered."""
+    allowed = number(Direction.INBOUND, "web", "AllowHttp")
+    for most in (65536, 1):
+        monkeypatch.setattr(attribution, "_MOST_REMEMBERED", most)
+        for _ in range(3):
+            for mac, address in ((WEB1_MAC, WEB1_ADDRESS), (NONE, UNDECLARED)):
+                assert records(OUTSIDE, address, NO_TABLE, allowed) == [
+                    ("lab", mac, "I", "web", "AllowHttp")
+                ]
+    mark = LAYOUT.outbound(NO_TABLE) | LAYOUT.inbound(allowed)
+    sides = [
+        side
+        for address in (WEB1_ADDRESS, UNDECLARED, "10.0.1.98", "10.0.2.77")
+        for header in [
+            PacketHeader(4, 6, 1, Address.parse(address).value, 1, 80, False),
+        ]
+        for side in MADE.entry(Saying(FlowState.BEGIN, 5, header, mark, NOTHING)).sides
+    ]
+    assert len({ruling for _, ruling in sides}) == 1
+    # Undeclared resources of two subnets have one file.
+    assert len({place for place, _ in sides}) == 2
+
+
 def test_adopted_flows() -> None:
     """No rule has decided them."""
     assert records(OUTSIDE, WEB1_ADDRESS, ADOPTED, ADOPTED) == [
@@ -112,14 +141,15 @@ def test_denials() -> None:
         4, 17, Address.parse(OUTSIDE).value, Address.parse(WEB1_ADDRESS).value, 1, 2, False
     )
     denied = number(Direction.INBOUND, "web", "DenyAllInBound", Access.DENY)
-    ((side, record),) = MADE.denial(7, header, Direction.INBOUND, denied)
+    entry = MADE.denial(7, header, Direction.INBOUND, denied)
+    (record,) = records_of(entry)
     assert (record.state, record.rule, record.time_ms) == (
         FlowState.DENY,
         "DefaultRule_DenyAllInBound",
         7,
     )
-    assert (record.packets_sent, side.number) == (0, denied)
-    ((_, record),) = MADE.denial(7, header, Direction.INBOUND, AUDIT_DENIED)
+    assert (record.packets_sent, entry.sides[0][1].number) == (0, denied)
+    (record,) = records_of(MADE.denial(7, header, Direction.INBOUND, AUDIT_DENIED))
     assert (record.rule, record.acl_id) == ("PlatformRule", names.NO_ACL)
 
 
@@ -142,4 +172,6 @@ def test_the_hand_over() -> None:
     saying = Saying(
         FlowState.BEGIN, 5, header, LAYOUT.outbound(NO_TABLE) | LAYOUT.inbound(allowed), None
     )
-    assert list(handed.attribution.records(saying)) == list(MADE.records(saying))
+    made = list(records_of(MADE.entry(saying)))
+    assert len(made) == 1
+    assert list(records_of(handed.attribution.entry(saying))) == made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from nsgd.flowlog import names
+from nsgd.flowlog.entry import Entry
 from nsgd.runtime.flow_log.azure_files import AzureFiles, mend
-from nsgd.runtime.flow_log.output import Attributed, MaxBytesReached
+from nsgd.runtime.flow_log.output import MaxBytesReached
 from tests.flowlog.independent_reader import flows_below
 from tests.flowlog.records import TIME_MS
 from tests.runtime.flow_log.sides import HOUR_MS, NOW_S, attributed
@@ -29,9 +31,9 @@ def files(tmp_path: Path) -> Iterator[AzureFiles]:
         yield made
 
 
-def write(files: AzureFiles, *records: Attributed, now_s: float = NOW_S) -> None:
+def write(files: AzureFiles, *entries: Entry, now_s: float = NOW_S) -> None:
     """All that one flush writes."""
-    for unit in files.units(records, int(now_s * 1000)):
+    for unit in files.units(entries, int(now_s * 1000)):
         files.write(unit, now_s)
 
 
@@ -91,6 +93,17 @@ def test_a_file_for_each_interface_and_hour(tmp_path: Path, files: AzureFiles) -
     assert hours == {1: "22", 2: "22", 3: "21", 4: "21", 5: "22", 6: "22"}
     assert sum(1 for _ in tmp_path.rglob("PT1H.json")) == 4
     assert "FLOWLOGS/OTHER/" in flows_below(tmp_path)[-1]["path"]
+
+
+def test_files_that_somebody_removed(tmp_path: Path, files: AzureFiles) -> None:
+    """They are begun anew, with their directories, within the hour."""
+    write(files, attributed(1))
+    shutil.rmtree(tmp_path / names.CONTAINER)
+    write(files, attributed(2))
+    (tmp_path / PATH).unlink()
+    write(files, attributed(3))
+    write(files, attributed(4))
+    assert ports(tmp_path) == [3, 4]
 
 
 def test_nobody_else_may_read(tmp_path: Path, files: AzureFiles) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from nsgd.flowlog.entry import Entry
 from nsgd.runtime.flow_log.buffer import UNITS_A_STEP, Buffer
 from nsgd.runtime.flow_log.cells import (
     LAST_WRITE_S,
@@ -15,7 +16,7 @@ from nsgd.runtime.flow_log.cells import (
     FlowLogCells,
     Result,
 )
-from nsgd.runtime.flow_log.output import Attributed, MaxBytesReached, Unit
+from nsgd.runtime.flow_log.output import MaxBytesReached, Unit
 from tests.runtime.flow_log.sides import attributed
 
 
@@ -27,9 +28,10 @@ class Sink:
         self.error: Exception | None = None
         self.broken: set[int] = set()
 
-    def units(self, records: Sequence[Attributed], now_ms: int) -> list[Unit]:
+    def units(self, entries: Sequence[Entry], now_ms: int) -> list[Unit]:
         """One of each."""
-        return [Unit(("", "", record.source_port), b"x" * 100, 1) for _, record in records]
+        ports = [entry.saying.header.source_port for entry in entries]
+        return [Unit(("", "", port), b"x" * 100, 1) for port in ports]
 
     def write(self, unit: Unit, now_s: float) -> None:
         """Keep the number, or fail."""
@@ -101,6 +103,15 @@ def test_written(buffer: Buffer, cells: FlowLogCells, told: list[str]) -> None:
     assert (results(cells), cells.cells[PENDING]) == ({"written": 100}, 0)
     assert cells.cells[LAST_WRITE_S] == 77
     assert told == []
+
+
+def test_each_side_of_a_flow_is_a_record(buffer: Buffer, cells: FlowLogCells) -> None:
+    """What waits is counted in records, as what is written."""
+    one = attributed(1)
+    buffer.add(one._replace(sides=one.sides * 2))
+    buffer.add(attributed(2))
+    buffer.failed(OSError(errno.EROFS, "Read-only file system"))
+    assert cells.cells[PENDING] == 3
 
 
 def test_tried_again(buffer: Buffer, cells: FlowLogCells, told: list[str]) -> None:
