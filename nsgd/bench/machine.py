@@ -85,6 +85,16 @@ def _other_programs_us() -> float:
     return sum(count for pid, count in ticks.items() if is_other(pid)) * _TICK_US
 
 
+def processor_time_us(pid: int) -> float:
+    """Processor time that a process of one thread has had. Raises OSError where it is gone."""
+    try:
+        # In nanoseconds, where the kernel was built with it.
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000
+    except FileNotFoundError:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * _TICK_US
+
+
 def resident_mib(pid: int) -> float:
     """Memory of a process in RAM. Raises OSError where it is gone."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -13,9 +13,16 @@ from nsgd.bench.selection import contender_names, is_meant
 from nsgd.model.settings import MOST_QUEUES
 
 ROUNDS, SCALE_ROUNDS, QUICK_ROUNDS = 5, 3, 1
-_SWEEP_POLICY = "mixed"
+_USUAL_POLICY = "mixed"
 # Of a run with --overload.
 OVERLOAD_NAMES = ("one-rule", "queue", "queue-unlimited", "kernel")
+# Of a run with --flow-log, each without a log and with one.
+FLOW_LOG_NAMES = (
+    *("one-rule", "one-rule-reader"),
+    *("queue", "queue-log"),
+    *("kernel", "kernel-log"),
+)
+FLOW_LOG_RATE, FLOW_LOG_NICS = 10_000, 1000
 
 
 class WrongUsage(Exception):
@@ -55,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=NICS,
         default=None,
-        help=f"NICs of a policy, half of them on a side ({NICS[-1]})",
+        help=f"NICs of a policy, half of them on a side ({NICS[-1]}, with --flow-log"
+        f" {FLOW_LOG_NICS})",
     )
     parser.add_argument(
         "--repeat",
@@ -63,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=None,
         help="rounds, each with every contender once"
-        f" ({ROUNDS}, with --scale and --overload {SCALE_ROUNDS}, with --quick {QUICK_ROUNDS})",
+        f" ({ROUNDS}, with --scale, --overload and --flow-log {SCALE_ROUNDS}, with --quick"
+        f" {QUICK_ROUNDS})",
     )
     parser.add_argument(
         "--rate",
@@ -71,7 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=None,
         help="new flows a second while processor time is measured"
-        f" ({FULL.rate:.0f}, with --quick {QUICK.rate:.0f}; scapy and linear get a part of it)",
+        f" ({FULL.rate:.0f}, with --flow-log {FLOW_LOG_RATE}, with --quick {QUICK.rate:.0f}; scapy"
+        " and linear get a part of it)",
     )
     parser.add_argument(
         "--queues",
@@ -91,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--policy",
         choices=tuple(POLICIES),
         default=None,
-        help=f"with --sweep: the policy ({_SWEEP_POLICY})",
+        help=f"with --sweep and --flow-log: the policy ({_USUAL_POLICY})",
     )
     parser.add_argument(
         "--plot", metavar="FILE.png", type=Path, help="with --sweep: draw the curves, by matplotlib"
@@ -105,6 +115,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--overload",
         action="store_true",
         help="measure others' connections while a flood of denied flows comes",
+    )
+    parser.add_argument(
+        "--flow-log",
+        action="store_true",
+        help="measure what flow logging costs: each engine with and without, and a bare reader of"
+        " conntrack's events",
     )
     parser.add_argument(
         "--tags-file",
@@ -129,38 +145,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check_options(args: argparse.Namespace) -> Options:
     """Read what argparse has left open. Raises WrongUsage."""
     words = tuple(word for word in args.only.split(",") if word)
-    names = (GENERATOR, *contender_names(), *(OVERLOAD_NAMES if args.overload else ()))
+    names: tuple[str, ...] = (GENERATOR, *contender_names())
+    names += OVERLOAD_NAMES if args.overload else FLOW_LOG_NAMES if args.flow_log else ()
     unknown = [word for word in words if not any(is_meant(name, [word]) for name in names)]
     if unknown:
         raise WrongUsage(f"no contender is named {', '.join(unknown)}")
     plan = QUICK if args.quick else FULL
     if args.rate is not None:
         plan = dataclasses.replace(plan, rate=args.rate)
-    usual = QUICK_ROUNDS if args.quick else SCALE_ROUNDS if args.scale or args.overload else ROUNDS
+    is_shorter = args.scale or args.overload or args.flow_log
+    usual = QUICK_ROUNDS if args.quick else SCALE_ROUNDS if is_shorter else ROUNDS
     rounds = usual if args.repeat is None else args.repeat
     if rounds < 1 or not 1 <= plan.rate < math.inf:
         raise WrongUsage("--repeat and --rate are at least 1")
-    others = [name for name in ("sweep", "scale", "overload") if getattr(args, name)]
+    runs = ("--sweep", "--scale", "--overload", "--flow-log")
+    others = [name for name in runs if getattr(args, name[2:].replace("-", "_"))]
     if len(others) > 1:
-        raise WrongUsage(f"--{others[0]} and --{others[1]} are two runs")
+        raise WrongUsage(f"{others[0]} and {others[1]} are two runs")
     for option, needed, is_given in (
-        ("--policy", "--sweep", args.policy is not None and not args.sweep),
+        (
+            "--policy",
+            "--sweep or --flow-log",
+            args.policy is not None and not (args.sweep or args.flow_log),
+        ),
         ("--plot", "--sweep", args.plot is not None and not args.sweep),
         ("--tags-file", "--scale", args.tags_file is not None and not args.scale),
     ):
         if is_given:
             raise WrongUsage(f"{option} needs {needed}")
-    if others and (args.rules is not None or args.nics is not None):
+    if others not in ([], ["--flow-log"]) and (args.rules is not None or args.nics is not None):
         raise WrongUsage(
             "--rules and --nics are for a run without --sweep or --scale or --overload"
         )
     queues = _queues(args.queues)
     if queues and others:
-        raise WrongUsage(f"--queues is for a run without --{others[0]}")
+        raise WrongUsage(f"--queues is for a run without {others[0]}")
     if queues and not any(is_meant(f"queue-{policy}", words) for policy in POLICIES):
         raise WrongUsage("--queues needs a contender of the queue engine, as --only queue-mixed")
-    size = Size(args.rules or RULES[-1], args.nics or NICS[-1])
-    return Options(words, plan, rounds, size, args.policy or _SWEEP_POLICY, queues)
+    usual_nics = FLOW_LOG_NICS if args.flow_log else NICS[-1]
+    size = Size(args.rules or RULES[-1], args.nics or usual_nics)
+    return Options(words, plan, rounds, size, args.policy or _USUAL_POLICY, queues)
 
 
 def _queues(text: str) -> tuple[int, ...]:

@@ -55,6 +55,10 @@ def run(args: argparse.Namespace) -> int:
             from nsgd.bench.overload_run import run_overload
 
             return run_overload(args, options)
+        if args.flow_log:
+            from nsgd.bench.flow_log_run import run_flow_log
+
+            return run_flow_log(args, options)
         return _run(args, options)
     except WrongUsage as wrong:
         return _fail(str(wrong), EXIT_USAGE)
