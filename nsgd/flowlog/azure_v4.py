@@ -49,9 +49,14 @@ def encode_record(place: Place, time_ms: int, rulings: Rulings) -> str:
     )
     start, end = _of_network(place.virtual_network)
     return (
-        f'{{"time":"{names.iso_time(time_ms, 7)}",{start},"macAddress":"{place.mac_address}",{end},'
+        f'{{"time":"{_time(time_ms)}",{start},"macAddress":"{place.mac_address}",{end},'
         f'"flowRecords":{{"flows":[{flows}]}}}}'
     )
+
+
+@lru_cache(maxsize=4)  # all of a flush have one
+def _time(time_ms: int) -> str:
+    return names.iso_time(time_ms, 7)
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ from nsgd.flowlog.entry import Entry
 from nsgd.runtime.flow_log.cells import LAST_WRITE_S, PENDING, RESULTS, FlowLogCells, Result
 from nsgd.runtime.flow_log.output import MaxBytesReached, Output, Unit
 
-MOST_RECORDS = 400_000  # that are not encoded, of 200 bytes each; more are encoded at once
+MOST_RECORDS = 400_000  # that are not encoded, of some 250 bytes each; more are encoded at once
 MOST_BYTES = 64 << 20  # encoded, of units that could not be written
 UNITS_A_STEP = 64
 _MOST_FAILURES = 3  # one after the other: the rest would most likely fail too

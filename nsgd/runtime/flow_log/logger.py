@@ -24,7 +24,7 @@ from nsgd.wire.flow_events import FlowSeen
 
 log = logging.getLogger("nsgd")
 
-# Some 400 bytes each.
+# Some 600 bytes each.
 MOST_FLOWS = 1_000_000
 _TIDY_S = 60.0
 _MOST_MARKS = 65536
