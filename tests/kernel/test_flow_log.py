@@ -350,6 +350,9 @@ def test_a_process_that_stands_still_and_dies(fresh: Network) -> None:
     """
     fresh.start(policy(fresh.directory))
     pid = fresh.status()["flowLog"]["pid"]
+    # It gives way to those who decide, once it has begun.
+    fresh.wait(lambda: os.sched_getscheduler(pid) == os.SCHED_BATCH, "not as batch work")
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 10
     os.kill(pid, signal.SIGSTOP)
     try:
         for port in (31100, 31102):
