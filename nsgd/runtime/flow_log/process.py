@@ -140,6 +140,15 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _give_way() -> None:
+    """Let those who decide go first, as far as may be: a system call filter may forbid it."""
+    with suppress(OSError):
+        os.nice(_NICENESS)
+    # A sleeper that wakes takes no processor from those who work.
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def main() -> int:
     """Entry point of the process; its arguments come from the supervisor."""
     parser = argparse.ArgumentParser(prog="nsgd-flow-log")
@@ -154,10 +163,7 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="nsgd: %(levelname)s: %(message)s"
     )
-    os.nice(_NICENESS)
-    # A sleeper that wakes takes no processor from those who work.
-    with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    _give_way()
     # Hundreds of thousands of flows and records are kept, none of them in a circle: to look through
     # them again and again took half of the time. It is done after each change of the policy.
     gc.disable()

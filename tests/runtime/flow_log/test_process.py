@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import signal
 from collections.abc import Callable, Iterator
@@ -175,6 +177,23 @@ def test_as_much_is_read_as_has_come(
     assert waits[0] == -1.0
     assert [wait == 0.0 for wait in waits[3:5]] == [True, True]
     assert waits[5] > 0
+
+
+def test_it_goes_on_where_it_may_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under the unit, whose filter forbids to change priorities: that is no reason to die."""
+    asked: list[str] = []
+
+    def forbid(name: str) -> Callable[..., None]:
+        def refuse(*_: object) -> None:
+            asked.append(name)
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        return refuse
+
+    monkeypatch.setattr(os, "nice", forbid("nice"))
+    monkeypatch.setattr(os, "sched_setscheduler", forbid("sched_setscheduler"))
+    process_module._give_way()
+    assert asked == ["nice", "sched_setscheduler"]
 
 
 def test_what_was_lost_is_counted_and_looked_up(
