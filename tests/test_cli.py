@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -169,9 +170,12 @@ def test_check() -> None:
     """A summary of what is declared."""
     answer = nsgd_process("check", str(EXAMPLES / "web-servers.yaml"))
     assert (answer.returncode, answer.stderr) == (0, "")
+    documents = answer.stdout.splitlines()[-1].partition(" ")[0]
+    assert re.fullmatch("[0-9a-f]{16}", documents)
     assert answer.stdout == (
         "1 document: 1 virtual network, 2 network interfaces, 1 network security group,"
         " 1 application security group, 1 security rule\n"
+        f"{documents} is what nsgd status calls them once they are in force\n"
     )
 
 
