@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain as joined
 from types import TracebackType
 
@@ -143,7 +143,8 @@ class NftTable(NftSocket):
             self._leave_as_it_was()
             raise
         self._written = change.written
-        if is_changed:
+        # Counters of an interface may go where no rule or set is another.
+        if is_changed or change.clean:
             self._garbage, self._ending = change.clean, change.ending
         return is_changed
 
@@ -154,10 +155,7 @@ class NftTable(NftSocket):
         """
         self._transact_each(batch.parts(change.prepare), "write")
         switch = list(change.switch)
-        counts = self._element_counts(change.losing)
-        lost = {name for names in change.losing.values() for name in names}
-        going = {name: counted for name, counted in counts.items() if name in lost}
-        carrying, after = self._carrying(going)
+        carrying, after = self._carrying(self._element_counts(change.losing, change.losing))
         self._transact(joined(carrying, switch), "write")
         self._carried = after
         return True
@@ -172,10 +170,8 @@ class NftTable(NftSocket):
             }
         if not ended and not self._carried:
             return [], {}
-        assert self._written is not None
-        # What the kernel engine has counted stays while another one decides.
-        wanted = carry.counts_of(self._written.sets.values()).union(self._spare_counters())
-        return carry.carry(self._carried, ended, wanted)
+        # As long as the interface is declared, also while its packets are the worker's to count.
+        return carry.carry(self._carried, ended, self._spare_counters())
 
     @staticmethod
     def _steps(change: diff.Change) -> Iterator[Iterable[commands.Message]]:
@@ -256,8 +252,13 @@ class NftTable(NftSocket):
                 break
         return counters
 
-    def _element_counts(self, maps: Iterable[str]) -> carry.Counts:
-        """What elements of these maps have counted, those of each name together."""
+    def _element_counts(
+        self, maps: Iterable[str], only: Mapping[str, Collection[bytes]] | None = None
+    ) -> carry.Counts:
+        """What elements of these maps have counted, those of each name together.
+
+        *only* are the keys of those that are meant, by their map's name; None for all.
+        """
         counts: carry.Counts = {}
         for each in maps:
             request = netlink.text(1, TABLE) + netlink.text(2, each)
@@ -268,8 +269,9 @@ class NftTable(NftSocket):
                     raise
                 continue
             for attributes in parts:
-                for name, counted in carry.read_elements(attributes.get(3, b"")):
-                    counts[name] = counts.get(name, carry.NOTHING).plus(counted)
+                for key, name, counted in carry.read_elements(attributes.get(3, b"")):
+                    if only is None or key in only[each]:
+                        counts[name] = counts.get(name, carry.NOTHING).plus(counted)
         return counts
 
     def _generation(self) -> bytes:

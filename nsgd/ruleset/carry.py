@@ -7,13 +7,12 @@ have counted to a named counter of that name, which no rule uses: the sum is the
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import NamedTuple
 
 from nsgd.ruleset import commands, encode
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.endpoint_maps import COUNTING
-from nsgd.ruleset.objects import AnySet, VerdictMap
 from nsgd.wire.netlink import iterate_attributes, split_attributes
 
 _NUMBER = struct.Struct(">Q")
@@ -40,13 +39,6 @@ def is_counting(name: str) -> bool:
     return name.partition(".")[0] in COUNTING
 
 
-def counts_of(sets: Iterable[AnySet]) -> set[str]:
-    """The names of all that the elements of these sets count."""
-    return {
-        count for each in sets if isinstance(each, VerdictMap) for count in each.counts if count
-    }
-
-
 def read_counter(data: bytes) -> Counted | None:
     """Of the attributes of a counter; None where they are malformed."""
     found = split_attributes(data)
@@ -56,14 +48,14 @@ def read_counter(data: bytes) -> Counted | None:
     return Counted(int(_NUMBER.unpack(packets)[0]), int(_NUMBER.unpack(octets)[0]))
 
 
-def read_elements(elements: bytes) -> Iterator[tuple[str, Counted]]:
-    """Name and count of each element that counts, of the kernel's list of elements."""
+def read_elements(elements: bytes) -> Iterator[tuple[bytes, str, Counted]]:
+    """Key, name and count of each element that counts, of the kernel's list of elements."""
     for _, element in iterate_attributes(elements):
         parts = split_attributes(element)
         counted = read_counter(split_attributes(parts.get(7, b"")).get(2, b""))
         name = _comment(parts.get(6, b""))
         if counted is not None and name:
-            yield name, counted
+            yield split_attributes(parts.get(1, b"")).get(1, b""), name, counted
 
 
 def _comment(notes: bytes) -> str:

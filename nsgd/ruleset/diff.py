@@ -46,9 +46,9 @@ class Change:
     clean: Iterable[Message]
     written: Written
     is_at_once: bool = False  # the first two may be one: nothing that is new has intervals
-    # What elements have counted that the switch deletes, and those of maps that are cleaned away
-    # (nsgd.ruleset.carry): by the maps' names.
-    losing: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    # Keys of elements that count and that the switch deletes, by their map's name; and the maps
+    # that are cleaned away (nsgd.ruleset.carry).
+    losing: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
     ending: frozenset[str] = frozenset()
 
 
@@ -197,15 +197,22 @@ class _Difference:
             if before is not any_set and before != any_set:
                 yield from _set_difference(before, any_set)
 
-    def losing(self) -> dict[str, frozenset[str]]:
-        """What is counted by elements that go on with another verdict, or not at all."""
+    def losing(self) -> dict[str, frozenset[bytes]]:
+        """Elements that count and go on with another verdict, or not at all.
+
+        Others of the same name, such as an interface's other address, may go on counting.
+        """
         lost = {}
         for name, after in self.after.sets.items():
             before = self._before.sets.get(name, after)
             if before is after or before == after:
                 continue
             if isinstance(before, VerdictMap) and isinstance(after, VerdictMap):
-                gone = {count for _, count in _less(before.counted(), after.counted()) if count}
+                gone = {
+                    before.key.encode(value)
+                    for (value, _, _), count in _less(before.counted(), after.counted())
+                    if count
+                }
                 if gone:
                     lost[name] = frozenset(gone)
         return lost

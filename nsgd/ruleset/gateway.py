@@ -75,8 +75,8 @@ def gateway_ruleset(
         adopting: Pass and mark mid-stream TCP, in the learning window of the first start.
         kernel: What decides first packets, where the settings have the kernel engine.
         epoch: In which the names of sets are given.
-        spare_counters: Counters that stay, where they are there and *kernel* does not count in
-            them.
+        spare_counters: Counters of interfaces that stay, where they are there, though *kernel*
+            does not count in them.
     """
     links = LinkSet("links", tuple(i.link for i in model.network_interfaces if i.link))
     forwarders = LinkSet(
@@ -132,6 +132,7 @@ def gateway_ruleset(
         (ALL_DENIALS, *admission.limits()),
         kernel.groups,
         idle.objects(),
+        spare_counters,
     )
     return with_physical_sets(ruleset, epoch, kernel.chains)
 

@@ -79,6 +79,18 @@ def test_counts_outlive_what_counts_them(net: Network) -> None:
         expect(net, number + 5)
 
 
+def test_an_address_of_several_goes(net: Network) -> None:
+    """The others go on counting what they have counted, which is nowhere twice."""
+    both = policy(link=False)
+    both["networkInterfaces"][0]["privateIPAddresses"].append("10.0.1.40")
+    with_hosts(net).start(both)
+    send(net)
+    net.reload(policy(link=False))
+    expect(net, 1)
+    send(net)
+    expect(net, 2)
+
+
 def test_counts_end_with_the_interface(net: Network) -> None:
     """Also what earlier elements of its maps have counted."""
     with_hosts(net).start(policy())

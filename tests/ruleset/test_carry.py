@@ -37,8 +37,8 @@ def test_elements_are_read() -> None:
         )
     )
     assert list(carry.read_elements(listed)) == [
-        ("nic/web/in", Counted(3, 300)),
-        ("nic/b/out", Counted(0, 0)),
+        (b"\x0a\0\0\4", "nic/web/in", Counted(3, 300)),
+        (b"\x0a\0\0\4", "nic/b/out", Counted(0, 0)),
     ]
     cut = element(comment("nic/web/in"), 3)[:-1]
     assert list(carry.read_elements(cut)) == []
