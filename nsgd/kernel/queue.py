@@ -57,8 +57,9 @@ class PacketQueue:
         self._number = number
         self._handle: Handler = _drop
         self._failed = failed
+        self.is_idle = False  # every packet that was read has its verdict, in the kernel
         self._queue = NetfilterQueue()
-        self.give, self._send_verdicts = verdict_sender(self._queue.get_fd(), number)
+        self.give, self.send_verdicts = verdict_sender(self._queue.get_fd(), number)
 
     def bind(self, length: int, handle: Handler) -> None:
         """Have the kernel's packets handled.
@@ -105,12 +106,14 @@ class PacketQueue:
         """Serve packets until a signal handler raises. Raises OSError where verdicts are lost."""
         poller = select.poll()
         poller.register(self._queue.get_fd(), select.POLLIN)
-        serve, send = self._queue.run, self._send_verdicts
+        serve, send = self._queue.run, self.send_verdicts
         try:
             while True:
                 serve(block=False)
                 send()
+                self.is_idle = True
                 poller.poll()
+                self.is_idle = False
         finally:
             send()
 

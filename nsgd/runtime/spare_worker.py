@@ -41,7 +41,7 @@ class SpareWorker:
             self._not_before_s = time.monotonic() + _AFTER_USE_S
             if spare.is_running:
                 return spare
-            spare.stop()
+            spare.stop(is_hung=True)
         return WorkerProcess(self._places)
 
     def tend(self) -> None:
@@ -60,7 +60,8 @@ class SpareWorker:
         spare = self._process
         if spare is not None:
             self._let_go()
-            spare.stop()
+            # It has nothing to bring to an end.
+            spare.stop(is_hung=True)
 
     def _ended(self) -> None:
         spare = self._process

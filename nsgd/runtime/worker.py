@@ -14,7 +14,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import NamedTuple
 
@@ -94,8 +95,11 @@ class Worker:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             self._read_channel()
-            if signal_number == signal.SIGALRM and self._timer is not None:
-                self._timer.arm()
+            if self._timer is not None and self._queue is not None:
+                if self._queue.is_idle:
+                    self._timer.settle()
+                if signal_number == signal.SIGALRM:
+                    self._timer.arm()
         except Exception:
             # Inside a packet's verdict it would be taken for that packet's fault. A worker that
             # cannot take a policy must be replaced.
@@ -122,17 +126,26 @@ class Worker:
         policy = WorkerPolicy.from_bytes(content)
         self._path = VerdictPath(policy, self._counters)
         self._is_fail_open = policy.is_fail_open
-        self._use_policy(self._path)
-        if self._queue is not None:
+        told = partial(self._tell_installed, policy.generation)
+        self._use_policy(self._path, told)
+        if self._queue is None:
+            told()
+        else:
             self._queue.set_fail_open(policy.is_fail_open)
         self._counters.cells[cell.GENERATION] = policy.generation
-        self._channel.send(Message("installed", policy.generation))
 
-    def _use_policy(self, path: VerdictPath) -> None:
+    def _tell_installed(self, generation: int) -> None:
+        """No packet is under way that was decided by an older policy."""
+        if self._queue is not None:
+            self._queue.send_verdicts()
+        self._channel.send(Message("installed", generation))
+
+    def _use_policy(self, path: VerdictPath, told: Callable[[], None] | None = None) -> None:
         """Have the queue's packets decided by it, where the queue is served already."""
         if self._queue is not None and self._timer is not None:
             # One reference: a packet is decided by the old policy or by the new one.
-            self._timer.put(packet_handler(path, self._outcome_cells, self._queue.give))
+            handle = packet_handler(path, self._outcome_cells, self._queue.give)
+            self._timer.put(handle, told)
 
     def _failed(self) -> None:
         self._counters.cells[cell.INTERNAL_ERRORS] += 1

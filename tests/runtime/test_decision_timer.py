@@ -130,3 +130,35 @@ def test_what_takes_longest_is_counted_too(
     cells = counters.cells[cell.DECISIONS_TIMED :][: len(bounds) + 1].tolist()
     assert cells == [1, 1, *[0] * (len(bounds) - 2), 1]
     assert counters.cells[cell.DECISION_NS] == 2 * bounds[0] + 2 + bounds[-1]
+
+
+def test_what_waits_for_the_packet_under_way(counters: SharedCounters) -> None:
+    """It is called before the next packet, or where none is under way, once; timing waits."""
+    queue, done = Queue(), list[str]()
+    timer = DecisionTimer(counters, queue.use, SIGNALS)
+
+    def new(packet: object) -> None:
+        done.append("new")
+
+    def old(packet: object) -> None:
+        timer.put(new, lambda: done.append("told"))
+        timer.put(new)  # links have changed
+        timer.arm()
+        done.append("old")
+
+    timer.put(old)
+    queue.send(3)
+    assert done == ["old", "told", "new", "new"]
+    assert queue.handle is new
+    timer.put(old)
+    timer.arm()
+    timer._to_pass_by = 0
+    queue.send(2)
+    assert done[4:] == ["old", "told", "new"]
+    assert timed(counters) == 1
+    timer.put(new, lambda: done.append("no more"))
+    timer.put(new, lambda: done.append("idle"))
+    for _ in range(2):
+        timer.settle()
+        assert done[7:] == ["idle"]
+        assert queue.handle is new

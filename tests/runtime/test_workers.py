@@ -38,6 +38,7 @@ class FakeWorker:
         self.policies: list[bytes] = []
         self.serves = False
         self.is_running = True
+        self.is_killed = False
         self.takes_policies = True
         self.generation = 0
         self.heartbeat_age_s = 0.0
@@ -75,6 +76,7 @@ class FakeWorker:
 
     def stop(self, *, is_hung: bool = False) -> None:
         self.is_running = False
+        self.is_killed = is_hung
         for descriptor in (*self._descriptors, self.exit_descriptor):
             os.close(descriptor)
 
@@ -239,6 +241,14 @@ def test_a_spare_that_has_gone_is_no_worker(workers: Workers) -> None:
     workers.tend()
     assert [s.pid for s in workers.states] == [104, 101, 102]
     assert FakeWorker.made[4].queue_number == 7
+
+
+def test_a_spare_is_killed_at_the_end(workers: Workers) -> None:
+    """It has nothing to bring to an end, and may stand still: nobody waits for it."""
+    workers.start(b"1", 1)
+    workers.keep_spare()
+    workers.stop()
+    assert [worker.is_killed for worker in FakeWorker.made] == [False, False, False, True]
 
 
 def test_a_spare_that_does_not_start_is_told_once_a_minute(

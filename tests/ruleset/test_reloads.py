@@ -1,0 +1,92 @@
+"""Drawn policies edited in every way, one after the other in one table, as each from nothing."""
+
+from __future__ import annotations
+
+import copy
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nsgd.model.settings import Engine
+from nsgd.policy.numbers import DecisionNumbers
+from nsgd.ruleset import profiles, table_chains, tree_chains
+from nsgd.ruleset.objects import Ruleset
+from nsgd.ruleset.physical import next_epoch
+from nsgd.ruleset.policy_rulesets import PolicyRulesets
+from nsgd.ruleset.queues import QueueRule
+from nsgd.ruleset.replace import replace_ruleset
+from nsgd.ruleset.written import Present
+from nsgd.runtime import load as runtime_load
+from nsgd.runtime.load import LoadedBefore, LoadedPolicy
+from tests.oracle.choose import RandomChooser, chance, pick
+from tests.ruleset.nft_simulator import Table
+from tests.ruleset.test_diff import Kernel
+from tests.runtime.directories import Tags, loaded, write
+from tests.runtime.edits import EDITS
+from tests.runtime.test_incremental_load import drawn
+
+SEQUENCES, STEPS = 8, 8
+
+
+def ruleset_of(
+    rulesets: PolicyRulesets, loaded: LoadedPolicy, engine: Engine, epoch: str
+) -> Ruleset:
+    """By an engine, whatever the documents say."""
+    return rulesets.ruleset(
+        loaded.model,
+        loaded.policy,
+        loaded.numbers,
+        replace(loaded.settings, engine=engine),
+        QueueRule(1, False),
+        inward_links=sorted(i.link for i in loaded.model.network_interfaces if i.link),
+        adopting=False,
+        epoch=epoch,
+    )
+
+
+@pytest.mark.parametrize("seed", range(SEQUENCES))
+def test_every_table_is_as_from_nothing(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever rulesets and tables keep of the policies before."""
+    monkeypatch.setattr(runtime_load, "set_aside", lambda: None)
+    # Other forms of trees and of ways, which small policies have else not.
+    monkeypatch.setattr(tree_chains, "_MOST_COMPARISONS", (24, 2, 0, 5)[seed % 4])
+    monkeypatch.setattr(table_chains, "LONGEST_LIST", (100, 100, 2, 4)[seed % 4])
+    monkeypatch.setattr(profiles, "MOST_PAIRS", (256, 1, 256, 0)[seed % 4])
+    chooser, draw = RandomChooser(f"tables-{seed}"), random.Random(seed)
+    state = drawn(chooser)
+    good = copy.deepcopy(state)
+    before, tags = LoadedBefore(), Tags(state.tag_files)
+    numbers = DecisionNumbers()
+    rulesets, kernel = PolicyRulesets(), Kernel()
+    engine, epoch = Engine.KERNEL, "a"
+    for _ in range(STEPS):
+        tags.files = copy.deepcopy(state.tag_files)
+        write(tmp_path, state.texts())
+        found = loaded(tmp_path, numbers, tags, before)
+        if isinstance(found, LoadedPolicy):
+            good = copy.deepcopy(state)
+            numbers = found.numbers
+            anew = loaded(tmp_path, numbers, tags, None)
+            assert isinstance(anew, LoadedPolicy)
+            if draw.random() < 0.1:
+                kernel.forget()
+                rulesets, before = PolicyRulesets(), LoadedBefore()
+                epoch = next_epoch(kernel.table.present().sets)
+            if draw.random() < 0.1:
+                engine = Engine.QUEUE if engine is Engine.KERNEL else Engine.KERNEL
+            kernel.change(ruleset_of(rulesets, found, engine, epoch))
+            scratch = Table()
+            change = replace_ruleset(
+                ruleset_of(PolicyRulesets(), anew, engine, epoch), Present(), 6
+            )
+            for messages in (change.prepare, change.switch, change.clean):
+                scratch.commit(messages)
+            assert kernel.table.content() == scratch.content()
+        elif chance(chooser, 70):
+            state = copy.deepcopy(good)
+        for _ in range(draw.choice((1, 1, 2, 3))):
+            pick(chooser, EDITS)(chooser, state)

@@ -1,0 +1,150 @@
+"""One worker's memory, policy after policy: each packet is decided as by a worker that is new."""
+
+from __future__ import annotations
+
+import copy
+import ipaddress
+import random
+from pathlib import Path
+
+import pytest
+
+from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP, PacketHeader
+from nsgd.model.rule import Access
+from nsgd.policy.numbers import DecisionNumbers
+from nsgd.ruleset.marks import MarkLayout
+from nsgd.runtime import asked_sides, packet_handler, tables_between
+from nsgd.runtime import counters as cell
+from nsgd.runtime import load as runtime_load
+from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime.load import LoadedBefore, LoadedPolicy
+from nsgd.runtime.nic_slots import NicSlots
+from nsgd.runtime.outcome_cells import OutcomeCells
+from nsgd.runtime.policy_classes import PolicyClassesMaker
+from nsgd.runtime.verdict import VerdictPath
+from nsgd.runtime.worker_policy import WorkerPolicy
+from tests.oracle.choose import RandomChooser, chance, pick
+from tests.oracle.oracle import Oracle, Packet
+from tests.oracle.packets import PacketSource
+from tests.runtime.directories import Tags, loaded, write
+from tests.runtime.edits import EDITS
+from tests.runtime.test_incremental_load import drawn
+from tests.runtime.test_verdict_agreement import FakePacket, Links, to_bytes
+
+SEQUENCES, STEPS, PACKETS = 10, 10, 120
+
+
+class Worker:
+    """A handler on its own counters, as a worker process keeps them."""
+
+    def __init__(self, numbers: int) -> None:
+        self.counters = SharedCounters.create(numbers)
+        self.cells = OutcomeCells(self.counters)
+        self.given: list[tuple[int, int, int]] = []
+
+    def install(self, built: WorkerPolicy) -> None:
+        """Another policy."""
+        self.path = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), self.counters)
+        self.links_changed()
+
+    def links_changed(self) -> None:
+        """Another handler for the same policy."""
+        self.handle = packet_handler.packet_handler(
+            self.path, self.cells, lambda *verdict: self.given.append(verdict)
+        )
+
+    def replaced(self) -> None:
+        """By another process, which finds the counters of the one before."""
+        self.cells = OutcomeCells(self.counters)
+
+
+def header_of(packet: Packet) -> PacketHeader:
+    """Of a drawn packet."""
+    has_ports = packet.protocol in (TCP, UDP)
+    return PacketHeader(
+        4 if packet.version == 4 else 6,
+        packet.protocol,
+        int(ipaddress.ip_address(packet.source)),
+        int(ipaddress.ip_address(packet.destination)),
+        packet.source_port if has_ports else 0,
+        packet.destination_port if has_ports else 0,
+        False,
+    )
+
+
+@pytest.mark.parametrize("seed", range(SEQUENCES))
+def test_every_policy_is_as_for_a_new_worker(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verdict, mark and all counts, through edits, links of other names, and other workers."""
+    monkeypatch.setattr(runtime_load, "set_aside", lambda: None)
+    if seed % 2:
+        # Memories that are full again and again.
+        monkeypatch.setattr(asked_sides, "_MOST_KNOWN", 5)
+        monkeypatch.setattr(tables_between, "_MOST_KNOWN", 7)
+        monkeypatch.setattr(packet_handler, "_MOST_REMEMBERED", 9)
+    links = Links()
+    monkeypatch.setattr("socket.if_indextoname", links.name)
+    chooser, draw = RandomChooser(f"reloads-{seed}"), random.Random(seed)
+    state = drawn(chooser)
+    good = copy.deepcopy(state)
+    before, tags = LoadedBefore(), Tags(state.tag_files)
+    numbers = DecisionNumbers()
+    classes, slots = PolicyClassesMaker(), NicSlots()
+    workers: tuple[Worker, Worker] | None = None
+    for step in range(STEPS):
+        tags.files = copy.deepcopy(state.tag_files)
+        write(tmp_path, state.texts())
+        found = loaded(tmp_path, numbers, tags, before)
+        if not isinstance(found, LoadedPolicy):
+            if chance(chooser, 70):
+                state = copy.deepcopy(good)
+            pick(chooser, EDITS)(chooser, state)
+            continue
+        good = copy.deepcopy(state)
+        anew = loaded(tmp_path, numbers, tags, None)
+        assert isinstance(anew, LoadedPolicy)
+        numbers = found.numbers
+        layout = MarkLayout(found.settings.mark_mask)
+        if workers is None:
+            workers = Worker(layout.capacity), Worker(layout.capacity)
+        worker, new = workers
+        given = slots.of(found, [worker.counters, new.counters])
+        made = classes.of(found.policy)
+        built = WorkerPolicy.build(step, found.policy, numbers, found.settings, given, made)
+        if draw.random() < 0.2:
+            worker.replaced()
+        worker.install(built)
+        new.install(WorkerPolicy.build(step, anew.policy, numbers, anew.settings, given))
+        oracle = Oracle(state.document, state.tag_files)
+        source = PacketSource(state.document, state.tag_files)
+        packets = [source.draw(chooser) for _ in range(PACKETS // 3)]
+        for number, packet in enumerate(draw.choices(packets, k=PACKETS)):
+            if number == PACKETS // 2:
+                draw.shuffle(links.names)
+                worker.links_changed()
+            if packet.version == 6 and packet.protocol in {0, 43, 44, 60}:
+                continue
+            if packet.protocol == (ICMPV6 if packet.version == 4 else ICMP):
+                continue
+            header = header_of(packet)
+            indexes = links.index(packet.in_link), links.index(packet.out_link)
+            worker.handle(FakePacket(to_bytes(header), 0, *indexes))
+            mark = new.path.judge(to_bytes(header), 0, packet.in_link, packet.out_link)
+            assert worker.given == [(0, 7, 0) if mark is None else (1, 7, mark)], (step, packet)
+            worker.given.clear()
+            answer = oracle.judge(packet)
+            is_denied = answer.access == Access.DENY.value
+            if found.settings.is_host_only or found.settings.mode.value == "audit":
+                continue
+            if answer.access != "Unmanaged":
+                assert (mark is None) is is_denied, (step, packet, answer)
+        totals = worker.counters.totals()
+        totals[cell.OUTCOMES_USED] = 0
+        assert totals == new.counters.totals()
+        assert worker.counters.nics == new.counters.nics
+        for _ in range(draw.choice((1, 1, 2, 4))):
+            pick(chooser, EDITS)(chooser, state)
+    assert workers is not None
+    for worker in workers:
+        worker.counters.close()
