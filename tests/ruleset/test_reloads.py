@@ -27,7 +27,7 @@ from tests.runtime.directories import Tags, loaded, write
 from tests.runtime.edits import EDITS
 from tests.runtime.test_incremental_load import drawn
 
-SEQUENCES, STEPS = 8, 8
+SEQUENCES, STEPS = 8, 7
 
 
 def ruleset_of(

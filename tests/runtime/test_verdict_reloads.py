@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import ipaddress
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,15 @@ from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.policy_classes import PolicyClassesMaker
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
-from tests.oracle.choose import RandomChooser, chance, pick
+from tests.oracle.choose import RandomChooser, Written, chance, pick
 from tests.oracle.oracle import Oracle, Packet
 from tests.oracle.packets import PacketSource
 from tests.runtime.directories import Tags, loaded, write
-from tests.runtime.edits import EDITS
+from tests.runtime.edits import EDITS, State
 from tests.runtime.test_incremental_load import drawn
 from tests.runtime.test_verdict_agreement import FakePacket, Links, to_bytes
 
-SEQUENCES, STEPS, PACKETS = 10, 10, 120
+SEQUENCES, STEPS, PACKETS = 9, 10, 250
 
 
 class Worker:
@@ -72,6 +73,40 @@ def header_of(packet: Packet) -> PacketHeader:
     )
 
 
+def interfaces_of(state: State) -> list[Written]:
+    """Those that are declared."""
+    return state.document.get("networkInterfaces") or []
+
+
+def other_values(chooser: RandomChooser, state: State) -> None:
+    """A rule of a group with another prefix or port: the endpoints stay."""
+    groups = state.document.get("networkSecurityGroups") or []
+    rules = [rule for group in groups for rule in group.get("securityRules") or []]
+    if not rules:
+        return
+    rule = pick(chooser, rules)
+    side = pick(chooser, ("source", "destination"))
+    if chance(chooser, 50) and f"{side}AddressPrefix" in rule:
+        rule[f"{side}AddressPrefix"] = pick(chooser, ("*", "10.0.0.0/17", "8.8.8.0/25"))
+    elif f"{side}PortRange" in rule:
+        rule[f"{side}PortRange"] = str(pick(chooser, ("*", 53, "80-443", "1024-65535")))
+
+
+def mixed(draw: random.Random, packets: list[Packet]) -> Iterator[Packet]:
+    """Senders, receivers and ports of different packets together, half of UDP or TCP."""
+    by_version = [[each for each in packets if each.version == version] for version in (4, 4, 6)]
+    for _ in range(PACKETS):
+        some = draw.choice(by_version) or packets
+        packet, to, ports = draw.choices(some, k=3)
+        yield packet._replace(
+            destination=to.destination,
+            out_link=to.out_link,
+            protocol=draw.choice((TCP, UDP, packet.protocol, packet.protocol)),
+            source_port=ports.source_port,
+            destination_port=ports.destination_port,
+        )
+
+
 @pytest.mark.parametrize("seed", range(SEQUENCES))
 def test_every_policy_is_as_for_a_new_worker(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -87,20 +122,24 @@ def test_every_policy_is_as_for_a_new_worker(
     monkeypatch.setattr("socket.if_indextoname", links.name)
     chooser, draw = RandomChooser(f"reloads-{seed}"), random.Random(seed)
     state = drawn(chooser)
+    # Where no link binds an interface, much more is remembered.
+    while seed % 3 and any(each.get("link") for each in interfaces_of(state)):
+        state = drawn(chooser)
     good = copy.deepcopy(state)
     before, tags = LoadedBefore(), Tags(state.tag_files)
     numbers = DecisionNumbers()
     classes, slots = PolicyClassesMaker(), NicSlots()
+    accepted = 0
     workers: tuple[Worker, Worker] | None = None
     for step in range(STEPS):
         tags.files = copy.deepcopy(state.tag_files)
         write(tmp_path, state.texts())
         found = loaded(tmp_path, numbers, tags, before)
         if not isinstance(found, LoadedPolicy):
-            if chance(chooser, 70):
-                state = copy.deepcopy(good)
-            pick(chooser, EDITS)(chooser, state)
+            state = copy.deepcopy(good)
+            pick(chooser, (*EDITS, *(other_values,) * 8))(chooser, state)
             continue
+        accepted += 1
         good = copy.deepcopy(state)
         anew = loaded(tmp_path, numbers, tags, None)
         assert isinstance(anew, LoadedPolicy)
@@ -119,7 +158,7 @@ def test_every_policy_is_as_for_a_new_worker(
         oracle = Oracle(state.document, state.tag_files)
         source = PacketSource(state.document, state.tag_files)
         packets = [source.draw(chooser) for _ in range(PACKETS // 3)]
-        for number, packet in enumerate(draw.choices(packets, k=PACKETS)):
+        for number, packet in enumerate(mixed(draw, packets)):
             if number == PACKETS // 2:
                 draw.shuffle(links.names)
                 worker.links_changed()
@@ -144,7 +183,8 @@ def test_every_policy_is_as_for_a_new_worker(
         assert totals == new.counters.totals()
         assert worker.counters.nics == new.counters.nics
         for _ in range(draw.choice((1, 1, 2, 4))):
-            pick(chooser, EDITS)(chooser, state)
+            pick(chooser, (*EDITS, *(other_values,) * 8))(chooser, state)
     assert workers is not None
+    assert accepted > STEPS / 2
     for worker in workers:
         worker.counters.close()
