@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from nsgd.kernel.conntrack import FlowTable
 from nsgd.kernel.error import KernelError
@@ -20,7 +20,7 @@ from nsgd.ruleset.queues import QueueRule
 from nsgd.runtime.collection import collecting_rarely, give_back, set_aside
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.open_flows import RefusedByKernel
-from nsgd.runtime.policy_table import ForeignChanges
+from nsgd.runtime.policy_table import ForeignChanges, at_once
 from nsgd.runtime.told_denials import LogReader
 from nsgd.wire.conntrack import ConntrackEntry
 from nsgd.wire.flow_events import GROUP_NEW, FlowSeen
@@ -47,7 +47,12 @@ class GatewayTable:
         return self._table.is_owned
 
     def install(
-        self, loaded: LoadedPolicy, *, adopting: bool = False, is_served: bool = True
+        self,
+        loaded: LoadedPolicy,
+        *,
+        adopting: bool = False,
+        is_served: bool = True,
+        before_switch: Callable[[], None] = at_once,
     ) -> None:
         """Write the ruleset of a policy, unless the kernel holds it already."""
         settings = loaded.settings
@@ -75,7 +80,7 @@ class GatewayTable:
                 if desired.timeouts:
                     self._require_flow_timeouts()
                 is_first = not self._is_written
-                self._table.apply(desired)
+                self._table.apply(desired, before_switch)
                 if is_first:
                     self._is_written = True
                     set_aside()

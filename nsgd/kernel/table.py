@@ -7,30 +7,25 @@ it, and it stays when the daemon dies (docs/adr/0002-owned-table.md).
 from __future__ import annotations
 
 import errno
-import struct
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain as joined
 from types import TracebackType
 
 from nsgd.kernel.barrier import wait_for_packets
 from nsgd.kernel.error import KernelError
-from nsgd.kernel.nft_socket import NftSocket
+from nsgd.kernel.table_contents import NftContents
 from nsgd.ruleset import batch, carry, commands, diff, physical
 from nsgd.ruleset.names import is_interface_count
-from nsgd.ruleset.objects import TABLE, NftRule, Ruleset, no_counters
-from nsgd.ruleset.replace import replace_ruleset
+from nsgd.ruleset.objects import NftRule, Ruleset, no_counters
+from nsgd.ruleset.replace import replace_ruleset, take_back
 from nsgd.ruleset.statements import Queue
-from nsgd.ruleset.written import Present, Written
-from nsgd.wire import netlink
+from nsgd.ruleset.written import Written
 
-_PACKETS = struct.Struct(">Q")
-# Of the counters: another where somebody changes the table meanwhile.
-_MOST_READINGS = 3
 _OWNED = batch.TABLE_OWNER | batch.TABLE_PERSIST
 
 
-class NftTable(NftSocket):
+class NftTable(NftContents):
     """The table of this network namespace.
 
     Raises KernelError from every method; the kernel's content is then what it was before.
@@ -76,25 +71,31 @@ class NftTable(NftSocket):
             return error.number == batch.TAKEN
         return True
 
-    def apply(self, desired: Ruleset) -> bool:
+    def apply(self, desired: Ruleset, before_switch: Callable[[], None] = lambda: None) -> bool:
         """Make the table hold *desired*, by nsgd.ruleset.diff; False where it did already.
 
         The first call takes the table over. EPERM then means that another process owns it.
+        *before_switch* is called before rules in force change, and by the first call as late as
+        that; what it raises is raised, and the rules stay.
         """
         self.tidy()
         self._spare_counters = desired.spare_counters
         if self._written is not None:
+            before_switch()
             change = diff.change_ruleset(self._written, desired)
             is_changed = self._make(change)
         else:
             try:
-                self._replace(desired, self._flags if self._flags is not None else _OWNED)
+                flags = self._flags if self._flags is not None else _OWNED
+                self._replace(desired, flags, before_switch)
             except KernelError as error:
                 # An older kernel does not know the flags; a plain table cannot be given them later
                 # without deleting it, which would drop queued packets.
                 unknown = (errno.EOPNOTSUPP, errno.EINVAL)
                 if self._flags is not None or error.number not in unknown:
                     raise
+                # Nothing says whose it is, but that what is waited for is nobody else's.
+                before_switch()
                 self._replace(desired, 0)
             is_changed = True
         return is_changed
@@ -102,7 +103,7 @@ class NftTable(NftSocket):
     def epoch(self) -> str:
         """The epoch for the names of sets of the next ruleset (nsgd.ruleset.physical)."""
         if self._epoch is None:
-            self._epoch = physical.next_epoch(self._set_names())
+            self._epoch = physical.next_epoch(self.set_names())
         return self._epoch
 
     def forget(self) -> None:
@@ -120,7 +121,7 @@ class NftTable(NftSocket):
             return False
         wait_for_packets()
         try:
-            carrying, after = self._carrying(self._element_counts(self._ending))
+            carrying, after = self._carrying(self.element_counts(self._ending))
             self._transact(joined(carrying, garbage), "clean")
         except KernelError:
             self.forget()
@@ -128,17 +129,26 @@ class NftTable(NftSocket):
         self._carried = after
         return True
 
-    def _replace(self, desired: Ruleset, flags: int) -> None:
-        self._make(replace_ruleset(desired, self.present(), flags))
+    def _replace(
+        self, desired: Ruleset, flags: int, before_switch: Callable[[], None] = lambda: None
+    ) -> None:
+        before = self.present()
+        try:
+            self._make(replace_ruleset(desired, before, flags), before_switch)
+        except BaseException:
+            self.forget()
+            with suppress(KernelError):  # nor had it taken any of it
+                self._transact(take_back(before, self.present()), "clean")
+            raise
         self._flags = flags
 
-    def _make(self, change: diff.Change) -> bool:
+    def _make(self, change: diff.Change, before_switch: Callable[[], None] = lambda: None) -> bool:
         """Carry out a change; what it leaves over is for tidy()."""
         try:
             if change.losing:
                 is_changed = self._make_and_carry(change)
             else:
-                is_changed = self._transact_each(self._steps(change), "write")
+                is_changed = self._transact_each(self._steps(change, before_switch), "write")
         except KernelError:
             self._leave_as_it_was()
             raise
@@ -155,7 +165,7 @@ class NftTable(NftSocket):
         """
         self._transact_each(batch.parts(change.prepare), "write")
         switch = list(change.switch)
-        carrying, after = self._carrying(self._element_counts(change.losing, change.losing))
+        carrying, after = self._carrying(self.element_counts(change.losing, change.losing))
         self._transact(joined(carrying, switch), "write")
         self._carried = after
         return True
@@ -165,7 +175,7 @@ class NftTable(NftSocket):
         if self._carried is None:
             self._carried = {
                 name: carry.read_counter(data) or carry.NOTHING
-                for name, data in self._objects(commands.OBJECT_COUNTER)
+                for name, data in self.objects(commands.OBJECT_COUNTER)
                 if is_interface_count(name)
             }
         if not ended and not self._carried:
@@ -174,7 +184,9 @@ class NftTable(NftSocket):
         return carry.carry(self._carried, ended, self._spare_counters())
 
     @staticmethod
-    def _steps(change: diff.Change) -> Iterator[Iterable[commands.Message]]:
+    def _steps(
+        change: diff.Change, before_switch: Callable[[], None]
+    ) -> Iterator[Iterable[commands.Message]]:
         """What is put beside, in parts, and the switch: in the last part's transaction, if it may.
 
         A transaction takes as long as the whole table is large.
@@ -185,15 +197,14 @@ class NftTable(NftSocket):
             yield joined(last, change.switch)
         else:
             yield from batch.parts(change.prepare)
+            before_switch()
             yield change.switch
 
     def _leave_as_it_was(self) -> None:
         """Delete what a refused change has put beside; the rules in force never met it."""
         before = self._written
         if before is None:
-            # Whatever is there: the next apply() writes all of it.
-            self.forget()
-            return
+            return  # _replace() does
         try:
             self._transact(diff.remove_others(before, self.present()), "clean")
         except KernelError:
@@ -208,91 +219,3 @@ class NftTable(NftSocket):
                 return False
             raise
         return True
-
-    def present(self) -> Present:
-        """Names of what the table holds; sets that belong to a rule go with it."""
-        chains: set[str] = set()
-        base_chains: set[str] = set()
-        for attributes in self._dump(commands.GETCHAIN):
-            if _text(attributes.get(1)) == TABLE:
-                hooked = base_chains if 4 in attributes else chains
-                hooked.add(_text(attributes.get(3)))
-        return Present(
-            self._set_names(),
-            frozenset(chains),
-            frozenset(name for name, _ in self._objects(commands.OBJECT_LIMIT)),
-            frozenset(name for name, _ in self._objects(commands.OBJECT_COUNTER)),
-            frozenset(base_chains),
-        )
-
-    def _set_names(self) -> frozenset[str]:
-        return frozenset(
-            _text(attributes.get(2))
-            for attributes in self._dump(commands.GETSET)
-            if _text(attributes.get(1)) == TABLE
-            and not int.from_bytes(attributes.get(3, b"")) & commands.SET_ANONYMOUS
-        )
-
-    def read_counters(self) -> dict[str, int]:
-        """Packets of each named counter, and of what elements count with those before them.
-
-        Elements are read first: what is denied is among what they count.
-        """
-        for _ in range(_MOST_READINGS):
-            generation = self._generation()
-            counters = Counter[str]()
-            of_elements = self._element_counts(filter(carry.is_counting, self._set_names()))
-            for name, counted in of_elements.items():
-                counters[name] = counted.packets
-            for name, data in self._objects(commands.OBJECT_COUNTER):
-                of_object = carry.read_counter(data)
-                if of_object is not None:
-                    counters[name] += of_object.packets
-            if self._generation() == generation:
-                break
-        return counters
-
-    def _element_counts(
-        self, maps: Iterable[str], only: Mapping[str, Collection[bytes]] | None = None
-    ) -> carry.Counts:
-        """What elements of these maps have counted, those of each name together.
-
-        *only* are the keys of those that are meant, by their map's name; None for all.
-        """
-        counts: carry.Counts = {}
-        for each in maps:
-            request = netlink.text(1, TABLE) + netlink.text(2, each)
-            try:
-                parts = self._dump(commands.GETSETELEM, request)
-            except KernelError as error:
-                if error.number != errno.ENOENT:  # it has gone meanwhile
-                    raise
-                continue
-            for attributes in parts:
-                for key, name, counted in carry.read_elements(attributes.get(3, b"")):
-                    if only is None or key in only[each]:
-                        counts[name] = counts.get(name, carry.NOTHING).plus(counted)
-        return counts
-
-    def _generation(self) -> bytes:
-        """Another one after each transaction of anybody's."""
-        return (self._look_up(commands.GETGEN, b"") or {}).get(1, b"")
-
-    def read_counter(self, name: str) -> int:
-        """Packets of one named counter; 0 where the table has none of this name."""
-        request = netlink.text(1, TABLE) + netlink.text(2, name)
-        found = self._look_up(commands.GETOBJ, request + netlink.be32(3, commands.OBJECT_COUNTER))
-        data = netlink.split_attributes(found.get(4, b"")) if found is not None else {}
-        packets = data.get(2, b"")
-        return int(_PACKETS.unpack(packets)[0]) if len(packets) == 8 else 0
-
-    def _objects(self, kind: int) -> Iterator[tuple[str, bytes]]:
-        """Name and data of the table's counters or limits."""
-        request = netlink.text(1, TABLE) + netlink.be32(3, kind)
-        for attributes in self._dump(commands.GETOBJ, request):
-            if _text(attributes.get(1)) == TABLE:
-                yield _text(attributes.get(2)), attributes.get(4, b"")
-
-
-def _text(data: bytes | None) -> str:
-    return (data or b"").rstrip(b"\0").decode(errors="replace")

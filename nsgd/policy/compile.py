@@ -25,6 +25,16 @@ class CompiledPolicy:
     tables: tuple[CompiledTable, ...]
     endpoint_map: EndpointMap
 
+    def make_trees(self) -> None:
+        """Make the trees of all tables, which otherwise come about where one is first asked for.
+
+        For those who are about to ask for them in two threads.
+        """
+        flattener = Flattener()
+        for table in self.tables:
+            for version in self.endpoint_map.versions:
+                table.plain_tree(version, flattener)
+
     def to_plain(self) -> tuple[Any, ...]:
         """The policy in built-in types only, for the hand-over to a worker."""
         flattener = Flattener()

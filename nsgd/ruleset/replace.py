@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 
 from nsgd.ruleset import encode, encode_sets
-from nsgd.ruleset.batch import table_message
+from nsgd.ruleset.batch import delete_table, table_message
 from nsgd.ruleset.carry import is_counting
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.diff import Change, clean
@@ -27,6 +27,21 @@ def replace_ruleset(desired: Ruleset, present: Present, table_flags: int) -> Cha
         replacement.clean(),
         replacement.after,
         ending=frozenset(filter(is_counting, present.sets)),
+    )
+
+
+def take_back(before: Present, now: Present) -> Iterator[Message]:
+    """Delete what a replacement has put beside that came to nothing; no packet has met it."""
+    if before == Present():
+        # Without base chains nothing waits in a queue for this table.
+        if not now.base_chains:
+            yield from delete_table()
+        return
+    yield from clean(
+        sorted(now.chains - before.chains),
+        now.sets - before.sets,
+        now.limits - before.limits,
+        now.counters - before.counters,
     )
 
 

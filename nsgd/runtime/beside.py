@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -30,9 +31,37 @@ class Beside:
 
     def do(self, work: Callable[[], T]) -> T:
         """What *work* returns or raises."""
+        return self._do(work, lambda: None)
+
+    def do_with(self, work: Callable[[Callable[[], None]], T], needed: Callable[[], None]) -> T:
+        """As do(), of *work* that needs something at some point, which the caller's thread does.
+
+        *work* is given what it calls then, and what waits. Where *needed* raises, that raises the
+        same, and so does this once *work* has ended. Only after *needed* the caller's thread is at
+        what must not wait.
+        """
+        done = Future[None]()
+
+        def begin() -> None:
+            try:
+                needed()
+            except BaseException as error:
+                done.set_exception(error)
+                raise
+            done.set_result(None)
+
+        return self._do(partial(work, done.result), begin)
+
+    def _do(self, work: Callable[[], T], first: Callable[[], None]) -> T:
         with ThreadPoolExecutor(1) as executor:
             future = executor.submit(work)
             future.add_done_callback(lambda _: os.write(self._done_write, b"x"))
+            try:
+                first()
+            except BaseException:
+                wait([future])
+                os.read(self._done_read, 1)
+                raise
             while not self._is_done():
                 self._meanwhile()
             return future.result()

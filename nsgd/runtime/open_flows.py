@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from nsgd.model.settings import DaemonRole, ExistingFlows, Mode
+from nsgd.model.settings import DaemonRole, DaemonSettings, ExistingFlows, Mode
 from nsgd.ruleset.gateway import managed_addresses
 from nsgd.ruleset.marks import ADOPTED, MarkLayout
 from nsgd.runtime.flows import (
@@ -48,11 +48,24 @@ class OpenFlows:
         self._unfinished: tuple[LoadedPolicy, LoadedPolicy, bool] | None = None
         self._next_attempt_s = 0.0
 
-    def at_start(self, loaded: LoadedPolicy, *, is_first: bool) -> float:
-        """Adopt open flows at the first start; later, forget what audit mode let through.
+    def window_s(self, settings: DaemonSettings, *, is_first: bool) -> float:
+        """Seconds for which mid-stream TCP is to be adopted, because conntrack knows nothing.
 
-        Returns:
-            Seconds for which mid-stream TCP is to be adopted, because conntrack knew nothing.
+        To be asked before rules are written: with these conntrack begins. Raises RefusedByKernel.
+        """
+        is_meant = is_first and settings.existing_flows is ExistingFlows.ADOPT
+        if not is_meant or not settings.adopt_seconds:
+            return 0.0
+        if time.clock_gettime(time.CLOCK_BOOTTIME) < _BOOT_S or self._flows.entries():
+            return 0.0
+        log.info(
+            "connection tracking was not active: for %d s, TCP of unknown flows is adopted",
+            settings.adopt_seconds,
+        )
+        return float(settings.adopt_seconds)
+
+    def at_start(self, loaded: LoadedPolicy, *, is_first: bool) -> None:
+        """Adopt open flows at the first start; later, forget what audit mode let through.
 
         Raises:
             RefusedByKernel: The connection table cannot be read or changed.
@@ -67,18 +80,8 @@ class OpenFlows:
             if settings.mode is Mode.ENFORCE:
                 self._judge_again(denied_by_audit(entries, loaded.numbers, layout), layout)
             self._adopt_new_roles(settings.roles - before.roles, loaded)
-            return 0.0
-        if settings.existing_flows is ExistingFlows.JUDGE:
-            return 0.0
-        self._adopt(entries, loaded)
-        if entries or time.clock_gettime(time.CLOCK_BOOTTIME) < _BOOT_S:
-            return 0.0
-        if settings.adopt_seconds:
-            log.info(
-                "connection tracking was not active: for %d s, TCP of unknown flows is adopted",
-                settings.adopt_seconds,
-            )
-        return float(settings.adopt_seconds)
+        elif settings.existing_flows is ExistingFlows.ADOPT:
+            self._adopt(entries, loaded)
 
     def before_reload(self, old: LoadedPolicy, new: LoadedPolicy) -> None:
         """Adopt open flows that nobody guarded so far. Raises RefusedByKernel, StateError."""

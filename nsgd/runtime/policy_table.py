@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,11 +32,20 @@ class TableWatch(Protocol):
         """What others did since the last call."""
 
 
+def at_once() -> None:
+    """Nothing is to be done or waited for before rules change."""
+
+
 class PolicyTable(Protocol):
     """Holds the rules of one policy."""
 
     def install(
-        self, loaded: LoadedPolicy, *, adopting: bool = False, is_served: bool = True
+        self,
+        loaded: LoadedPolicy,
+        *,
+        adopting: bool = False,
+        is_served: bool = True,
+        before_switch: Callable[[], None] = at_once,
     ) -> None:
         """Write the ruleset of a policy. Raises RefusedByKernel; the old one then stays.
 
@@ -43,6 +53,8 @@ class PolicyTable(Protocol):
             loaded: The policy.
             adopting: Let mid-stream TCP pass and mark it.
             is_served: Somebody follows the routes of this host.
+            before_switch: Called when what can be written beside the rules in force has been
+                written, before these change. What it raises is raised, and they stay.
         """
 
     def tidy(self) -> None:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -115,39 +116,46 @@ class Supervisor:
         Raises:
             ConfigRefused, StateError: The documents or the state directory are at fault.
         """
-        numbers = load_numbers(self._state_directory)
-        loaded = self._beside.do(partial(self._loader.load, numbers, None))
-        self._prepared = loaded, not has_started(self._state_directory)
-        return loaded.settings
+        load = partial(self._loader.load, load_numbers(self._state_directory), None)
+        self._prepared = self._beside.do(load), not has_started(self._state_directory)
+        return self._prepared[0].settings
 
     def start(self) -> None:
         """Bring the prepared policy into force.
 
-        The workers come before the rules: from the first queued packet on somebody answers.
+        What is beside the rules in force is written while the workers start. They serve before
+        rules change: from the first queued packet on somebody answers.
 
         Raises:
             StateError, WorkerError, RefusedByKernel: The rules in the kernel are what they were.
         """
-        if self._prepared is None:
-            raise RuntimeError("no policy was prepared")
+        assert self._prepared is not None, "prepare() comes first"
         loaded, is_first = self._prepared
         self._workers.open(loaded.settings)
+        self._workers.keep_spare()  # it loads its code meanwhile, and becomes the first worker
         self.told.begin(self.counters)
-        self.loaded = loaded
-        self.generation = 1
-        made = self._beside.do(partial(self._for_worker, loaded))
-        self._workers.start(made, self.generation)
-        # Numbers before the rules that use them, marks before the rules that read them.
-        save_numbers(self._state_directory, loaded.numbers)
-        window_s = self.open_flows.at_start(loaded, is_first=is_first)
-        with self.told.coming(loaded):
-            self._beside.do(partial(self._table.install, loaded, adopting=window_s > 0))
+        self.loaded, self.generation = loaded, 1
+        window_s = self.open_flows.window_s(loaded.settings, is_first=is_first)
+        self._beside.do(loaded.policy.make_trees)
+        with ExitStack() as told:
+
+            def serve() -> None:
+                self._workers.start(self._for_worker(loaded), self.generation)
+                told.enter_context(self.told.coming(loaded))
+
+            def number(served: Callable[[], None]) -> None:
+                served()
+                # Numbers before the rules that use them, marks before the rules that read them.
+                save_numbers(self._state_directory, loaded.numbers)
+                self.open_flows.at_start(loaded, is_first=is_first)
+
+            write = partial(self._table.install, loaded, adopting=window_s > 0)
+            self._beside.do_with(lambda s: write(before_switch=partial(number, s)), serve)
         note_start(self._state_directory)
         self._tags.in_force(loaded)
         self._adoption.open(window_s)
         self.trial.started()
-        self.has_served = True
-        self.loaded_at_s = time.time()
+        self.has_served, self.loaded_at_s = True, time.time()
         log.info("policy 1 in force: %s", loaded.summary)
         self._notifier.ready(self._state())
 
@@ -204,9 +212,8 @@ class Supervisor:
         return self._change(previous, loaded, reevaluate)
 
     def _change(self, previous: LoadedPolicy, loaded: LoadedPolicy, reevaluate: bool) -> int:
-        adopting = self._adoption.is_open
         with self.told.coming(loaded, previous):
-            self._beside.do(partial(self._table.install, loaded, adopting=adopting))
+            self._beside.do(partial(self._table.install, loaded, adopting=self._adoption.is_open))
         with self.lock:
             self.loaded = loaded
             self.generation += 1
@@ -249,7 +256,7 @@ class Supervisor:
         def look_around() -> None:
             self._stay_alive()
             self._links.tend()
-            self._follow_tags()
+            self._tags.tend(lambda: self._reload_on_signal(self.trial.documents))
             self._adoption.tend()
             self.open_flows.tend()
             self.trial.tend()
@@ -286,13 +293,6 @@ class Supervisor:
             self._reload(given, reevaluate=False)
         except (ConfigRefused, StateError, RefusedByKernel):
             return  # logged and counted
-
-    def _follow_tags(self) -> None:
-        """Reload where another service tags file is installed than the policy was made from."""
-        cloud = self._tags.changed(time.monotonic())
-        if cloud is not None:
-            log.info("the service tags file of %s has changed: reloading", cloud)
-            self._reload_on_signal(self.trial.documents)
 
     def _install_again(self) -> bool:
         """Write what the kernel should hold of the policy in force."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from nsgd.config.tag_catalogue import TagCatalogue
@@ -55,6 +57,13 @@ class TagWatch:
                 self._stamps[cloud] = stamp
                 return cloud
         return None
+
+    def tend(self, reload: Callable[[], None]) -> None:
+        """Reload where another file is installed than the policy was made from."""
+        cloud = self.changed(time.monotonic())
+        if cloud is not None:
+            log.info("the service tags file of %s has changed: reloading", cloud)
+            reload()
 
     def in_force(self, loaded: LoadedPolicy) -> None:
         """Write which tags the policy names, for whoever installs the next file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,7 +38,7 @@ class Kernel:
     def epoch(self) -> str:
         return "a"
 
-    def apply(self, desired: Ruleset) -> bool:
+    def apply(self, desired: Ruleset, before_switch: Callable[[], None]) -> bool:
         self.written = desired
         return True
 

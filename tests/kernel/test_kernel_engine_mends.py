@@ -37,6 +37,45 @@ def test_a_refused_change_leaves_nothing(namespace: NetworkNamespace) -> None:
         assert table.present() == before
 
 
+class NotServedError(Exception):
+    """What was waited for did not come."""
+
+
+def not_served() -> None:
+    raise NotServedError
+
+
+@pytest.mark.parametrize("levels", [MOST_LEVELS, MOST_LEVELS + 1], ids=["not served", "refused"])
+def test_a_first_ruleset_that_fails_leaves_nothing(
+    namespace: NetworkNamespace, levels: int
+) -> None:
+    """Neither where there was no table nor beside what an earlier daemon has left."""
+    with namespace.call(NftTable) as table:
+        with pytest.raises((NotServedError, KernelError)):
+            table.apply(ladder(levels), not_served if levels == MOST_LEVELS else lambda: None)
+        assert not table.remove()
+    with namespace.call(NftTable) as earlier:
+        earlier.apply(ladder(2))
+        before = earlier.present()
+    with namespace.call(NftTable) as table:
+        with pytest.raises((NotServedError, KernelError)):
+            table.apply(ladder(levels), not_served if levels == MOST_LEVELS else lambda: None)
+        assert table.present() == before
+
+
+def test_rules_change_when_nothing_is_waited_for_any_more(namespace: NetworkNamespace) -> None:
+    """At the first ruleset what is new has been written by then, and no packet meets it."""
+    seen = []
+    with namespace.call(NftTable) as table:
+        other = namespace.call(NftTable)
+        with other:
+            table.apply(ladder(2), lambda: seen.append(other.present()))
+            first = other.present()
+            table.apply(ladder(3), lambda: seen.append(other.present()))
+    assert [bool(each.base_chains) for each in seen] == [False, True]
+    assert seen[1] == first
+
+
 def policy(subnet_group: str, nic_group: str) -> dict[str, Any]:
     """A NIC and its subnet with a group each, in resource groups."""
     made = document(

@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from netfilterqueue import NetfilterQueue
+
+from nsgd.model.settings import DaemonSettings
 from tests.kernel.documents import (
     INTERNET_V4,
     INTERNET_V6,
@@ -163,6 +166,23 @@ def test_a_second_daemon_is_refused(net: Network) -> None:
         assert str(owner) in again.stderr
     assert net.tcp("internet", "server", 80)
     assert not net.tcp("internet", "server", 81)
+
+
+def test_a_start_without_its_queue_leaves_nothing(net: Network) -> None:
+    """Another program reads it: what was written meanwhile has gone again."""
+    with_hosts(net).write(web(ALLOW_80))
+    number = DaemonSettings().queue_number
+
+    other = net.gateway.call(NetfilterQueue)
+    other.bind(number, lambda packet: packet.drop())
+    arguments = ["--runtime-dir", str(net.directory / "run")]
+    arguments += ["--state-dir", str(net.directory / "state")]
+    ended = net.gateway.run(net._nsgd("run", "--config", str(net.config), *arguments), check=False)
+    assert ended.returncode == 1
+    assert f"queue {number} cannot be bound" in ended.stderr
+    assert "nsgd" not in net.gateway.run(["nft", "list", "tables"]).stdout
+    assert net.tcp("internet", "server", 81)
+    other.unbind()
 
 
 def test_stop_keeps_or_removes_the_rules(net: Network) -> None:

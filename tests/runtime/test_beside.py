@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -40,6 +41,67 @@ def test_its_refusal_is_the_callers(error: Exception) -> None:
         with pytest.raises(type(error)) as raised:
             beside.do(work)
         assert raised.value is error
+
+
+def test_what_work_needs_is_done_by_the_caller() -> None:
+    """Beside what of the work does not need it, which the caller may wait for."""
+    begun = threading.Event()
+    done = []
+
+    def needed() -> None:
+        assert begun.wait(30)
+        done.append(threading.current_thread())
+
+    def work(when_done: Callable[[], None]) -> int:
+        begun.set()
+        when_done()
+        return len(done)
+
+    with contextlib.closing(Beside(lambda: None)) as beside:
+        assert beside.do_with(work, needed) == 1
+        assert done == [threading.current_thread()]
+
+
+def test_work_is_over_where_what_it_needs_fails() -> None:
+    """The error is told to both, and what must not wait has no turn before the end."""
+    error = ValueError("no")
+    told = []
+
+    def needed() -> None:
+        raise error
+
+    def work(when_done: Callable[[], None]) -> None:
+        try:
+            when_done()
+        finally:
+            told.append("over")
+
+    def meanwhile() -> None:
+        told.append("meanwhile")
+
+    with contextlib.closing(Beside(meanwhile)) as beside:
+        with pytest.raises(ValueError, match="no") as raised:
+            beside.do_with(work, needed)
+        assert raised.value is error
+        assert told == ["over"]
+        ready = threading.Event()
+        assert not beside.do(ready.is_set)
+
+
+def test_work_that_fails_first_is_told_when_what_it_needs_is_done() -> None:
+    """A failure of both is that of what was needed."""
+
+    def work(when_done: Callable[[], None]) -> None:
+        raise ValueError("work")
+
+    def needed() -> None:
+        raise KeyError("needed")
+
+    with contextlib.closing(Beside(lambda: None)) as beside:
+        with pytest.raises(ValueError, match="work"):
+            beside.do_with(work, lambda: None)
+        with pytest.raises(KeyError, match="needed"):
+            beside.do_with(work, needed)
 
 
 def test_what_is_watched_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

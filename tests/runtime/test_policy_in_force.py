@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.policy_in_force import PolicyAnswerError, PolicyTeller, read_told_policy
+from nsgd.runtime.policy_table import at_once
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.tag_store import TagStore
 from nsgd.runtime.workers import Workers
@@ -80,8 +81,14 @@ class Table:
     refusal: RefusedByKernel | None = None
 
     def install(
-        self, loaded: LoadedPolicy, *, adopting: bool = False, is_served: bool = True
+        self,
+        loaded: LoadedPolicy,
+        *,
+        adopting: bool = False,
+        is_served: bool = True,
+        before_switch: Callable[[], None] = at_once,
     ) -> None:
+        before_switch()
         if self.refusal is not None:
             raise self.refusal
 
@@ -138,7 +145,7 @@ class Daemon:
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """One that serves its first policy."""
-    for method in ("start", "hand_over", "stop"):
+    for method in ("start", "hand_over", "keep_spare", "stop"):
         monkeypatch.setattr(Workers, method, lambda *arguments: None)
     made = Daemon(tmp_path)
     made.supervisor.prepare()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nsgd.runtime.loop import Loop, Watched
-from nsgd.runtime.policy_table import ForeignChanges
+from nsgd.runtime.policy_table import ForeignChanges, at_once
 from nsgd.runtime.table_guard import TableGuard
 
 
@@ -26,7 +26,14 @@ class Table:
     def __init__(self) -> None:
         self.forgotten = 0
 
-    def install(self, loaded: object, *, adopting: bool = False, is_served: bool = True) -> None:
+    def install(
+        self,
+        loaded: object,
+        *,
+        adopting: bool = False,
+        is_served: bool = True,
+        before_switch: Callable[[], None] = at_once,
+    ) -> None:
         raise AssertionError("the guard has others install")
 
     def tidy(self) -> None:

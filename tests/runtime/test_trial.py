@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from nsgd.runtime.load import LoadedPolicy, load_policy
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.packed_documents import pack_documents, unpack_documents
+from nsgd.runtime.policy_table import at_once
 from nsgd.runtime.standing_documents import StandingDocuments
 from nsgd.runtime.state import StateError
 from nsgd.runtime.supervisor import Supervisor
@@ -35,9 +37,14 @@ class Recorder(Table):
     access = ""
 
     def install(
-        self, loaded: LoadedPolicy, *, adopting: bool = False, is_served: bool = True
+        self,
+        loaded: LoadedPolicy,
+        *,
+        adopting: bool = False,
+        is_served: bool = True,
+        before_switch: Callable[[], None] = at_once,
     ) -> None:
-        super().install(loaded)
+        super().install(loaded, before_switch=before_switch)
         self.access = access_of(loaded)
 
 
@@ -97,7 +104,7 @@ class Daemon:
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
     """One whose document allows."""
-    for method in ("start", "hand_over", "stop"):
+    for method in ("start", "hand_over", "keep_spare", "stop"):
         monkeypatch.setattr(Workers, method, lambda *arguments: None)
     made = Daemon(tmp_path)
     made.write("Allow")
