@@ -15,6 +15,7 @@ from nsgd.model.packet import TCP, UDP
 from nsgd.model.platform import PlatformAddresses
 from nsgd.model.rule import Access, Protocol, ServiceTag, TagAddress
 from nsgd.policy.address_set import AddressSet
+from nsgd.policy.admin import is_admin_table
 from nsgd.policy.effective import ALL_PORT_RANGES, EffectiveSecurityRule, NetworkResolver, RuleKind
 from nsgd.policy.tree_nodes import Field
 from nsgd.spaces.budget import Budget, OverBudget
@@ -38,6 +39,7 @@ MANAGEMENT_PORTS: Mapping[int, str] = {
 # addresses, or those of a company, are fewer.
 _MANY: dict[IPVersion, int] = {4: 1 << 24, 6: 1 << 112}
 _TCP: Ranges = ((TCP, TCP),)
+_WRITTEN = (RuleKind.USER, RuleKind.ADMIN)
 
 
 class ChainLint:
@@ -84,7 +86,7 @@ class ChainLint:
         )
 
         def is_open(outcome: Outcome, rule: EffectiveSecurityRule) -> bool:
-            return outcome[0] and rule.kind is RuleKind.USER
+            return outcome[0] and rule.kind in _WRITTEN
 
         found: dict[RuleName, tuple[list[int], Values, IPVersion]] = {}
         for version, port in product(IP_VERSIONS, suspects):
@@ -117,7 +119,7 @@ class ChainLint:
         """
         serving = union(
             rule.destination_ports
-            for rule in self._user_rules(Access.ALLOW)
+            for rule in self._written_rules(Access.ALLOW)
             if rule.protocol in (Protocol.TCP, Protocol.ANY)
             # All ports are no service, and who manages machines does so one by one.
             and rule.destination_ports != ALL_PORT_RANGES
@@ -127,7 +129,7 @@ class ChainLint:
         if not serving or not any(
             common(rule.source.ranges(version), balancer.ranges(version))
             and rule.source.ranges(version) != _everything(version)
-            for rule in self._user_rules(Access.DENY)
+            for rule in self._written_rules(Access.DENY)
             for version in IP_VERSIONS
         ):
             return
@@ -146,7 +148,7 @@ class ChainLint:
                 version: IPVersion = version,
                 everything: Ranges = everything,
             ) -> bool:
-                is_user = rule.kind is RuleKind.USER
+                is_user = rule.kind in _WRITTEN
                 return not outcome[0] and is_user and rule.source.ranges(version) != everything
 
             unfinished, ends = self._ends(Kind.DENIES_PROBES, search, version, parts, is_denied)
@@ -159,7 +161,7 @@ class ChainLint:
         """Rules that deny what virtual machines need of Azure's platform."""
 
         def is_denied(outcome: Outcome, rule: EffectiveSecurityRule) -> bool:
-            return not outcome[0] and rule.kind is RuleKind.USER
+            return not outcome[0] and rule.kind in _WRITTEN
 
         found: dict[RuleName, tuple[list[str], Values, IPVersion]] = {}
         for service, version in product(_services(platform), IP_VERSIONS):
@@ -182,10 +184,10 @@ class ChainLint:
 
     # -- what they share ---------------------------------------------------------------
 
-    def _user_rules(self, access: Access) -> Iterator[EffectiveSecurityRule]:
+    def _written_rules(self, access: Access) -> Iterator[EffectiveSecurityRule]:
         for table in self._asked.tables:
             for rule in table.rules:
-                if rule.kind is RuleKind.USER and rule.access is access:
+                if rule.kind in _WRITTEN and rule.access is access:
                     yield rule
 
     def _may_open(self, port: int) -> bool:
@@ -193,14 +195,14 @@ class ChainLint:
             rule.protocol in (Protocol.TCP, Protocol.ANY)
             and common(rule.destination_ports, ((port, port),))
             and any(size(rule.source.ranges(version)) >= _MANY[version] for version in IP_VERSIONS)
-            for rule in self._user_rules(Access.ALLOW)
+            for rule in self._written_rules(Access.ALLOW)
         )
 
     def _may_deny(self, destinations: Ranges, version: IPVersion, port: int) -> bool:
         return any(
             common(rule.destination.ranges(version), destinations)
             and common(rule.destination_ports, ((port, port),))
-            for rule in self._user_rules(Access.DENY)
+            for rule in self._written_rules(Access.DENY)
         )
 
     def _search(self, apart: Apart) -> TableSearch:
@@ -237,8 +239,11 @@ class ChainLint:
             with self._budget.question():
                 ends = search.outcomes(version, inside, is_wanted)
         except OverBudget:
-            groups = [table.network_security_group for table in self._asked.tables]
-            return [Unfinished(kind, group, None) for group in groups if group], {}
+            return [
+                Unfinished(kind, table.network_security_group, None)
+                for table in self._asked.tables
+                if table.network_security_group or is_admin_table(table)
+            ], {}
         result: dict[RuleName, list[Values]] = {}
         for outcome, boxes in ends.items():
             result.setdefault(self._named(search, outcome[1])[0], []).extend(boxes)
@@ -252,8 +257,10 @@ class ChainLint:
 
     def _is_backstop(self, name: RuleName) -> bool:
         seen = self._groups.get(name.group)
-        backstop = None if seen is None else seen.backstop(self._asked.direction)
-        return backstop is not None and backstop.name == name.rule
+        # A last security admin rule that denies everything is told where it denies the platform:
+        # the last rule of a group does not.
+        backstops = () if seen is None else seen.backstops(self._asked.direction)
+        return any(backstop.name == name.rule for backstop in backstops)
 
     def _finding(
         self, kind: Kind, name: RuleName, message: str, version: IPVersion, box: Values

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nsgd.analysis.findings import Finding, Kind, Unfinished
-from nsgd.analysis.groups import GroupView
+from nsgd.analysis.groups import GroupView, LintedRule
 from nsgd.analysis.rule_lint import RuleLint, listed
 from nsgd.analysis.table_search import TableSearch, decides
 from nsgd.model.address import IP_VERSIONS
 from nsgd.model.packet import PacketHeader
-from nsgd.model.rule import Access, GroupMembers, PrefixList, SecurityRule
+from nsgd.model.rule import Access, GroupMembers, PrefixList
 from nsgd.policy.tree_nodes import Field
 from nsgd.spaces.axis import bits_of
 from nsgd.spaces.space import Space
@@ -32,7 +32,7 @@ class ConflictLint:
     def __init__(self, lint: RuleLint) -> None:
         """Take what is known of the rules: those that never match conflict with none."""
         self._lint = lint
-        self._rules = [r for r in lint.seen.rules(lint.direction) if r.name in lint.witnesses]
+        self._rules = [rule for rule in lint.rules if rule.name in lint.witnesses]
         self._masks: dict[int, tuple[int, int, dict[tuple[Field, type], int]]] = {}
 
     def findings(self) -> Iterator[Finding | Unfinished]:
@@ -40,9 +40,9 @@ class ConflictLint:
         for rule in self._rules:
             yield from self._lint.ask(Kind.CONFLICTING_RULES, rule, self._conflicts)
 
-    def _conflicts(self, rule: SecurityRule) -> Finding | None:
+    def _conflicts(self, rule: LintedRule) -> Finding | None:
         found: dict[str, tuple[PacketHeader, GroupView]] = {}
-        for view in self._lint.seen.views:
+        for view in self._lint.seen.views_of(rule):
             search, bit = self._lint.at(view, rule)
             candidates = 0
             for version in IP_VERSIONS:
@@ -65,7 +65,7 @@ class ConflictLint:
         return self._lint.finding(Kind.CONFLICTING_RULES, rule, message, names, found[names[0]])
 
     def _straddling(
-        self, search: TableSearch, space: Space, view: GroupView, rule: SecurityRule, bit: int
+        self, search: TableSearch, space: Space, view: GroupView, rule: LintedRule, bit: int
     ) -> int:
         """Rules of the other access ahead of *rule* that overlap it in part in some field."""
         users, allows, by_form = self._known(search, view)
@@ -98,6 +98,8 @@ class ConflictLint:
             users = allows = 0
             by_form: dict[tuple[Field, type], int] = {}
             for rule in self._rules:
+                if not search.has(table, rule.name):
+                    continue  # a security admin rule that is not applied in this network
                 bit = 1 << search.bit(table, rule.name)
                 users |= bit
                 allows |= bit if rule.access is Access.ALLOW else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nsgd.analysis.findings import Finding, Kind, Unfinished
+from nsgd.analysis.groups import LintedRule
 from nsgd.analysis.rule_lint import RuleLint
 from nsgd.analysis.table_search import TableSearch, decides
 from nsgd.model.address import IP_VERSIONS, IPVersion
@@ -17,7 +18,6 @@ from nsgd.model.rule import (
     PrefixList,
     PublishedTag,
     RuleAddress,
-    SecurityRule,
 )
 from nsgd.policy.address_set import AddressSet
 from nsgd.policy.tree_nodes import Field
@@ -42,17 +42,18 @@ class DeclaredLint:
 
     def findings(self) -> Iterator[Finding | Unfinished]:
         """What is found of each rule, by priority."""
-        for rule in self._lint.seen.rules(self._lint.direction):
+        for rule in self._lint.rules:
             if self._has_members:
                 yield from self._empty_groups(rule)
             yield from self._lint.ask(Kind.NO_SUCH_ADDRESS, rule, self._no_such_address)
             if rule.access is Access.ALLOW and rule.name in self._lint.witnesses:
                 yield from self._lint.ask(Kind.WIDE_TAG, rule, self._wide_tag)
 
-    def _empty_groups(self, rule: SecurityRule) -> Iterator[Finding]:
+    def _empty_groups(self, rule: LintedRule) -> Iterator[Finding]:
         for side in (rule.source, rule.destination):
             if isinstance(side, GroupMembers) and all(
-                view.resolver.addresses(side) == AddressSet() for view in self._lint.seen.views
+                view.resolver.addresses(side) == AddressSet()
+                for view in self._lint.seen.views_of(rule)
             ):
                 groups = side.application_security_groups
                 noun = "group" if len(groups) == 1 else "groups"
@@ -60,18 +61,18 @@ class DeclaredLint:
                     f"matches nothing: application security {noun} {', '.join(groups)}"
                     f" {'has' if len(groups) == 1 else 'have'} no member here"
                 )
-                group = self._lint.seen.group.name
+                group = self._lint.seen.name
                 yield Finding(Kind.EMPTY_GROUP, group, rule.name, message, self._lint.direction)
                 return
 
-    def _no_such_address(self, rule: SecurityRule) -> Finding | None:
+    def _no_such_address(self, rule: LintedRule) -> Finding | None:
         """The rule's own side against the addresses that the group is attached to."""
         inbound = self._lint.direction is Direction.INBOUND
         side = rule.destination if inbound else rule.source
         if not isinstance(side, PrefixList):
             return None
         found = None
-        for view in self._lint.seen.views:
+        for view in self._lint.seen.views_of(rule):
             addresses = view.resolver.addresses(side)
             for version in IP_VERSIONS:
                 named, local = addresses.ranges(version), view.local[version]
@@ -87,18 +88,20 @@ class DeclaredLint:
         if found is None:
             return None
         prefixes = ", ".join(str(prefix) for prefix in side.prefixes[:4])
+        is_applied = self._lint.seen.is_of_admin
+        where = "it is applied to" if is_applied else "the group is attached to"
         words = "destination" if inbound else "source"
-        message = f"its {words} {prefixes} is of nothing that the group is attached to"
+        message = f"its {words} {prefixes} is of nothing that {where}"
         return self._lint.finding(Kind.NO_SUCH_ADDRESS, rule, message, (), found)
 
-    def _wide_tag(self, rule: SecurityRule) -> Finding | None:
+    def _wide_tag(self, rule: LintedRule) -> Finding | None:
         for field, side in ((Field.SOURCE, rule.source), (Field.DESTINATION, rule.destination)):
             if not isinstance(side, PublishedTag):
                 continue
             regional = [tag for tag in self._published() if _is_region_of(tag, side.name)]
             if not regional:
                 continue
-            for view in self._lint.seen.views:
+            for view in self._lint.seen.views_of(rule):
                 sides: list[RuleAddress] = [PublishedTag(tag) for tag in regional]
                 narrow = AddressSet.union(view.resolver.addresses(each) for each in sides)
                 apart = {version: {field: [narrow.ranges(version)]} for version in IP_VERSIONS}

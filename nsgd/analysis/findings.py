@@ -47,6 +47,12 @@ class Kind(Enum):
         "What the rule allows is denied by another group, wherever the rule applies.",
         "allow it there too, or remove the rule",
     )
+    ALWAYS_ALLOWED = _Description(
+        "always-allowed",
+        Severity.WARNING,
+        "What the rule denies is let pass by security admin rules, before its group is asked.",
+        "have an administrator narrow the AlwaysAllow, or remove the rule",
+    )
     CONFLICTING_RULES = _Description(
         "conflicting-rules",
         Severity.WARNING,
@@ -83,6 +89,18 @@ class Kind(Enum):
         "Without the rule every packet would get the same verdict by other rules.",
         "remove it, or say in its description what it is for",
     )
+    NEVER_ASKED = _Description(
+        "never-asked",
+        Severity.NOTE,
+        "Security admin rules decide all that the rule is for, before its group is asked.",
+        "remove it, or say in its description what it is for",
+    )
+    APPLIED_NOWHERE = _Description(
+        "applied-nowhere",
+        Severity.NOTE,
+        "The security admin rule is applied in no subnet, so it does nothing.",
+        "name virtual networks in appliesTo in which Azure applies it, or remove it",
+    )
     UNATTACHED_GROUP = _Description(
         "unattached-group",
         Severity.NOTE,
@@ -116,7 +134,9 @@ class RuleName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding about a group or one of its rules.
+    """One finding about a group or one of its rules, or about a security admin rule.
+
+    Of the latter *group* is empty, and *rule* is the name that reports have.
 
     *subnet* is ``network/subnet`` from which tags are seen as *witness* has them; it is None
     where the documents declare no network that the group could be seen from.
@@ -134,7 +154,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A question about a group or a rule that needed more steps than there are."""
+    """A question about a group or a rule that needed more steps than there are.
+
+    *group* is empty where it is about security admin rules.
+    """
 
     kind: Kind
     group: str

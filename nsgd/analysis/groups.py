@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from nsgd.analysis.policy import AnalysedPolicy, Subject, last_address
 from nsgd.answers.resources import Kind
 from nsgd.model.address import IP_VERSIONS, IPVersion, Prefix
 from nsgd.model.network import NetworkSecurityGroup, VirtualNetwork
-from nsgd.model.rule import Access, AnyAddress, Direction, PrefixList, Protocol, SecurityRule
+from nsgd.model.rule import Access, AnyAddress, Direction, PrefixList, SecurityRule
+from nsgd.model.rule import Protocol as IPProtocol
 from nsgd.policy.address_set import AddressSet
 from nsgd.policy.effective import (
     ALL_PORT_RANGES,
@@ -63,6 +65,51 @@ class GroupView:
     asked: tuple[Asked, ...] = field(default=())
 
 
+class LintedRule(Protocol):
+    """What is looked at of a rule as it is written; sides are those of its kind of rules."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the table."""
+
+    @property
+    def priority(self) -> int:
+        """Lower first."""
+
+    @property
+    def access(self) -> Access:
+        """What it does; AlwaysAllow is an Allow."""
+
+    @property
+    def source(self) -> object:
+        """A RuleAddress, or of security admin rules several entries."""
+
+    @property
+    def destination(self) -> object:
+        """The other side."""
+
+
+class Seen(Protocol):
+    """Rules with all views that there are of them: a group's, or the security admin rules."""
+
+    @property
+    def name(self) -> str:
+        """The group's name; empty for the security admin rules."""
+
+    @property
+    def is_of_admin(self) -> bool:
+        """Whether these are the security admin rules."""
+
+    def rules(self, direction: Direction) -> Sequence[LintedRule]:
+        """The user's rules of one direction, by priority."""
+
+    def views_of(self, rule: LintedRule) -> tuple[GroupView, ...]:
+        """The views whose tables have a rule."""
+
+    def backstops(self, direction: Direction) -> Sequence[LintedRule]:
+        """Rules that deny all that is left on purpose."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeenGroup:
     """A group with all views that there are of it."""
@@ -70,31 +117,41 @@ class SeenGroup:
     group: NetworkSecurityGroup
     views: tuple[GroupView, ...]
     is_attached: bool
+    is_of_admin: bool = False
+
+    @property
+    def name(self) -> str:
+        """The group's name."""
+        return self.group.name
+
+    def views_of(self, rule: LintedRule) -> tuple[GroupView, ...]:
+        """Where a rule is seen: a group's rules are all seen together."""
+        return self.views
 
     def rules(self, direction: Direction) -> list[SecurityRule]:
         """The user's rules of one direction, by priority."""
         rules = [rule for rule in self.group.security_rules if rule.direction is direction]
         return sorted(rules, key=lambda rule: rule.priority)
 
-    def backstop(self, direction: Direction) -> SecurityRule | None:
+    def backstops(self, direction: Direction) -> list[SecurityRule]:
         """The last rule of the user's, where it denies all that is left on purpose."""
-        rules = self.rules(direction)
-        return rules[-1] if rules and denies_everything(rules[-1]) else None
+        return [rule for rule in self.rules(direction)[-1:] if denies_everything(rule)]
 
 
 def denies_everything(rule: SecurityRule) -> bool:
     """Whether a rule is a Deny of every packet, as such."""
     return (
         rule.access is Access.DENY
-        and rule.protocol is Protocol.ANY
-        and _is_everything(rule.source)
-        and _is_everything(rule.destination)
+        and rule.protocol is IPProtocol.ANY
+        and is_every_address(rule.source)
+        and is_every_address(rule.destination)
         and merged_ports(rule.source_ports) == ALL_PORT_RANGES
         and merged_ports(rule.destination_ports) == ALL_PORT_RANGES
     )
 
 
-def _is_everything(side: object) -> bool:
+def is_every_address(side: object) -> bool:
+    """Whether one side of a rule is everything, as such."""
     # 0.0.0.0/0 is every address of IPv4 alone, and often meant as a backstop.
     is_all_blocks = isinstance(side, PrefixList) and all(
         prefix.length == 0 for prefix in side.prefixes
@@ -143,7 +200,12 @@ def seen_groups(policy: AnalysedPolicy, asked: Iterable[Asked]) -> list[SeenGrou
         resolver = compiled.views.resolver(view)
         views.setdefault(name, []).append(
             GroupView(
-                subnets[view], resolver, tables, local, _domain(policy, view[0], local), of_view
+                subnets[view],
+                resolver,
+                tables,
+                local,
+                address_domain(policy, view[0], local),
+                of_view,
             )
         )
     return [
@@ -184,11 +246,12 @@ def _views_of_unattached(
         subject = Subject(Kind.SUBNET, name or "", network, subnet)
         asked = tuple(Asked(d, (table,), everywhere, subject) for d, table in tables.items())
         none: Local = {4: (), 6: ()}
-        domain = _domain(policy, network, none) if network else everywhere
+        domain = address_domain(policy, network, none) if network else everywhere
         yield GroupView(name, resolver, tables, none, domain, asked)
 
 
-def _domain(policy: AnalysedPolicy, network: str, local: Local) -> Local:
+def address_domain(policy: AnalysedPolicy, network: str, local: Local) -> Local:
+    """All addresses that tables of a network could judge: its own, and those that are known."""
     (space,) = (n.address_space for n in policy.model.virtual_networks if n.name == network)
     addresses = AddressSet.of_prefixes(space)
     return {version: union([addresses.ranges(version), local[version]]) for version in IP_VERSIONS}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from nsgd.analysis.admin_rules import seen_admin_rules
 from nsgd.analysis.chain_lint import MANAGEMENT_PORTS, ChainLint
 from nsgd.analysis.conflict_lint import ConflictLint
 from nsgd.analysis.declared_lint import DeclaredLint
 from nsgd.analysis.elsewhere_lint import ElsewhereLint
 from nsgd.analysis.findings import Finding, Kind, Unfinished
-from nsgd.analysis.groups import Asked, SeenGroup, asked_alike, seen_groups
+from nsgd.analysis.groups import Asked, Seen, SeenGroup, asked_alike, seen_groups
 from nsgd.analysis.policy import AnalysedPolicy
 from nsgd.analysis.rule_lint import RuleLint
 from nsgd.analysis.table_search import TableSearch
@@ -59,13 +60,14 @@ def _all(
     for seen in groups:
         if not seen.is_attached and model.virtual_networks:
             message = "is attached to no subnet and to no resource"
-            yield Finding(Kind.UNATTACHED_GROUP, seen.group.name, None, message)
-        for direction in _DIRECTIONS:
-            rules = RuleLint(seen, direction, budget)
-            yield from rules.findings()
-            yield from ConflictLint(rules).findings()
-            yield from ElsewhereLint(rules, searches, budget).findings()
-            yield from DeclaredLint(model, rules, budget).findings()
+            yield Finding(Kind.UNATTACHED_GROUP, seen.name, None, message)
+        yield from _of_rules(seen, model, searches, budget)
+    admin = seen_admin_rules(policy, asked)
+    for rule in admin.linted:
+        if not admin.views_of(rule):
+            message = "is applied in no subnet"
+            yield Finding(Kind.APPLIED_NOWHERE, admin.name, rule.name, message)
+    yield from _of_rules(admin, model, searches, budget)
     told: set[tuple[Kind, str, str | None]] = set()
     for direction, chain in _chains(policy, asked, groups, budget):
         for found in _of_chain(chain, direction, model, ports):
@@ -77,11 +79,22 @@ def _all(
                 told.add(key)
 
 
+def _of_rules(
+    seen: Seen, model: NetworkModel, searches: dict[int, TableSearch], budget: Budget
+) -> Iterator[Finding | Unfinished]:
+    for direction in _DIRECTIONS:
+        rules = RuleLint(seen, direction, budget)
+        yield from rules.findings()
+        yield from ConflictLint(rules).findings()
+        yield from ElsewhereLint(rules, searches, budget).findings()
+        yield from DeclaredLint(model, rules, budget).findings()
+
+
 def _chains(
     policy: AnalysedPolicy, asked: Iterable[Asked], groups: list[SeenGroup], budget: Budget
 ) -> Iterator[tuple[Direction, ChainLint]]:
     """All lists of tables that resources are asked by, and groups that are asked by nobody."""
-    by_name = {seen.group.name: seen for seen in groups}
+    by_name = {seen.name: seen for seen in groups}
     for each in asked:
         subject = each.subject
         subnet = f"{subject.virtual_network}/{subject.subnet}"

@@ -13,6 +13,7 @@ from nsgd.analysis.lint_settings import LintSettings
 from nsgd.config.places import Places
 from nsgd.config.problem import format_path
 from nsgd.config.report import Located
+from nsgd.policy.admin import ADMIN_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Placed:
     finding: Finding
     severity: Severity
     at: Located
-    others: tuple[tuple[str, Located], ...]  # name and place; those of groups only
+    others: tuple[tuple[str, Located], ...]  # name and place; those of the platform have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,10 @@ def place_findings(result: LintResult, settings: LintSettings, places: Places) -
     placed = []
     for finding in result.findings:
         severity = settings.severity(finding)
-        if severity is not Severity.IGNORE and finding.group:
-            others = tuple((name.rule, places.rule(*name)) for name in finding.others if name.group)
+        if severity is not Severity.IGNORE:
+            others = tuple(
+                (name.rule, _place(places, *name)) for name in finding.others if _is_declared(*name)
+            )
             at = _place(places, finding.group, finding.rule)
             placed.append(Placed(finding, severity, at, others))
     placed.sort(key=lambda each: (each.at.document, each.at.line or 0))
@@ -55,7 +58,15 @@ def place_findings(result: LintResult, settings: LintSettings, places: Places) -
     return LintReport(tuple(placed), tuple(unfinished))
 
 
+def _is_declared(group: str, rule: str) -> bool:
+    return bool(group) or rule.startswith(ADMIN_PREFIX)
+
+
 def _place(places: Places, group: str, rule: str | None) -> Located:
+    if not group and rule is None:
+        return places.admin_rules()
+    if rule is not None and not group:
+        return places.admin_rule(rule.removeprefix(ADMIN_PREFIX))
     return places.group(group) if rule is None else places.rule(group, rule)
 
 
@@ -99,7 +110,7 @@ def report_as_json(report: LintReport) -> dict[str, Any]:
         "undetermined": [
             {
                 "finding": unfinished.kind.identity,
-                "networkSecurityGroup": unfinished.group,
+                "networkSecurityGroup": unfinished.group or None,
                 "rule": unfinished.rule,
                 **_location_as_json(at),
             }
@@ -114,7 +125,7 @@ def _finding_as_json(placed: Placed) -> dict[str, Any]:
     return {
         "finding": finding.kind.identity,
         "severity": placed.severity.value,
-        "networkSecurityGroup": finding.group,
+        "networkSecurityGroup": finding.group or None,
         "rule": finding.rule,
         "direction": None if direction is None else direction.value,
         "message": finding.message,
@@ -140,5 +151,7 @@ def _where(at: Located) -> str:
 
 
 def subject_text(group: str, rule: str | None) -> str:
-    """A rule with its group, or the group."""
+    """A rule with its group, or the group; security admin rules have none."""
+    if not group:
+        return rule or "security admin rules"
     return f"{rule} of {group}" if rule else group

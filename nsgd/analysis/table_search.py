@@ -71,6 +71,10 @@ class TableSearch:
         """The bit of a rule of one of the tables."""
         return self._bits[id(table), rule]
 
+    def has(self, table: CompiledTable, rule: str) -> bool:
+        """Whether one of the tables has a rule."""
+        return (id(table), rule) in self._bits
+
     def space(self, version: IPVersion) -> Space:
         """The packets of one IP version."""
         found = self._spaces.get(version)

@@ -23,7 +23,7 @@ from nsgd.policy.effective import (
 )
 from nsgd.policy.table import CompiledTable
 
-_PREFIX = f"{RuleKind.ADMIN.value}/"
+ADMIN_PREFIX = f"{RuleKind.ADMIN.value}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class AppliedAdminRule:
 
 
 class AdminRules:
-    """The security admin rules of a model, by virtual network.
+    """The security admin rules of a model, by virtual network; *every* has them all in order.
 
     Reports name a rule by its name alone. Where two of the model have one, the collection's name
     goes before it, and the configuration's where that is not enough.
@@ -45,19 +45,22 @@ class AdminRules:
 
     def __init__(self, model: NetworkModel) -> None:
         self._by_network: dict[str, list[AppliedAdminRule]] = {}
+        every: list[AppliedAdminRule] = []
         networks = {network.name: network for network in model.virtual_networks}
         names = _Names(model)
         for configuration in model.security_admin_configurations:
             for collection in configuration.rule_collections:
                 applied = [
                     AppliedAdminRule(
-                        _PREFIX + names.shortest(configuration.name, collection.name, rule.name),
+                        ADMIN_PREFIX
+                        + names.shortest(configuration.name, collection.name, rule.name),
                         rule,
                         configuration.name,
                         collection.name,
                     )
                     for rule in collection.rules
                 ]
+                every += applied
                 for network in collection.applies_to:
                     self._by_network.setdefault(network, []).extend(
                         each
@@ -66,6 +69,7 @@ class AdminRules:
                             each.rule, networks[network], configuration.intent_policy_networks
                         )
                     )
+        self.every = tuple(every)
         for found in self._by_network.values():
             # Of two rules of one priority, which agree then, the document's first is named.
             found.sort(key=lambda each: each.rule.priority)
@@ -109,7 +113,7 @@ def is_exempt(subnet: Subnet) -> bool:
 
 def is_admin_table(table: CompiledTable) -> bool:
     """Tell whether a compiled table is one of security admin rules."""
-    return table.rule_names[0].startswith(_PREFIX)
+    return table.rule_names[0].startswith(ADMIN_PREFIX)
 
 
 def _applies(

@@ -23,10 +23,12 @@ from nsgd.model.network import NetworkInterface, NetworkModel, ScaleSet, Subnet
 from nsgd.model.packet import PacketHeader
 from nsgd.model.rule import Access
 from nsgd.spaces.budget import Budget
-from tests.analysis.drawn import as_packet, changed
+from tests.analysis.admin_agreement import AdminCheck
+from tests.analysis.drawn import administered, as_packet, changed
 from tests.analysis.reach_agreement import ReachCheck
 from tests.oracle.agreement import load_case
 from tests.oracle.choose import RandomChooser
+from tests.oracle.dialect_parts import FORMS
 from tests.oracle.ends import EndOracle
 from tests.oracle.generate import Case, random_case_of_any_form
 from tests.oracle.oracle import Packet
@@ -150,9 +152,14 @@ class LintCheck:
             for group in _groups_of(model, network.name, subnet)
         }
         self._links = [None, *forwarding_links(model).values()]
+        self._admin = AdminCheck(
+            self._oracle, self._packets, self._subnets, self._links, self._is_of
+        )
 
     def wrong(self, finding: Finding) -> str | None:
         """What is wrong with a finding; None where the oracle confirms it."""
+        if not finding.group:
+            return self._admin.wrong(finding)
         packet = None if finding.witness is None else as_packet(finding.witness)
         if finding.rule is None:
             is_attached = any(group == finding.group for group, *_ in self._attached)
@@ -177,6 +184,13 @@ class LintCheck:
                 return (
                     None if is_other and other != self._access(finding, finding.rule) else f"{by}"
                 )
+            case Kind.NEVER_ASKED | Kind.ALWAYS_ALLOWED:
+                attached = {
+                    f"{network}/{subnet}"
+                    for group, network, subnet in self._attached
+                    if group == finding.group
+                }
+                return self._admin.never_asked(finding, attached)
             case Kind.NO_SUCH_ADDRESS:
                 return self._is_asked(finding, direction, packet)
             case Kind.WIDE_TAG:
@@ -263,20 +277,34 @@ class LintCheck:
         return self._oracle.access(finding.group, rule)
 
 
-def check(seed: str, tally: Tally) -> None:
+def administered_case(seed: str) -> Case:
+    """A document with security admin rules, many of which are like rules of groups."""
+    case = random_case_of_any_form(seed, PACKETS, "admin")
+    return administered(RandomChooser(f"{seed}-administered"), case)
+
+
+def check_lint(case: Case, seed: str, tally: Tally) -> NetworkModel:
+    """Confirm what lint finds in a document; the document's model."""
+    model = load_case(case).model
+    result = lint(model, Budget(), MANAGEMENT_PORTS)
+    tally.undetermined += len(result.unfinished)
+    confirm = LintCheck(case, model)
+    for finding in result.findings:
+        kind = finding.kind.identity if finding.group else f"admin {finding.kind.identity}"
+        tally.add(kind, seed, confirm.wrong(finding))
+    return model
+
+
+def check(seed: str, tally: Tally, form: str | None = None) -> None:
     """Draw a document, change it, and confirm what is found of both."""
-    case = random_case_of_any_form(seed, PACKETS)
+    is_admin = form == "admin"
+    case = administered_case(seed) if is_admin else random_case_of_any_form(seed, PACKETS, form)
     after = changed(RandomChooser(f"{seed}-change"), case)
     models = []
     cases = (case,) if after is None else (case, after)
     for each in cases:
-        model = load_case(each).model
+        model = check_lint(each, seed, tally)
         models.append(model)
-        result = lint(model, Budget(), MANAGEMENT_PORTS)
-        tally.undetermined += len(result.unfinished)
-        confirm = LintCheck(each, model)
-        for finding in result.findings:
-            tally.add(finding.kind.identity, seed, confirm.wrong(finding))
         reached = ReachCheck(model, EndOracle(each.document, each.tag_files))
         packets = [packet._replace(in_link=None, out_link=None) for packet in each.packets]
         for kind, problem in reached.problems(packets, RandomChooser(f"{seed}-reach")):
@@ -296,12 +324,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--findings", type=int, default=20_000)
     parser.add_argument("--base", default=BASE, help="name of the series of documents")
+    parser.add_argument("--form", choices=[form for _, form in FORMS], help="of documents; all")
     options = parser.parse_args(arguments)
     started_s = time.monotonic()
     tally = Tally()
     number = 0
     while tally.confirmed.total() < options.findings and len(tally.wrong) < 20:
-        check(f"{options.base}-{number}", tally)
+        check(f"{options.base}-{number}", tally, options.form)
         number += 1
     print(tally)
     print(f"documents {number}, seconds {time.monotonic() - started_s:.1f}")

@@ -115,6 +115,42 @@ def changed(chooser: Chooser, case: Case) -> Case | None:
     return after
 
 
+def administered(chooser: Chooser, case: Case) -> Case:
+    """The case with security admin rules that say of some rules of groups what is to be.
+
+    Drawn by themselves they seldom hold all that a rule of a group is for, or all of each other.
+    """
+    document = copy.deepcopy(case.document)
+    rules = [rule for rules in rules_of(document) for rule in rules]
+    for configuration in document.get("securityAdminConfigurations") or []:
+        for collection in configuration["ruleCollections"]:
+            for admin in collection["rules"]:
+                like = [r for r in rules if r["direction"].lower() == admin["direction"].lower()]
+                if like and chance(chooser, 60):
+                    admin.update(_as_admin(chooser, pick(chooser, like)))
+    after = case._replace(document=document)
+    try:
+        load_case(after)
+    except ConfigRefused:
+        return case
+    return after
+
+
+def _as_admin(chooser: Chooser, rule: Written) -> Written:
+    """What a security admin rule has of a rule of a group, or more; nothing is of members."""
+    protocol = pick(chooser, (rule["protocol"], "Any"))
+    fields: Written = {"protocol": protocol}
+    has_ports = protocol.lower() not in ("icmp", "esp", "ah")
+    for side in ("source", "destination"):
+        addresses = rule.get(f"{side}AddressPrefixes") or [rule.get(f"{side}AddressPrefix") or "*"]
+        is_known = not any(text.lower().startswith("azureplatform") for text in addresses)
+        fields[f"{side}s"] = list(addresses) if is_known and chance(chooser, 70) else ["*"]
+        ports = rule.get(f"{side}PortRanges") or [rule.get(f"{side}PortRange") or "*"]
+        as_text = [str(port) for port in ports]
+        fields[f"{side}PortRanges"] = as_text if has_ports and chance(chooser, 80) else ["*"]
+    return fields
+
+
 def drawn_pair(seed: str, packets: int) -> tuple[Case, Case] | None:
     """A case and what came of changing it."""
     before = random_case_of_any_form(seed, packets)

@@ -220,3 +220,48 @@ def test_lint_beyond_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
     assert invocation["toolExecutionNotifications"]
     assert main([*words, "-o", "json"]) == 6
     assert json.loads(capsys.readouterr().out)["undetermined"]
+
+
+ADMINISTERED = """\
+virtualNetworks:
+  - {name: v, addressSpace: [10.0.0.0/16], subnets: [{name: s, addressPrefixes: [10.0.1.0/24]}]}
+securityAdminConfigurations:
+  - name: base
+    ruleCollections:
+      - name: c
+        appliesTo: [v]
+        rules:
+          - {name: Ssh, priority: 1, direction: Inbound, access: AlwaysAllow, protocol: Tcp,
+             sources: [Internet], sourcePortRanges: ['*'],
+             destinations: ['*'], destinationPortRanges: ['22']}
+          - {name: Again, priority: 2, direction: Inbound, access: Deny, protocol: Tcp,
+             sources: [203.0.113.0/24], sourcePortRanges: ['*'],
+             destinations: ['*'], destinationPortRanges: ['22']}
+"""
+
+
+def test_lint_of_security_admin_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With their place, in each form; what is undetermined of them is told, and can be ignored."""
+    path = tmp_path / "p.yaml"
+    path.write_text(ADMINISTERED)
+    assert main(["lint", str(path)]) == 1
+    first, _, second, *_ = capsys.readouterr().out.splitlines()
+    rules = "securityAdminConfigurations[0].ruleCollections[0].rules"
+    assert first.startswith(f"{path}:9: {rules}[0]: error: securityAdminRules/Ssh opens TCP 22")
+    assert second.startswith(f"{path}:12: {rules}[1]: warning: securityAdminRules/Again can never")
+    assert main(["lint", str(path), "-o", "json"]) == 1
+    _, found = json.loads(capsys.readouterr().out)["findings"]
+    assert (found["networkSecurityGroup"], found["rule"]) == (None, "securityAdminRules/Again")
+    assert found["others"] == [{"networkSecurityGroup": None, "rule": "securityAdminRules/Ssh"}]
+    assert main(["lint", str(path), "-o", "sarif"]) == 1
+    _, result = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    (related,) = result["relatedLocations"]
+    assert related["physicalLocation"]["region"] == {"startLine": 9}
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("ignore: [{rule: SECURITYADMINRULES/ssh}]\n")
+    assert main(["lint", str(path), "--settings", str(settings)]) == 0
+    assert "1 warning" in capsys.readouterr().out
+    path.write_text(ADMINISTERED.replace("203.0.113.0/24", "0.0.0.0/0"))
+    assert main(["lint", str(path), "--settings", str(settings), "--budget", "1"]) == 6
+    shown = capsys.readouterr().out
+    assert f"{path}:12: {rules}[1]: undetermined: securityAdminRules/Again has too many" in shown

@@ -105,3 +105,37 @@ def test_templates() -> None:
 def test_only_where_it_is_asked_for() -> None:
     """A daemon does not keep the text."""
     assert load_documents([Document("d", NATIVE.encode())]).places is None
+
+
+def test_security_admin_rules() -> None:
+    """By the shortest name that is a rule's alone, as reports have it."""
+    rule = (
+        "{name: %s, priority: %d, direction: Inbound, access: Deny, protocol: Any,"
+        " sources: ['*'], sourcePortRanges: ['*'],"
+        " destinations: ['*'], destinationPortRanges: ['*']}"
+    )
+    found = places(
+        "virtualNetworks: [{name: v, addressSpace: [10.0.0.0/16]}]",
+        f"""\
+securityAdminConfigurations:
+  - name: base
+    ruleCollections:
+      - name: first
+        appliesTo: [v]
+        rules:
+          - {rule % ("Ssh", 1)}
+          - {rule % ("Web", 2)}
+      - name: second
+        appliesTo: [v]
+        rules:
+          - {rule % ("Web", 3)}
+""",
+    )
+    configuration = "securityAdminConfigurations[0]"
+    assert shown(found.admin_rules()) == ("d1", configuration, 2)
+    rules = f"{configuration}.ruleCollections"
+    assert shown(found.admin_rule("ssh")) == ("d1", f"{rules}[0].rules[0]", 7)
+    assert shown(found.admin_rule("first/Web")) == ("d1", f"{rules}[0].rules[1]", 8)
+    assert shown(found.admin_rule("base/second/web")) == ("d1", f"{rules}[1].rules[0]", 12)
+    with pytest.raises(KeyError):
+        found.admin_rule("other")

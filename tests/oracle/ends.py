@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .admin import SUBNET_SERVICES
 from .oracle import (
     TCP,
     UDP,
@@ -16,6 +17,7 @@ from .oracle import (
     _ports_match,
     _protocol_matches,
     _Rule,
+    _Subnet,
 )
 from .reading import key
 
@@ -70,6 +72,39 @@ class EndOracle(Oracle):
         rule = self._first_match(left, direction, network, packet, source, destination)
         return None if rule is None else Named(rule.name, rule.access)
 
+    def decided_by_admin(
+        self, direction: str, subnet: str, packet: Packet, without: str | None = None
+    ) -> Named | None:
+        """The security admin rule that decides in a subnet, *without* one of them; or None."""
+        found = self._see_subnet(subnet)
+        network = found.network
+        every = self._admin_rules[network]
+        left = [rule for rule in every if without is None or key(rule.name) != key(without)]
+        source, destination = _ends(packet)
+        self._admin_rules[network] = left
+        try:
+            rule = self._first_admin_match(direction, found, packet, source, destination)
+        finally:
+            self._admin_rules[network] = every
+        return None if rule is None else Named(rule.name, rule.access)
+
+    def admin_matches(self, rule: str, direction: str, subnet: str, packet: Packet) -> bool:
+        """Whether a security admin rule matches in a subnet, whatever stands before it."""
+        network = self._see(subnet)
+        every = self._admin_rules[network]
+        self._admin_rules[network] = [each for each in every if key(each.name) == key(rule)]
+        try:
+            return self.decided_by_admin(direction, subnet, packet) is not None
+        finally:
+            self._admin_rules[network] = every
+
+    def admin_rules(self, subnet: str) -> dict[str, str]:
+        """The security admin rules that are applied in a subnet, and what they say."""
+        found = self._see_subnet(subnet)
+        if any(service in SUBNET_SERVICES for service in found.services):
+            return {}
+        return {rule.name: rule.access for rule in self._admin_rules[found.network]}
+
     def access(self, group: str, rule: str) -> str:
         """What a rule of a group says."""
         (found,) = self._named(group, rule)
@@ -93,13 +128,16 @@ class EndOracle(Oracle):
 
     def _see(self, subnet: str) -> str:
         """Set routes as a subnet sees them; its network."""
+        return self._see_subnet(subnet).network
+
+    def _see_subnet(self, subnet: str) -> _Subnet:
         found = self._subnet(subnet)
         self._routes = {
             **self._network_routes,
             found.network: (*self._network_routes[found.network], *found.routes),
         }
         self._exempt = {**self._network_exempt, found.network: self._exemptions(found.network)}
-        return found.network
+        return found
 
 
 def _ends(packet: Packet) -> tuple[End, End]:
