@@ -53,6 +53,8 @@ class ConflictLint:
                     witness = search.find([other, bit], decides(search.chain, other))
                     if witness is not None:
                         found[name] = witness, view
+            if found and self._lint.seen.is_of_admin:
+                break  # prefixes and ports are the same in every network
         if not found:
             return None
         opposite = Access.DENY if rule.access is Access.ALLOW else Access.ALLOW
@@ -92,7 +94,7 @@ class ConflictLint:
         self, search: TableSearch, view: GroupView
     ) -> tuple[int, int, dict[tuple[Field, type], int]]:
         """Of the rules that decide something: all, those that allow, and those by how written."""
-        found = self._masks.get(id(search))
+        found = self._masks.get(id(view))
         if found is None:
             table = view.tables[self._lint.direction]
             users = allows = 0
@@ -108,5 +110,5 @@ class ConflictLint:
                     if isinstance(written, PrefixList | GroupMembers):
                         key = field, type(written)
                         by_form[key] = by_form.get(key, 0) | bit
-            found = self._masks[id(search)] = users, allows, by_form
+            found = self._masks[id(view)] = users, allows, by_form
         return found

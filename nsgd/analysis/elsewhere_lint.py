@@ -13,6 +13,7 @@ from nsgd.analysis.findings import Finding, Kind, RuleName, Unfinished
 from nsgd.analysis.groups import Asked, LintedRule
 from nsgd.analysis.policy import Subject
 from nsgd.analysis.rule_lint import RuleLint, listed
+from nsgd.analysis.search_store import SearchStore
 from nsgd.analysis.table_search import TableSearch, decides
 from nsgd.answers.ip_flow import judge as judge_packet
 from nsgd.model.packet import PacketHeader
@@ -27,7 +28,7 @@ from nsgd.spaces.explore import Judge
 class ElsewhereLint:
     """The Allow rules of a group in one direction."""
 
-    def __init__(self, lint: RuleLint, searches: dict[int, TableSearch], budget: Budget) -> None:
+    def __init__(self, lint: RuleLint, searches: SearchStore, budget: Budget) -> None:
         """*searches* are kept for other groups that the same resources are asked by."""
         self._lint = lint
         self._searches = searches
@@ -132,11 +133,10 @@ class ElsewhereLint:
             yield search, table, search.bit(table, rule.name), asked.subject
 
     def _search(self, asked: Asked) -> TableSearch:
-        found = self._searches.get(id(asked))
-        if found is None:
-            found = TableSearch(asked.tables, asked.direction, asked.local, self._budget)
-            self._searches[id(asked)] = found
-        return found
+        def make() -> TableSearch:
+            return TableSearch(asked.tables, asked.direction, asked.local, self._budget)
+
+        return self._searches.get(asked, asked.tables, make)
 
 
 def _passes(search: TableSearch, table: CompiledTable, bit: int) -> Judge[bool]:

@@ -213,6 +213,8 @@ class Ends:
                             keys[EndKind.GROUP, fold(name)] = None
                     elif isinstance(side, PublishedTag):
                         keys[EndKind.TAG, fold(side.name)] = None
+        for published in self._policy.admin_tags():
+            keys[EndKind.TAG, fold(published.name)] = None
         for tag in ServiceTag:
             keys[EndKind.TAG, fold(tag.value)] = None
         return map(self._end, keys)

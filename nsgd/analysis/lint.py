@@ -14,7 +14,7 @@ from nsgd.analysis.findings import Finding, Kind, Unfinished
 from nsgd.analysis.groups import Asked, Seen, SeenGroup, asked_alike, seen_groups
 from nsgd.analysis.policy import AnalysedPolicy
 from nsgd.analysis.rule_lint import RuleLint
-from nsgd.analysis.table_search import TableSearch
+from nsgd.analysis.search_store import SearchStore
 from nsgd.model.network import NetworkModel
 from nsgd.model.rule import Direction
 from nsgd.spaces.budget import Budget
@@ -56,7 +56,7 @@ def _all(
     policy = AnalysedPolicy(model)
     asked = asked_alike(policy)
     groups = seen_groups(policy, asked)
-    searches: dict[int, TableSearch] = {}
+    searches = SearchStore(budget)
     for seen in groups:
         if not seen.is_attached and model.virtual_networks:
             message = "is attached to no subnet and to no resource"
@@ -80,7 +80,7 @@ def _all(
 
 
 def _of_rules(
-    seen: Seen, model: NetworkModel, searches: dict[int, TableSearch], budget: Budget
+    seen: Seen, model: NetworkModel, searches: SearchStore, budget: Budget
 ) -> Iterator[Finding | Unfinished]:
     for direction in _DIRECTIONS:
         rules = RuleLint(seen, direction, budget)

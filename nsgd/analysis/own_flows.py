@@ -1,8 +1,8 @@
-"""Which of an operator's own connections a new policy denies."""
+"""Which of an operator's own connections a new policy denies, and what settings let pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nsgd.analysis.policy import AnalysedPolicy
@@ -104,6 +104,17 @@ def read_ssh_connection(text: str) -> OwnFlow | None:
         return None
     packet = PacketHeader(client.version, TCP, client.value, server.value, *ports, False)
     return OwnFlow(packet, is_at_host=True)
+
+
+def not_enforced(settings: DaemonSettings) -> Iterator[str]:
+    """What a daemon with these settings lets pass though rules deny it, in words."""
+    if settings.mode is Mode.AUDIT:
+        yield "daemon.mode is audit, so what is denied here passes all the same"
+    for failsafe in settings.failsafe:
+        ports = ", ".join(map(str, failsafe.ports))
+        sources = ", ".join(map(str, failsafe.sources)) or "anywhere"
+        flows = f"{failsafe.protocol.value} {ports} from {sources}"
+        yield f"daemon.failsafe lets {flows} pass, also where it is denied here"
 
 
 def _passes(failsafe: Failsafe, packet: PacketHeader) -> bool:

@@ -131,7 +131,18 @@ class AnalysedPolicy:
                 for side in (rule.source, rule.destination):
                     if isinstance(side, PublishedTag | GroupMembers | PlatformTag):
                         sides[side] = None
+        for tag in self.admin_tags():
+            sides[tag] = None
         return sides
+
+    def admin_tags(self) -> Iterator[PublishedTag]:
+        """The tags of Microsoft's file that security admin rules name."""
+        for configuration in self.model.security_admin_configurations:
+            for collection in configuration.rule_collections:
+                for rule in collection.rules:
+                    for entry in (*rule.sources, *rule.destinations):
+                        if isinstance(entry, PublishedTag):
+                            yield entry
 
 
 def side_text(side: RuleAddress) -> str:

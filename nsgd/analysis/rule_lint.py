@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nsgd.analysis.findings import Finding, Kind, RuleName, Unfinished
 from nsgd.analysis.groups import GroupView, LintedRule, Seen
+from nsgd.analysis.search_store import SearchStore
 from nsgd.analysis.table_search import TableSearch, decides
 from nsgd.model.address import IP_VERSIONS
 from nsgd.model.packet import PacketHeader
@@ -33,17 +34,17 @@ class RuleLint:
         self.witnesses: dict[str, tuple[PacketHeader, GroupView]] = {}
         self.rules = [*seen.rules(direction)]
         self._budget = budget
-        self._searches: dict[int, TableSearch] = {}
+        self._searches = SearchStore(budget)
 
     def at(self, view: GroupView, rule: LintedRule) -> tuple[TableSearch, int]:
         """The space of the group's table in a view, and the bit of a rule there."""
         table = view.tables[self.direction]
-        search = self._searches.get(id(view))
-        if search is None:
-            search = TableSearch(
-                (table,), self.direction, view.local, self._budget, domain=view.domain
-            )
-            self._searches[id(view)] = search
+
+        def make() -> TableSearch:
+            tables, local, domain = (table,), view.local, view.domain
+            return TableSearch(tables, self.direction, local, self._budget, domain=domain)
+
+        search = self._searches.get(view, (table,), make)
         return search, search.bit(table, rule.name)
 
     def ask(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,7 @@ def _misfit(args: argparse.Namespace) -> str | None:
 
 def _reach(args: argparse.Namespace) -> int:
     from nsgd.analysis.ends import Ends
+    from nsgd.analysis.own_flows import not_enforced
     from nsgd.analysis.policy import AnalysedPolicy
     from nsgd.answers.refused import QuestionRefused
     from nsgd.config.problem import ConfigRefused
@@ -119,6 +121,8 @@ def _reach(args: argparse.Namespace) -> int:
             return fail(
                 "the documents declare no virtual network, so nobody reaches anybody", EXIT_CONFIG
             )
+        for note in not_enforced(loaded.settings):
+            print(f"note: {note}", file=sys.stderr)
         policy = AnalysedPolicy(loaded.model)
         ends = Ends(policy, _published(args, loaded.reading))
         if args.assertions or args.expect:

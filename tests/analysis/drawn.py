@@ -85,6 +85,39 @@ def _change_network(chooser: Chooser, document: Written) -> None:
     network.pop(pick(chooser, ("peerings", "onPremises", "routes")))
 
 
+def _admin_rules_of(document: Written) -> list[Written]:
+    return [
+        rule
+        for configuration in document["securityAdminConfigurations"]
+        for collection in configuration["ruleCollections"]
+        for rule in collection["rules"]
+    ]
+
+
+def _change_admin_rule(chooser: Chooser, document: Written) -> None:
+    found = pick(chooser, _admin_rules_of(document))
+    field, values = pick(
+        chooser,
+        (
+            ("access", ("Allow", "AlwaysAllow", "Deny")),
+            ("priority", (2, 2000, 4095)),
+            ("sources", (["*"], ["VirtualNetwork"], ["Internet", "10.0.0.0/9"])),
+            ("destinations", (["*"], ["10.0.0.0/9", "fd00::/9"])),
+        ),
+    )
+    found[field] = pick(chooser, values)
+
+
+def _change_where_admin_rules_are_applied(chooser: Chooser, document: Written) -> None:
+    collection = pick(chooser, document["securityAdminConfigurations"][0]["ruleCollections"])
+    if chance(chooser, 50):
+        collection["appliesTo"].pop()
+    else:
+        network = pick(chooser, document["virtualNetworks"])
+        services = ("Bastion", "SqlManagedInstance")
+        pick(chooser, network["subnets"])["services"] = [pick(chooser, services)]
+
+
 _CHANGES: tuple[Callable[[Chooser, Written], None], ...] = (
     _flip_rule,
     _remove_rule,
@@ -96,6 +129,7 @@ _CHANGES: tuple[Callable[[Chooser, Written], None], ...] = (
     _remove_interface,
     _change_network,
 )
+_ADMIN_CHANGES = (_change_admin_rule, _change_where_admin_rules_are_applied)
 
 
 def changed(chooser: Chooser, case: Case) -> Case | None:
@@ -103,8 +137,9 @@ def changed(chooser: Chooser, case: Case) -> Case | None:
     document = copy.deepcopy(case.document)
     count = 1 + chooser.integer(1)
     for _ in range(count):
+        is_admin = "securityAdminConfigurations" in document and chance(chooser, 60)
         try:
-            pick(chooser, _CHANGES)(chooser, document)
+            pick(chooser, _ADMIN_CHANGES if is_admin else _CHANGES)(chooser, document)
         except (IndexError, KeyError):
             continue
     after = case._replace(document=document)

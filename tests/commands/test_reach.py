@@ -175,3 +175,66 @@ def test_a_name_of_several_things(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["reach", str(path), "--from", "web"]) == 2
     assert "write nic:web or vnet:web" in capsys.readouterr().err
     assert main(["reach", str(path), "--from", "vnet:web", "--to", "nic:web"]) == 0
+
+
+def test_what_is_not_enforced_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Audit mode and failsafe let pass what reach proves to be denied."""
+    path = tmp_path / "p.yaml"
+    policy = "virtualNetworks: [{name: v, addressSpace: [10.0.0.0/16]}]\n"
+    failsafe = "{protocol: Tcp, destinationPortRange: 22, sourceAddressPrefix: 198.51.100.0/24}"
+    path.write_text(f"{policy}daemon: {{mode: audit, failsafe: [{failsafe}]}}\n")
+    main(["reach", str(path)])
+    shown = capsys.readouterr()
+    assert shown.err.splitlines() == [
+        "note: daemon.mode is audit, so what is denied here passes all the same",
+        "note: daemon.failsafe lets Tcp 22 from 198.51.100.0/24 pass, also where it is denied here",
+    ]
+    path.write_text(policy)
+    main(["reach", str(path)])
+    assert capsys.readouterr().err == ""
+
+
+def test_tags_that_administrators_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are ends of the level of tags, as those of groups are."""
+    tags = tmp_path / "ServiceTags_Public_20250101.json"
+    tags.write_text(
+        json.dumps(
+            {
+                "changeNumber": 1,
+                "cloud": "Public",
+                "values": [
+                    {
+                        "name": "Sql",
+                        "id": "Sql",
+                        "properties": {
+                            "changeNumber": 1,
+                            "region": "",
+                            "platform": "Azure",
+                            "systemService": "AzureSQL",
+                            "addressPrefixes": ["20.0.0.0/16"],
+                        },
+                    }
+                ],
+            }
+        )
+    )
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        """\
+virtualNetworks:
+  - {name: v, addressSpace: [10.0.0.0/16], subnets: [{name: s, addressPrefixes: [10.0.1.0/24]}]}
+securityAdminConfigurations:
+  - name: base
+    ruleCollections:
+      - name: c
+        appliesTo: [v]
+        rules:
+          - {name: NoSql, priority: 1, direction: Inbound, access: Deny, protocol: Udp,
+             sources: [Sql], sourcePortRanges: ['*'],
+             destinations: ['*'], destinationPortRanges: ['*']}
+"""
+    )
+    asked = ["reach", str(path), "--service-tags", str(tags), "--level", "tag", "-o", "json"]
+    assert main(asked) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert "Sql" in json.dumps(rows)
