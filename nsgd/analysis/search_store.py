@@ -8,8 +8,8 @@ from nsgd.analysis.table_search import TableSearch
 from nsgd.policy.table import CompiledTable
 from nsgd.spaces.budget import Budget
 
-MOST_RANGES = 600_000  # some two hundred and fifty megabytes
-_RANGE_STEPS = 2  # what a range costs of a search that is made again
+MOST_RANGES = 1_600_000  # some three hundred megabytes, measured
+_RANGE_STEPS = 1  # what a range costs of a search that is made again
 
 
 class SearchStore:
