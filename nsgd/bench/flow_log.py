@@ -18,6 +18,7 @@ from pathlib import Path
 from nsgd.bench.contenders import ContenderFailed
 from nsgd.bench.flow_log_contenders import FLUSH_S, Log, Start, start_program
 from nsgd.bench.machine import CpuReading, ProcessorTime, processor_time_us
+from nsgd.bench.measure import measure_flood
 from nsgd.bench.network import BenchNetwork
 from nsgd.bench.options import FLOW_LOG_RATE
 from nsgd.bench.probes import first_packet_latencies_us
@@ -97,7 +98,8 @@ def measure_flow_log(start: Start, frames: Path, plan: FlowLogPlan) -> dict[str,
             _measure_paced(bench)
         _measure_latency(bench)
         with _counted(bench, "Unpaced"):
-            _measure_flood(bench)
+            bench.values |= measure_flood(network, plan.flood_s, min(_RAMP_S, plan.flood_s / 2))
+            time.sleep(_AFTER_FLOOD_S)
         running.check()
         counts = network.conntrack_counts()
         if counts.invalid:
@@ -167,21 +169,6 @@ def _measure_latency(bench: _Bench) -> None:
     bench.network.generator_answer()
     bench.ender.wait()
     bench.network.forget_flows()
-
-
-def _measure_flood(bench: _Bench) -> None:
-    """Delivered new flows a second, of as many as the generator can offer."""
-    network, values = bench.network, bench.values
-    network.request_flows(None, bench.plan.flood_s)
-    time.sleep(min(_RAMP_S, bench.plan.flood_s / 2))
-    first = network.arrived_at_gateway(), network.delivered()
-    start = time.perf_counter()
-    network.generator_answer()
-    elapsed_s = time.perf_counter() - start
-    values["offeredPerS"] = (network.arrived_at_gateway() - first[0]) / elapsed_s
-    values["deliveredPerS"] = (network.delivered() - first[1]) / elapsed_s
-    network.wait_until_quiet()
-    time.sleep(_AFTER_FLOOD_S)
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def measure(contender: Contender, plan: Plan, frames: Path) -> Measurement:
             values["cpuAgainUsPerFlow"] = again["cpuUsPerFlow"]
             network.wait_until_quiet()
         with _judged(network, result):
-            _measure_flood(network, plan, values)
+            values |= measure_flood(network, plan.flood_s, plan.ramp_s)
         running.check()
         for what, pid in running.processes.items():
             values[f"{what}Mib"] = resident_mib(pid)
@@ -180,17 +180,23 @@ def _measure_paced(
     return sent
 
 
-def _measure_flood(network: BenchNetwork, plan: Plan, values: dict[str, float | None]) -> None:
-    """Delivered new flows a second, of as many as the generator can offer."""
-    network.request_flows(None, plan.flood_s)
-    time.sleep(plan.ramp_s)
+def measure_flood(network: BenchNetwork, flood_s: float, ramp_s: float) -> dict[str, float]:
+    """Delivered new flows a second, of as many as the generator can offer.
+
+    For *flood_s* seconds, of which the first *ramp_s* do not count.
+    """
+    network.request_flows(None, flood_s)
+    time.sleep(ramp_s)
     first = network.arrived_at_gateway(), network.delivered()
     start = time.perf_counter()
     network.generator_answer()
     elapsed_s = time.perf_counter() - start
-    values["offeredPerS"] = (network.arrived_at_gateway() - first[0]) / elapsed_s
-    values["deliveredPerS"] = (network.delivered() - first[1]) / elapsed_s
+    values = {
+        "offeredPerS": (network.arrived_at_gateway() - first[0]) / elapsed_s,
+        "deliveredPerS": (network.delivered() - first[1]) / elapsed_s,
+    }
     network.wait_until_quiet()
+    return values
 
 
 def _milliseconds(seconds: float | None) -> float | None:

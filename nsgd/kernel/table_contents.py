@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -14,7 +13,6 @@ from nsgd.ruleset.objects import TABLE
 from nsgd.ruleset.written import Present
 from nsgd.wire import netlink
 
-_PACKETS = struct.Struct(">Q")
 # Of the counters: another where somebody changes the table meanwhile.
 _MOST_READINGS = 3
 
@@ -95,9 +93,8 @@ class NftContents(NftSocket):
         """Packets of one named counter; 0 where the table has none of this name."""
         request = netlink.text(1, TABLE) + netlink.text(2, name)
         found = self._look_up(commands.GETOBJ, request + netlink.be32(3, commands.OBJECT_COUNTER))
-        data = netlink.split_attributes(found.get(4, b"")) if found is not None else {}
-        packets = data.get(2, b"")
-        return int(_PACKETS.unpack(packets)[0]) if len(packets) == 8 else 0
+        counted = None if found is None else carry.read_counter(found.get(4, b""))
+        return 0 if counted is None else counted.packets
 
     def objects(self, kind: int) -> Iterator[tuple[str, bytes]]:
         """Name and data of the table's counters or limits."""

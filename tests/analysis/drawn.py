@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import ipaddress
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
@@ -13,7 +12,7 @@ from nsgd.model.address import Address
 from nsgd.model.network import NetworkModel, VirtualNetwork
 from nsgd.model.packet import PacketHeader
 from nsgd.model.rule import Access, SecurityRule
-from tests.oracle.agreement import load_case
+from tests.oracle.agreement import as_header, load_case
 from tests.oracle.choose import Chooser, RandomChooser, Written, chance, pick
 from tests.oracle.generate import Case, random_case_of_any_form
 from tests.oracle.oracle import Packet
@@ -204,19 +203,6 @@ def as_packet(header: PacketHeader) -> Packet:
         header.destination_port,
         None,
         None,
-    )
-
-
-def as_header(packet: Packet) -> PacketHeader:
-    """The same, the other way."""
-    return PacketHeader(
-        4 if packet.version == 4 else 6,
-        packet.protocol,
-        int(ipaddress.ip_address(packet.source)),
-        int(ipaddress.ip_address(packet.destination)),
-        packet.source_port,
-        packet.destination_port,
-        False,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -14,24 +13,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from nsgd.lab.netns import NetworkNamespace
 from tests.dashboards.dashboard import ALERTS
+from tests.programs import program
 
 _PORT = 9090
 _START_S = 60.0
 
 
-def program() -> str:
-    """Where it is; the test is skipped where it is not, and fails in CI."""
-    found = shutil.which("prometheus")
-    if found is None:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail("prometheus is missing: run make system")
-        pytest.skip("prometheus is missing (make system)")
-    return found
+def prometheus() -> str:
+    """Where the program is."""
+    return program("prometheus", "prometheus")
 
 
 class Prometheus:
@@ -64,7 +58,7 @@ class Prometheus:
         with (self._directory / "log").open("w") as log:
             self._process = self._namespace.popen(
                 [
-                    program(),
+                    prometheus(),
                     f"--config.file={self._directory / 'prometheus.yml'}",
                     f"--storage.tsdb.path={self._directory / 'data'}",
                     "--storage.tsdb.retention.time=1h",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -15,18 +13,15 @@ import yaml
 from tests.dashboards.dashboard import ALERTS, ALERTS_TEST, DIRECTORY, SELECTOR, alerts
 from tests.docs.test_pages import anchors
 from tests.observe.test_metrics import DOCUMENTED, PAGE
+from tests.programs import program
 
 REPOSITORY = DIRECTORY.parents[1]
 
 
 def promtool(*arguments: str) -> None:
     """Run it; it has to be content."""
-    program = shutil.which("promtool")
-    if program is None:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail("promtool is missing: install the package prometheus")
-        pytest.skip("promtool is missing (package prometheus)")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    command = [program("prometheus", "promtool"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

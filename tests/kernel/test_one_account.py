@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboards.server import Prometheus, program
+from tests.dashboards.server import Prometheus, prometheus
 from tests.kernel.account import conntrack, plan, sources
 from tests.kernel.account.capture import Capture, End
 from tests.kernel.account.conntrack import Counts
@@ -302,7 +302,7 @@ def net() -> Iterator[WithPage]:
 
 def test_everything_tells_the_same_numbers(net: WithPage) -> None:
     """With one engine, and after a reload with the other: nothing that was counted is lost."""
-    program()
+    prometheus()
     engines = ("queue", "kernel") if net.engine == "queue" else ("kernel", "queue")
     directory = net.directory
     net.start(plan.policy(engines[0], str(directory / "log")))

@@ -16,7 +16,7 @@ from tests.dashboards.dashboard import (
     queries,
     substituted,
 )
-from tests.dashboards.server import Prometheus, program
+from tests.dashboards.server import Prometheus, prometheus
 from tests.dashboards.site import Site
 from tests.kernel.network import Network
 
@@ -28,7 +28,7 @@ _EVENTS = {"Policy changes", "Refused reloads"}
 @pytest.mark.parametrize("engine", ["queue", "kernel"])
 def test_every_query_finds_data(net: Network, tmp_path: Path, engine: str) -> None:
     """Of a daemon with real traffic; alerts fire on what is provoked, and on nothing else."""
-    program()
+    prometheus()
     site = Site(net, engine)
     server = Prometheus(net.gateway, tmp_path / "prometheus")
     try:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gzip
-import os
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -28,6 +26,7 @@ from nsgd.observe.service_tag_state import ServiceTagsState
 from nsgd.observe.snapshot import FlowCount, RuleHits, Snapshot
 from tests.observe.snapshots import SEVERAL, SNAPSHOT
 from tests.observe.test_flow_log import STATE
+from tests.programs import program
 
 EXPECTED = """\
 nsgd_build_info{engine="queue",roles="gateway,host",version="1.2.3"} 1
@@ -258,11 +257,7 @@ def test_names_are_escaped() -> None:
 
 def test_promtool_has_no_complaint() -> None:
     """The names follow Prometheus' rules, by its own linter."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail("promtool is missing: install the package prometheus")
-        pytest.skip("promtool is missing (package prometheus)")
+    promtool = program("prometheus", "promtool")
     flows = tuple(FlowCount(d, a, r, 1) for d in Direction for a in Access for r in Reason)
     text = expose(dataclasses.replace(SNAPSHOT, flows=flows))
     checked = subprocess.run(

@@ -129,19 +129,24 @@ def load_case(case: Case) -> LoadedConfig:
     return load_documents([Document("drawn.json", content)], tags=InstalledTags(case.tag_files))
 
 
+def as_header(packet: Packet) -> PacketHeader:
+    """A packet of the oracle's as the product has it."""
+    return PacketHeader(
+        4 if packet.version == 4 else 6,
+        packet.protocol,
+        int(ipaddress.ip_address(packet.source)),
+        int(ipaddress.ip_address(packet.destination)),
+        packet.source_port,
+        packet.destination_port,
+        False,
+    )
+
+
 def product_answer(policy: CompiledPolicy, packet: Packet) -> Answer:
     """The product's decision in the oracle's words."""
     decision = decide(
         policy,
-        PacketHeader(
-            4 if packet.version == 4 else 6,
-            packet.protocol,
-            int(ipaddress.ip_address(packet.source)),
-            int(ipaddress.ip_address(packet.destination)),
-            packet.source_port,
-            packet.destination_port,
-            False,
-        ),
+        as_header(packet),
         packet.in_link,
         packet.out_link,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import random
 import struct
@@ -28,7 +27,9 @@ from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.packet_handler import packet_handler
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
+from tests.oracle.agreement import as_header
 from tests.oracle.generate import random_case
+from tests.oracle.oracle import Packet
 
 SETTINGS = DaemonSettings()
 LAYOUT = MarkLayout(SETTINGS.mark_mask)
@@ -147,6 +148,13 @@ class Sent(NamedTuple):
     out_link: str | None
 
 
+def header_of(packet: Packet) -> PacketHeader:
+    """Of a drawn packet, as it can be sent: only TCP and UDP have ports on the wire."""
+    header = as_header(packet)
+    has_ports = packet.protocol in (TCP, UDP)
+    return header if has_ports else header._replace(source_port=0, destination_port=0)
+
+
 def spoil(draw: random.Random, payload: bytearray) -> None:
     """Change a byte that is looked at, or cut the packet short; not always."""
     if draw.random() < 0.3:
@@ -166,20 +174,7 @@ def test_the_handler_agrees_with_the_judge(monkeypatch: pytest.MonkeyPatch, is_a
         draw = random.Random(seed)
         sent: list[Sent] = []
         for packet in draw.choices(packets, k=400):
-            has_ports = packet.protocol in (TCP, UDP)
-            payload = bytearray(
-                to_bytes(
-                    PacketHeader(
-                        4 if packet.version == 4 else 6,
-                        packet.protocol,
-                        int(ipaddress.ip_address(packet.source)),
-                        int(ipaddress.ip_address(packet.destination)),
-                        packet.source_port if has_ports else 0,
-                        packet.destination_port if has_ports else 0,
-                        False,
-                    )
-                )
-            )
+            payload = bytearray(to_bytes(header_of(packet)))
             spoil(draw, payload)
             mark = draw.choice((0, 0, 0, 0x4000, LAYOUT.is_open, LAYOUT.is_reply | LAYOUT.is_open))
             sent.append(Sent(bytes(payload), mark, packet.in_link, packet.out_link))
@@ -307,16 +302,7 @@ def test_agreement_on_drawn_policies() -> None:
                 continue
             if packet.protocol == (ICMPV6 if packet.version == 4 else ICMP):
                 continue
-            has_ports = packet.protocol in (TCP, UDP)
-            header = PacketHeader(
-                4 if packet.version == 4 else 6,
-                packet.protocol,
-                int(ipaddress.ip_address(packet.source)),
-                int(ipaddress.ip_address(packet.destination)),
-                packet.source_port if has_ports else 0,
-                packet.destination_port if has_ports else 0,
-                False,
-            )
+            header = header_of(packet)
             expected = decide(policy, header, packet.in_link, packet.out_link)
             hits += len(expected.consulted)
             mark = path.judge(to_bytes(header), 0, packet.in_link, packet.out_link)

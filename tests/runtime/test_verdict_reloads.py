@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import ipaddress
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP, PacketHeader
+from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP
 from nsgd.model.rule import Access
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import MarkLayout
@@ -30,7 +29,7 @@ from tests.oracle.packets import PacketSource
 from tests.runtime.directories import Tags, loaded, write
 from tests.runtime.edits import EDITS, State
 from tests.runtime.test_incremental_load import drawn
-from tests.runtime.test_verdict_agreement import FakePacket, Links, to_bytes
+from tests.runtime.test_verdict_agreement import FakePacket, Links, header_of, to_bytes
 
 SEQUENCES, STEPS, PACKETS = 9, 10, 250
 
@@ -57,20 +56,6 @@ class Worker:
     def replaced(self) -> None:
         """By another process, which finds the counters of the one before."""
         self.cells = OutcomeCells(self.counters)
-
-
-def header_of(packet: Packet) -> PacketHeader:
-    """Of a drawn packet."""
-    has_ports = packet.protocol in (TCP, UDP)
-    return PacketHeader(
-        4 if packet.version == 4 else 6,
-        packet.protocol,
-        int(ipaddress.ip_address(packet.source)),
-        int(ipaddress.ip_address(packet.destination)),
-        packet.source_port if has_ports else 0,
-        packet.destination_port if has_ports else 0,
-        False,
-    )
 
 
 def interfaces_of(state: State) -> list[Written]:

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.programs import program
 
 PROGRAMS = ("chromium-headless-shell", "chromium")
 TIMEOUT_S = 30.0
@@ -49,16 +48,6 @@ _INHERIT = (
 Popen = Callable[..., "subprocess.Popen[Any]"]
 
 
-def program() -> str:
-    """The browser, which a CI that runs as root has installed."""
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if found is None:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail("chromium is missing: install the package chromium-headless-shell")
-        pytest.skip("chromium is missing (package chromium-headless-shell)")
-    return found
-
-
 class Browser:
     """One tab."""
 
@@ -72,7 +61,12 @@ class Browser:
         self._events: list[dict[str, Any]] = []
         command = [
             *(sys.executable, "-c", _INHERIT, str(to_browser), str(from_browser)),
-            *(program(), *_FLAGS, f"--user-data-dir={directory}", "about:blank"),
+            *(
+                program("chromium-headless-shell", *PROGRAMS),
+                *_FLAGS,
+                f"--user-data-dir={directory}",
+                "about:blank",
+            ),
         ]
         try:
             self._process = popen(
