@@ -70,7 +70,7 @@ DENIAL_RING_BYTES = DENIAL_BYTES * DENIAL_RING_RECORDS
 
 # Each network interface has a slot (nsgd.runtime.nic_slots), and a cell in each of these areas.
 MOST_NICS = 65536
-NO_SLOT = 0  # of one that is not counted
+NO_SLOT = 0  # of one that is not counted; what its cells hold means nothing
 NICS: Mapping[tuple[Direction, Access], int] = {
     key: MOST_NICS * index for index, key in enumerate(product(Direction, Access))
 }

@@ -7,7 +7,7 @@ say; the receiver's where its own are asked. It is what the kernel engine counts
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.model.decision import Reason
@@ -15,7 +15,7 @@ from nsgd.model.rule import Access, Direction
 from nsgd.policy.endpoints import NOT_DECLARED
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import NO_SLOT, SharedCounters
-from nsgd.runtime.paged_slots import PagedSlots
+from nsgd.runtime.paged_ends import PagedEnds
 from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields
 
@@ -59,11 +59,23 @@ class Links(Protocol):
 # Counts a packet by its IPv4 addresses and its links.
 CountNics = Callable[[int, int, Links], None]
 # How packets like this one are counted; the classes are those of its addresses.
-Ways = Callable[[Fields, int, int, Sequence[int]], CountNics | None]
+Ways = Callable[[Fields, int, int, Sequence[int]], "Way"]
 # Names a link by its index.
 NameOf = Callable[[int], str | None]
 # The slots of the two ends; None for one that its address tells.
 _Ends = tuple[int | None, int | None]
+
+
+class Way(NamedTuple):
+    """How packets that are decided alike are counted."""
+
+    # Areas to count in by the slots that the addresses have, NO_SLOT too; None: not on that side.
+    sent: int | None
+    received: int | None
+    by_links: CountNics | None  # where the addresses do not tell
+
+
+_NO_WAY = Way(None, None, None)
 
 
 class NicCounts:
@@ -71,15 +83,16 @@ class NicCounts:
 
     def __init__(self, worker_policy: WorkerPolicy, counters: SharedCounters) -> None:
         self._map = worker_policy.policy.endpoint_map
+        self.is_counted = bool(worker_policy.nic_slots)
         self._is_host_only = worker_policy.is_host_only
         self._cells = counters.nics
         # Interfaces are the last of all endpoints.
         others = len(self._map.endpoints) - len(worker_policy.nic_slots)
         self._slots: Sequence[int] = (*(NO_SLOT,) * others, *worker_policy.nic_slots)
         self._by_link = {link: self._slots[index] for link, index in self._map.by_link.items()}
-        self._paged_v4 = PagedSlots(self._addresses(4))
+        self.ends_v4 = PagedEnds(*worker_policy.address_classes[4], self._addresses(4))
         self._slot_of: Mapping[IPVersion, Callable[[int], int | None]] = {
-            4: self._paged_v4.find,
+            4: self.ends_v4.find_slot,
             6: self._addresses(6).get,
         }
 
@@ -118,7 +131,7 @@ class NicCounts:
 
         Returns:
             A function of the first of such packets, which is of IPv4, the classes of its addresses,
-            and its outcome's cells; what it returns is None where no interface counts.
+            and its outcome's cells.
         """
         tells_by_addresses = not (self._by_link or self._is_host_only or self._map.ambiguities)
         made: dict[_Areas, CountNics] = {}
@@ -133,7 +146,9 @@ class NicCounts:
 
         def of_alike(
             packet: Fields, source_class: int, destination_class: int, counted: Sequence[int]
-        ) -> CountNics | None:
+        ) -> Way:
+            if not self.is_counted:
+                return _NO_WAY
             sent, received = _areas(counted)
             if tells_by_addresses:
                 # What is decided alike has declared addresses on the same sides.
@@ -141,48 +156,20 @@ class NicCounts:
                     sent = None
                 if not is_declared(destination_class, packet[3]):
                     received = None
+                return Way(sent, received, None)
             areas = sent, received
+            if areas == _NEITHER:
+                return _NO_WAY
             count = made.get(areas)
-            if count is None and areas != _NEITHER:
-                count = made[areas] = (
-                    self._by_addresses(sent, received)
-                    if tells_by_addresses
-                    else self._in_full(name, sent, received)
-                    if self._map.ambiguities
-                    else self._by_links(name, sent, received)
-                )
-            return count
+            if count is None:
+                in_full = self._in_full if self._map.ambiguities else self._by_links
+                count = made[areas] = in_full(name, sent, received)
+            return Way(None, None, count)
 
         return of_alike
 
-    def _by_addresses(self, sent: int | None, received: int | None) -> CountNics:
-        cells, top, pages = self._cells, self._paged_v4.top, self._paged_v4.pages
-
-        def sender(source: int, destination: int, links: Links) -> None:
-            slot = pages[top[source >> 16]][source & 0xFFFF]
-            if slot:
-                cells[first_sent + slot] += 1
-
-        def receiver(source: int, destination: int, links: Links) -> None:
-            slot = pages[top[destination >> 16]][destination & 0xFFFF]
-            if slot:
-                cells[first_received + slot] += 1
-
-        def both(source: int, destination: int, links: Links) -> None:
-            slot = pages[top[source >> 16]][source & 0xFFFF]
-            if slot:
-                cells[first_sent + slot] += 1
-            slot = pages[top[destination >> 16]][destination & 0xFFFF]
-            if slot:
-                cells[first_received + slot] += 1
-
-        first_sent, first_received = sent or 0, received or 0
-        if received is None:
-            return sender
-        return receiver if sent is None else both
-
     def _by_links(self, name: NameOf, sent: int | None, received: int | None) -> CountNics:
-        cells, slot_of = self._cells, self._paged_v4.find
+        cells, slot_of = self._cells, self.ends_v4.find_slot
         pairs: dict[tuple[int, int], _Ends] = {}
 
         def count(source: int, destination: int, links: Links) -> None:

@@ -26,7 +26,6 @@ from nsgd.runtime.asked_tables import AskedTable, asked_tables
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
 from nsgd.runtime.nic_counts import NicCounts
-from nsgd.runtime.paged_classes import PagedClasses
 from nsgd.runtime.tables_between import TablesBetween
 from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields, parse_fields
@@ -73,8 +72,8 @@ class VerdictPath:
         self._cells = counters.cells
         self._first_hit = {each: counters.first_hit_cell(each) for each in Direction}
         self.counters = counters
-        self.nics = NicCounts(worker_policy, counters) if worker_policy.nic_slots else None
-        self.classes_v4 = PagedClasses(*worker_policy.address_classes[4])
+        self.nics = NicCounts(worker_policy, counters)
+        self.ends_v4 = self.nics.ends_v4
         self._tables_between = TablesBetween(
             worker_policy, self._tables[4], (self._no_outbound, self._no_inbound)
         )
@@ -110,7 +109,7 @@ class VerdictPath:
         cells = self._cells
         for index in outcome.counted:
             cells[index] += 1
-        if self.nics is not None:
+        if self.nics.is_counted:
             if mark & self._is_reply:
                 original: Fields = PacketHeader(*packet).reversed()
                 self.nics.count(original, out_link, in_link, outcome.counted)
@@ -131,7 +130,7 @@ class VerdictPath:
         """What follows from a packet: remembered, or decided now; nothing is counted."""
         version, protocol, source, destination, source_port, destination_port, midstream = packet
         if version == 4:
-            classes = self.classes_v4.find(source), self.classes_v4.find(destination)
+            classes = self.ends_v4.find_class(source), self.ends_v4.find_class(destination)
         else:
             starts = self._starts_v6
             classes = (

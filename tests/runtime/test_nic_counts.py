@@ -217,7 +217,7 @@ def test_without_slots_nothing_is_counted() -> None:
     numbers = DecisionNumbers().extended(policy, FIRST_RULE_NUMBER, LAYOUT.capacity)
     counters = SharedCounters.create(LAYOUT.capacity)
     path = VerdictPath(WorkerPolicy.build(1, policy, numbers, SETTINGS), counters)
-    assert path.nics is None
+    assert not path.nics.is_counted
     path.judge(to_bytes(PacketHeader(4, UDP, A, B, 1, 3, False)), 0, None, None)
     assert not any(counters.nics.tolist())
     counters.close()
