@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from struct import Struct
 
@@ -32,7 +32,7 @@ _SUBJECT = "conntrack events"
 RECEIVE_BUFFER_BYTES = 64 << 20
 # An event has about 250 bytes, and with all that the kernel may tell of a flow less than 1 KB.
 _EVENT_BYTES = 1 << 12
-_EVENTS_PER_CALL = 256
+_EVENTS_PER_CALL = 32
 _DUMP_BYTES = 1 << 18
 _ANSWER_TIMEOUT_S = 30.0
 _NETLINK_ADD_MEMBERSHIP = 1
@@ -73,16 +73,18 @@ class FlowEvents:
         memory = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
         return int(_unpack_meminfo(memory)[_DROPS]) + self._cut
 
-    def read(self, most: int) -> list[FlowEvent]:
+    def read(self, most: int, give_way: Callable[[], None] = lambda: None) -> list[FlowEvent]:
         """What has come, oldest first, without waiting: whether a flow ended, and the flow.
 
         After a loss *overflows* is more than before, and what is returned may have gaps.
 
         Args:
             most: Datagrams at most; fewer events do not mean that none are left.
+            give_way: Called before each system call, which reads some of them.
         """
         found: list[FlowEvent] = []
         for done in range(0, most, _EVENTS_PER_CALL):
+            give_way()
             try:
                 datagrams, cut = self._datagrams.receive(self._socket, most - done)
             except BlockingIOError:

@@ -12,7 +12,7 @@ import mmap
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,7 +60,7 @@ class AzureFiles:
         self._directories: dict[tuple[str, int], str] = {}
         self._hour = 0
 
-    def units(self, entries: Sequence[Entry], now_ms: int) -> list[Unit]:
+    def units(self, entries: Iterable[Entry], now_ms: int) -> Iterator[Unit]:
         """An element of ``records`` for each interface and hour.
 
         A record belongs to the hour of its time, if that is not long past: files of old hours may
@@ -80,7 +80,8 @@ class AzureFiles:
                     by_side[side].append(written)
                 else:
                     by_side[side] = [written]
-        return [unit for hour, by_side in by_hour.items() for unit in _units(by_side, hour, now_ms)]
+        for hour, by_side in by_hour.items():
+            yield from _units(by_side, hour, now_ms)
 
     def write(self, unit: Unit, now_s: float) -> None:
         """Append an element to its file."""

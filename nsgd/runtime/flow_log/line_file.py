@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -40,13 +40,11 @@ class LineFile:
         self._descriptor = -1
         self._is_pipe = False
 
-    def units(self, entries: Sequence[Entry], now_ms: int) -> list[Unit]:
+    def units(self, entries: Iterable[Entry], now_ms: int) -> Iterator[Unit]:
         """Lines."""
         lines = (line for entry in entries for line in json_lines(entry))
-        units: list[Unit] = []
         while part := list(islice(lines, _RECORDS_A_UNIT)):
-            units.append(Unit(_PLACE, "\n".join([*part, ""]).encode(), len(part)))
-        return units
+            yield Unit(_PLACE, "\n".join([*part, ""]).encode(), len(part))
 
     def write(self, unit: Unit, now_s: float) -> None:
         """Write lines; no reader ever sees half of one that another follows."""

@@ -16,6 +16,7 @@ from nsgd.runtime.flow_log import cells as cell
 from nsgd.runtime.flow_log.azure_files import AzureFiles
 from nsgd.runtime.flow_log.buffer import Buffer
 from nsgd.runtime.flow_log.cells import FlowLogCells
+from nsgd.runtime.flow_log.giving_way import GivingWay
 from nsgd.runtime.flow_log.handover import Handover
 from nsgd.runtime.flow_log.line_file import LineFile
 from nsgd.runtime.flow_log.output import Output
@@ -28,14 +29,18 @@ log = logging.getLogger("nsgd")
 MOST_FLOWS = 1_000_000
 _TIDY_S = 60.0
 _MOST_MARKS = 65536
+_AT_ONCE = 8  # flows or denials between which others go first: some 50 us
 
 
 class FlowLogger:
     """One log: the policy in force, the flows that are open, the records that wait."""
 
-    def __init__(self, cells: FlowLogCells, areas: Sequence[SharedCounters]) -> None:
+    def __init__(
+        self, cells: FlowLogCells, areas: Sequence[SharedCounters], way: GivingWay
+    ) -> None:
         """Read denials of the kernel engine in *cells*, of workers in *areas*."""
         self._cells = cells
+        self._between = way.between
         self._counts = cells.cells
         # From where the process before had come to, or where the log was turned on.
         rings: tuple[DenialRing, ...] = (cells, *areas)
@@ -43,7 +48,7 @@ class FlowLogger:
             (index, DenialReader(ring, self._counts[index]))
             for index, ring in zip(cell.DENIALS_READ, rings, strict=False)
         ]
-        self._buffer = Buffer(cells, lambda line: log.warning("%s", line))
+        self._buffer = Buffer(cells, lambda line: log.warning("%s", line), way)
         self._handover: Handover | None = None
         self._follower = FlowFollower(self._is_decided, 1, MOST_FLOWS, 0)
         self._output: Output | None = None
@@ -111,7 +116,7 @@ class FlowLogger:
         """Begins and ends of flows."""
         begun, ended = self._follower.begun, self._follower.ended
         sayings: list[Saying] = []
-        for has_ended, flow in events:
+        for has_ended, flow in self._between(events, _AT_ONCE):
             sayings += ended(flow, now_ms) if has_ended else begun(flow, now_ms)
         self._say(sayings)
 
@@ -189,7 +194,7 @@ class FlowLogger:
             return
         cells = self._traffic_cells
         make, add, counts = self._handover.attribution.entry, self._buffer.add, self._counts
-        for saying in sayings:
+        for saying in self._between(sayings, _AT_ONCE):
             entry = make(saying)
             if not entry.sides:
                 continue
@@ -217,7 +222,7 @@ class FlowLogger:
             if not self._handover.logs_denials:
                 continue
             self._counts[cell.DENIALS_MISSED] += missed
-            for denial in denials:
+            for denial in self._between(denials, _AT_ONCE):
                 self._buffer.add(
                     self._handover.attribution.denial(
                         denial.time_ms, denial.header, denial.direction, denial.number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +27,7 @@ class Unit:
 class Output(Protocol):
     """Files or a pipe. Nothing waits for whoever reads them."""
 
-    def units(self, entries: Sequence[Entry], now_ms: int) -> list[Unit]:
+    def units(self, entries: Iterable[Entry], now_ms: int) -> Iterable[Unit]:
         """Encode the records of entries."""
 
     def write(self, unit: Unit, now_s: float) -> None:

@@ -24,6 +24,7 @@ from nsgd.runtime.channel import Channel
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flow_log import cells as cell
 from nsgd.runtime.flow_log.cells import FlowLogCells
+from nsgd.runtime.flow_log.giving_way import GivingWay
 from nsgd.runtime.flow_log.handover import Handover
 from nsgd.runtime.flow_log.logger import FlowLogger
 from nsgd.runtime.flow_log.resync import Resync
@@ -43,9 +44,15 @@ class Process:
     """Waits for what comes, and gives it to the logger."""
 
     def __init__(
-        self, channel: Channel, logger: FlowLogger, cells: FlowLogCells, state_directory: Path
+        self,
+        channel: Channel,
+        logger: FlowLogger,
+        cells: FlowLogCells,
+        state_directory: Path,
+        way: GivingWay,
     ) -> None:
         self._channel = channel
+        self._way = way
         self._logger = logger
         self._cells = cells.cells
         self._state_directory = state_directory
@@ -78,6 +85,10 @@ class Process:
                 is_busy = is_behind or resync.is_dumping or self._logger.is_flushing
                 wait_s = 0.0 if is_busy else _WAIT_S
                 readable, _, _ = select.select([self._channel], [], [], wait_s)
+                if wait_s:
+                    self._way.has_rested()
+                else:
+                    self._way.now()
                 self._cells[cell.HEARTBEAT_NS] = time.monotonic_ns()
                 # A policy comes ahead of the flows that it decides.
                 if readable and not self._read_channel():
@@ -102,7 +113,7 @@ class Process:
     def _read_events(self, events: FlowEvents, resync: Resync) -> bool:
         """Tell whether there may be more."""
         before = events.overflows
-        found = events.read(_EVENTS_AT_ONCE)
+        found = events.read(_EVENTS_AT_ONCE, self._way.now)
         self._logger.events(found, _now_ms())
         if events.overflows != before:
             self._cells[cell.EVENTS_LOST] += events.lost - self._lost
@@ -169,9 +180,10 @@ def main() -> int:
     gc.disable()
     cells = FlowLogCells(arguments.cells, arguments.numbers)
     areas = [SharedCounters(each, arguments.numbers) for each in arguments.counters]
-    logger = FlowLogger(cells, areas)
+    way = GivingWay()
+    logger = FlowLogger(cells, areas, way)
     channel = Channel.of_descriptor(arguments.channel)
-    process = Process(channel, logger, cells, arguments.state_dir)
+    process = Process(channel, logger, cells, arguments.state_dir, way)
     return process.run(arguments.since_ms, arguments.receive_buffer)
 
 

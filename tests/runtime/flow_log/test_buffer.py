@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -16,6 +16,7 @@ from nsgd.runtime.flow_log.cells import (
     FlowLogCells,
     Result,
 )
+from nsgd.runtime.flow_log.giving_way import GivingWay
 from nsgd.runtime.flow_log.output import MaxBytesReached, Unit
 from tests.runtime.flow_log.sides import attributed
 
@@ -28,7 +29,7 @@ class Sink:
         self.error: Exception | None = None
         self.broken: set[int] = set()
 
-    def units(self, entries: Sequence[Entry], now_ms: int) -> list[Unit]:
+    def units(self, entries: Iterable[Entry], now_ms: int) -> list[Unit]:
         """One of each."""
         ports = [entry.saying.header.source_port for entry in entries]
         return [Unit(("", "", port), b"x" * 100, 1) for port in ports]
@@ -67,7 +68,7 @@ def told() -> list[str]:
 @pytest.fixture
 def buffer(cells: FlowLogCells, told: list[str]) -> Buffer:
     """One with room for ten units."""
-    return Buffer(cells, told.append, most_bytes=1000)
+    return Buffer(cells, told.append, GivingWay(), most_bytes=1000)
 
 
 def flush(buffer: Buffer, sink: Sink) -> None:

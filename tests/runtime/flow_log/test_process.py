@@ -19,6 +19,7 @@ from nsgd.runtime.channel import Channel, Message
 from nsgd.runtime.flow_log import process as process_module
 from nsgd.runtime.flow_log.attribution import Attribution
 from nsgd.runtime.flow_log.cells import EVENTS_LOST, FlowLogCells
+from nsgd.runtime.flow_log.giving_way import GivingWay
 from nsgd.runtime.flow_log.handover import Handover
 from nsgd.runtime.flow_log.logger import FlowLogger
 from nsgd.runtime.flow_log.process import Process
@@ -38,8 +39,9 @@ class Events:
         self.most: list[int] = []
         self._steps = steps
 
-    def read(self, most: int) -> list[Any]:
+    def read(self, most: int, give_way: Callable[[], None]) -> list[Any]:
         """As many events as the step says."""
+        give_way()
         self.most.append(most)
         return ["event"] * self._steps.pop(0)(self) if self._steps else []
 
@@ -122,10 +124,13 @@ def run(
     cells: FlowLogCells,
     monkeypatch: pytest.MonkeyPatch,
     after: list[Step] | None = None,
+    way: GivingWay | None = None,
 ) -> tuple[list[str], Events]:
     """Go through steps, then be told to stop, and go through those *after*."""
     logger = Logger()
-    process = Process(channel, cast(FlowLogger, logger), cells, Path("/nonexistent"))
+    process = Process(
+        channel, cast(FlowLogger, logger), cells, Path("/nonexistent"), way or GivingWay()
+    )
 
     def stop(events: Events) -> int:
         process._is_stopping = True
@@ -177,6 +182,34 @@ def test_as_much_is_read_as_has_come(
     assert waits[0] == -1.0
     assert [wait == 0.0 for wait in waits[3:5]] == [True, True]
     assert waits[5] > 0
+
+
+def test_others_go_first_until_it_is_late(
+    channels: tuple[Channel, Channel], cells: FlowLogCells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is late where it does not come to rest, and no longer when it has."""
+    monkeypatch.setattr(process_module, "_EVENTS_AT_ONCE", 10)
+    turns: list[str] = []
+    now_s = [0.0]
+
+    def step(name: str, events: int) -> Step:
+        def read(_: Events) -> int:
+            turns.append(name)
+            now_s[0] += 0.2
+            return events
+
+        return read
+
+    way = GivingWay(lambda: turns.append("others"), lambda: now_s[0])
+    steps = [step("some", 3), *(step("all", 10) for _ in range(3)), step("rest", 0), step("new", 1)]
+    run(steps, channels[1], cells, monkeypatch, way=way)
+    # Before each read, and in place of a wait: the first dump is under way at the second one.
+    assert turns[:11] == [
+        *("others", "some"),
+        *("others", "others", "all"),
+        *("all", "all", "rest"),
+        *("others", "new", "others"),
+    ]
 
 
 def test_it_goes_on_where_it_may_not_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
