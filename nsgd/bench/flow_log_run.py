@@ -19,6 +19,7 @@ from nsgd.bench.flow_log import (
     measure_flow_log,
 )
 from nsgd.bench.flow_log_contenders import Start, start_one_rule, start_reader, starter
+from nsgd.bench.flow_log_pairs import LOG, PairsPlan, measure_flow_log_pairs
 from nsgd.bench.machine import describe
 from nsgd.bench.network import write_frames
 from nsgd.bench.options import FLOW_LOG_NAMES, Options, WrongUsage
@@ -36,8 +37,6 @@ Values = Mapping[str, float]
 # Of a contender with a log, by that without one in the same round.
 _RATIOS = {
     "cpuRatio": "cpuUsPerFlow",
-    "latencyP50Ratio": "latencyP50Us",
-    "latencyP99Ratio": "latencyP99Us",
     "pacedDeliveredRatio": "pacedDeliveredPercent",
     "deliveredRatio": "deliveredPerS",
 }
@@ -50,16 +49,25 @@ _COST_COLUMNS = (
     ("processors idle", "idleProcessors", ratio_text),
 )
 _OTHERS_COLUMNS = (
-    ("p50 us", "latencyP50Us", number_text),
-    ("ratio", "latencyP50Ratio", ratio_text),
-    ("p99 us", "latencyP99Us", number_text),
-    ("ratio", "latencyP99Ratio", ratio_text),
     ("paced %", "pacedDeliveredPercent", number_text),
     ("ratio", "pacedDeliveredRatio", ratio_text),
     ("unpaced/s", "deliveredPerS", number_text),
     ("ratio", "deliveredRatio", ratio_text),
     ("events lost then", "eventsLostUnpaced", number_text),
 )
+_LATENCY_COLUMNS = (
+    ("processors idle", "idleProcessors", ratio_text),
+    ("p50 us", "latencyP50Us", number_text),
+    ("ratio", "latencyP50Ratio", ratio_text),
+    ("p99 us", "latencyP99Us", number_text),
+    ("ratio", "latencyP99Ratio", ratio_text),
+)
+# Flows a second at which a log needs a twentieth of a processor, and most are idle.
+_LOW_RATE = 2_000
+_FULL_PAIRS = PairsPlan(rates=(), turns=6, probes=150, warm_up=FULL_FLOW_LOG.warm_up)
+_QUICK_PAIRS = PairsPlan(rates=(), turns=1, probes=20, warm_up=200)
+# By contender and rate, a round each.
+Latencies = Mapping[tuple[str, float], Sequence[Values]]
 
 
 def contenders(options: Options) -> dict[str, Start]:
@@ -96,13 +104,18 @@ def run_flow_log(args: argparse.Namespace, options: Options) -> int:
     }
     remove_leftovers()
     started = time.perf_counter()
-    measured, failures = _measure(chosen, options, plan)
+    pairs = dataclasses.replace(
+        _QUICK_PAIRS if args.quick else _FULL_PAIRS,
+        rates=tuple(sorted({min(_LOW_RATE, plan.rate), plan.rate})),
+    )
+    measured, latencies, failures = _measure(chosen, options, plan, pairs)
     derived = with_ratios(measured)
     context: dict[str, Any] = {
         "machine": describe(),
         "plan": {
             **dataclasses.asdict(plan),
             **dataclasses.asdict(options.size),
+            "latency": dataclasses.asdict(pairs),
             "policy": options.policy,
             "repeat": options.rounds,
             "rateShares": {},
@@ -112,18 +125,26 @@ def run_flow_log(args: argparse.Namespace, options: Options) -> int:
     }
     for failure in failures:
         say(failure)
+    told = notes(derived, latencies)
     if args.output == "json":
         results = [{"contender": name, "rounds": rounds} for name, rounds in derived.items()]
-        print(json.dumps({**context, "results": results, "notes": notes(derived)}, indent=2))
+        waits = [
+            {"contender": name, "rate": rate, "rounds": rounds}
+            for (name, rate), rounds in latencies.items()
+        ]
+        found = {"results": results, "latencies": waits, "notes": told}
+        print(json.dumps({**context, **found}, indent=2))
     else:
-        print("\n\n".join([heading(context), format_flow_log(derived), *notes(derived)]))
+        tables = format_flow_log(derived), *format_latencies(latencies)
+        print("\n\n".join([heading(context), *tables, *told]))
     return 1 if failures else 0
 
 
 def _measure(
-    chosen: Mapping[str, Start], options: Options, plan: FlowLogPlan
-) -> tuple[dict[str, list[Values]], list[str]]:
+    chosen: Mapping[str, Start], options: Options, plan: FlowLogPlan, pairs: PairsPlan
+) -> tuple[dict[str, list[Values]], Latencies, list[str]]:
     measured: dict[str, list[Values]] = {name: [] for name in chosen}
+    latencies: dict[tuple[str, float], list[Values]] = {}
     failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="nsgd-bench-") as directory:
         frames = Path(directory, "frames")
@@ -139,8 +160,20 @@ def _measure(
                 except ContenderFailed as failed:
                     measured[name].append({})
                     failures.append(f"{name}, round {number}: {failed}")
+            for name, without in WITHOUT.items():
+                if not {name, without} <= chosen.keys():
+                    continue
+                progress(f"round {number} of {options.rounds}: {without} and {name} by turns")
+                found: Mapping[tuple[str, float], Values] = {}
+                try:
+                    found = measure_flow_log_pairs(chosen[without], chosen[name], frames, pairs)
+                except ContenderFailed as failed:
+                    failures.append(f"{without} and {name} by turns, round {number}: {failed}")
+                for (which, rate), values in found.items():
+                    own = name if which == LOG else f"{without}{which}"
+                    latencies.setdefault((own, rate), []).append(values)
     progress("")
-    return measured, failures
+    return measured, latencies, failures
 
 
 def with_ratios(measured: Mapping[str, Sequence[Values]]) -> dict[str, list[Values]]:
@@ -178,7 +211,18 @@ def format_flow_log(derived: Mapping[str, Sequence[Values]]) -> str:
     return "\n\n".join(tables)
 
 
-def notes(derived: Mapping[str, Sequence[Values]]) -> list[str]:
+def format_latencies(latencies: Latencies) -> list[str]:
+    """A table with a row for each contender and rate, or none where no two were compared."""
+    rows: list[Sequence[str]] = [
+        ("contender", "flows/s", *(title for title, _, _ in _LATENCY_COLUMNS))
+    ]
+    for (name, rate), rounds in latencies.items():
+        summaries = ((Summary.of(r.get(key) for r in rounds), w) for _, key, w in _LATENCY_COLUMNS)
+        rows.append((name, f"{rate:.0f}", *(cell(summary, write) for summary, write in summaries)))
+    return [format_table(rows)] if latencies else []
+
+
+def notes(derived: Mapping[str, Sequence[Values]], latencies: Latencies) -> list[str]:
     """What a reader must know before believing the tables."""
     told = []
     for name, rounds in derived.items():
@@ -189,9 +233,10 @@ def notes(derived: Mapping[str, Sequence[Values]]) -> list[str]:
         if records is not None and round(records.minimum, 2) != 4:
             text = cell(records, ratio_text)
             told.append(f"{name}: {text} records of each flow were written instead of 4")
-        probes = sum(values.get("probesLost", 0) for values in rounds)
+    for (name, rate), rounds in latencies.items():
+        probes = sum(values["probesLost"] for values in rounds)
         if probes:
-            told.append(f"{name}: {probes:.0f} latency probes did not arrive")
+            told.append(f"{name}: {probes:.0f} first packets did not arrive at {rate:.0f} flows/s")
     loads = [values["othersLoad"] for rounds in derived.values() for values in rounds if values]
     if loads and max(loads) > _BUSY_LOAD:
         told.append(

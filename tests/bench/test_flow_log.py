@@ -9,8 +9,23 @@ import pytest
 
 from nsgd.bench.ender import delete_requests
 from nsgd.bench.flow_log import FlowLogPlan, measure_flow_log
-from nsgd.bench.flow_log_contenders import Start, start_reader, starter
-from nsgd.bench.flow_log_run import WITHOUT, contenders, format_flow_log, notes, with_ratios
+from nsgd.bench.flow_log_contenders import Start, start_one_rule, start_reader, starter
+from nsgd.bench.flow_log_pairs import (
+    AGAIN,
+    BASE,
+    LOG,
+    PairsPlan,
+    compare,
+    measure_flow_log_pairs,
+)
+from nsgd.bench.flow_log_run import (
+    WITHOUT,
+    contenders,
+    format_flow_log,
+    format_latencies,
+    notes,
+    with_ratios,
+)
 from nsgd.bench.flows import make_flows
 from nsgd.bench.frames import make_frames
 from nsgd.bench.network import write_frames
@@ -20,7 +35,7 @@ from nsgd.wire import netlink
 from nsgd.wire.conntrack import parse_entry
 
 SMALL = Size(10, 10)
-SHORT = FlowLogPlan(rate=2000, paced_s=0.2, probes=20, flood_s=0.1, warm_up=100)
+SHORT = FlowLogPlan(rate=2000, paced_s=0.2, flood_s=0.1, warm_up=100)
 
 
 def test_a_flow_is_deleted_by_what_its_first_packet_has() -> None:
@@ -52,9 +67,9 @@ def test_a_flow_is_deleted_by_what_its_first_packet_has() -> None:
 def test_ratios_are_of_the_same_round() -> None:
     """Of a round that one of both failed in there is none."""
     measured = {
-        "queue": [{"cpuUsPerFlow": 20.0, "latencyP50Us": 50.0}, {"cpuUsPerFlow": 40.0}, {}],
+        "queue": [{"cpuUsPerFlow": 20.0, "deliveredPerS": 50.0}, {"cpuUsPerFlow": 40.0}, {}],
         "queue-log": [
-            {"cpuUsPerFlow": 35.0, "latencyP50Us": 51.0, "logUsPerFlow": 14.0},
+            {"cpuUsPerFlow": 35.0, "deliveredPerS": 51.0, "logUsPerFlow": 14.0},
             {"cpuUsPerFlow": 50.0},
             {"cpuUsPerFlow": 50.0},
         ],
@@ -63,9 +78,9 @@ def test_ratios_are_of_the_same_round() -> None:
     derived = with_ratios(measured)
     first, second, third = derived["queue-log"]
     assert (first["cpuRatio"], first["cpuMoreUsPerFlow"]) == (1.75, 15.0)
-    assert first["latencyP50Ratio"] == 1.02
+    assert first["deliveredRatio"] == 1.02
     assert (second["cpuRatio"], second["cpuMoreUsPerFlow"]) == (1.25, 10.0)
-    assert "latencyP50Ratio" not in second
+    assert "deliveredRatio" not in second
     assert "cpuRatio" not in third
     assert derived["queue"] == measured["queue"]
     assert "cpuRatio" not in derived["kernel-log"][0]
@@ -78,16 +93,37 @@ def test_ratios_are_of_the_same_round() -> None:
     assert "1.02" in others
 
 
+def test_latencies_are_compared_with_both_that_are_alike() -> None:
+    """And those two with each other: what a log costs is to be more than that."""
+    made = compare({BASE: [1.0, 2.0, 3.0], AGAIN: [4.0, 4.0, 4.0], LOG: [6.0, 6.0, 6.0]})
+    assert made[BASE] == {"latencyP50Us": 2.0, "latencyP99Us": 3.0}
+    assert made[AGAIN]["latencyP50Ratio"] == 2.0
+    assert made[AGAIN]["latencyP99Ratio"] == pytest.approx(4 / 3)
+    # Of 1, 2, 3, 4, 4 and 4 together.
+    assert (made[LOG]["latencyP50Ratio"], made[LOG]["latencyP99Ratio"]) == (2.0, 1.5)
+    assert compare({BASE: [], AGAIN: [], LOG: [5.0]})[LOG].keys() == {
+        "latencyP50Us",
+        "latencyP99Us",
+    }
+    (table,) = format_latencies({("queue-log", 2000.0): [{**made[LOG], "idleProcessors": 1.5}]})
+    assert table.splitlines()[1].split() == [
+        *("queue-log", "2000", "1.50", "6.0", "2.00", "6.0", "1.50")
+    ]
+    assert format_latencies({}) == []
+
+
 def test_what_a_reader_must_know() -> None:
     """Events lost where none should be, records that are missing, lost probes, a busy machine."""
-    good = {"othersLoad": 0.01, "recordsPerFlow": 4.0, "eventsLost": 0.0, "probesLost": 0.0}
-    assert notes({"queue-log": [good], "queue": [{"othersLoad": 0.0}], "kernel": [{}]}) == []
-    bad = {"othersLoad": 0.5, "recordsPerFlow": 3.9, "eventsLost": 7.0, "probesLost": 2.0}
-    told = notes({"kernel-log": [good, bad]})
+    good = {"othersLoad": 0.01, "recordsPerFlow": 4.0, "eventsLost": 0.0}
+    measured = {"queue-log": [good], "queue": [{"othersLoad": 0.0}], "kernel": [{}]}
+    assert notes(measured, {("queue-log", 2000.0): [{"probesLost": 0.0}]}) == []
+    bad = {"othersLoad": 0.5, "recordsPerFlow": 3.9, "eventsLost": 7.0}
+    waits = {("kernel-log", 2000.0): [{"probesLost": 0.0}, {"probesLost": 2.0}]}
+    told = notes({"kernel-log": [good, bad]}, waits)
     assert [line.split(":")[0] for line in told[:3]] == ["kernel-log"] * 3
     assert "7 events were lost" in told[0]
     assert "3.95 (3.90..4.00) records" in told[1]
-    assert "2 latency probes" in told[2]
+    assert "2 first packets did not arrive at 2000 flows/s" in told[2]
     assert "0.50 processors" in told[3]
 
 
@@ -119,7 +155,19 @@ def test_a_short_run(start: Start, expected: dict[str, float], tmp_path: Path) -
     write_frames(tmp_path / "frames", SMALL.nics)
     values = measure_flow_log(start, tmp_path / "frames", SHORT)
     assert values["pacedDeliveredPercent"] == 100
-    assert values["latencyP50Us"] > 0
     assert values["deliveredPerS"] > 0
     assert values["logUsPerFlow"] > 0
     assert {key: values[key] for key in expected} == expected
+
+
+@pytest.mark.kernel
+def test_by_turns(tmp_path: Path) -> None:
+    """All three are there at each rate, and no first packet is lost."""
+    write_frames(tmp_path / "frames", SMALL.nics)
+    plan = PairsPlan(rates=(500.0, 2000.0), turns=1, probes=5, warm_up=100)
+    made = measure_flow_log_pairs(start_one_rule, start_reader, tmp_path / "frames", plan)
+    assert list(made) == [(name, rate) for rate in plan.rates for name in (BASE, AGAIN, LOG)]
+    for (name, _), values in made.items():
+        assert values["probesLost"] == 0
+        assert values["latencyP50Us"] > 0
+        assert ("latencyP50Ratio" in values) == (name != BASE)
