@@ -20,6 +20,7 @@ from nsgd.bench.flow_log_pairs import (
 )
 from nsgd.bench.flow_log_run import (
     WITHOUT,
+    Values,
     contenders,
     format_flow_log,
     format_latencies,
@@ -115,7 +116,11 @@ def test_latencies_are_compared_with_both_that_are_alike() -> None:
 def test_what_a_reader_must_know() -> None:
     """Events lost where none should be, records that are missing, lost probes, a busy machine."""
     good = {"othersLoad": 0.01, "recordsPerFlow": 4.0, "eventsLost": 0.0}
-    measured = {"queue-log": [good], "queue": [{"othersLoad": 0.0}], "kernel": [{}]}
+    measured: dict[str, list[Values]] = {
+        "queue-log": [good],
+        "queue": [{"othersLoad": 0.0}],
+        "kernel": [{}],
+    }
     assert notes(measured, {("queue-log", 2000.0): [{"probesLost": 0.0}]}) == []
     bad = {"othersLoad": 0.5, "recordsPerFlow": 3.9, "eventsLost": 7.0}
     waits = {("kernel-log", 2000.0): [{"probesLost": 0.0}, {"probesLost": 2.0}]}
