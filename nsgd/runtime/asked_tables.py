@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
@@ -33,10 +33,21 @@ class AskedTable(NamedTuple):
         return self._replace(root=root)
 
 
+AskedTables = Mapping[IPVersion, list[AskedTable]]
+
+
 def asked_tables(
-    worker_policy: WorkerPolicy, counters: SharedCounters
-) -> dict[IPVersion, list[AskedTable]]:
-    """The tables of a policy, in its order; none of an IP version whose packets are nobody's."""
+    worker_policy: WorkerPolicy, counters: SharedCounters, before: AskedTables | None = None
+) -> AskedTables:
+    """The tables of a policy, in its order; none of an IP version whose packets are nobody's.
+
+    Those of *before*, with the same counters, are taken over.
+    """
+    known = {
+        (id(each.table), id(each.marks), version): each
+        for version, tables in (before or {}).items()
+        for each in tables
+    }
     asked: dict[IPVersion, list[AskedTable]] = {version: [] for version in IP_VERSIONS}
     versions = worker_policy.policy.endpoint_map.versions
     for table, numbers, marks in zip(
@@ -45,6 +56,12 @@ def asked_tables(
         worker_policy.rule_marks,
         strict=True,
     ):
+        taken = [known.get((id(table), id(marks), version)) for version in versions]
+        found = [each for each in taken if each is not None]
+        if len(found) == len(versions):
+            for version, each in zip(versions, found, strict=True):
+                asked[version].append(each)
+            continue
         first = counters.first_hit_cell(table.direction)
         hits = [first + number for number in numbers]
         says = _says(table)

@@ -19,7 +19,7 @@ _DESCRIPTOR = struct.Struct("=i")
 class Message:
     """*kind*, with a number where the kind has one and bytes where it carries a policy."""
 
-    kind: str  # to the worker: serve, policy, links; from it: ready, installed, failed
+    kind: str  # to the worker: serve, policy, changes, links; from it: ready, installed, failed
     number: int = 0
     text: str = ""
     content: bytes | None = None

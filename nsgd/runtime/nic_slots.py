@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from nsgd.model.network import NetworkInterface
 from nsgd.model.settings import MetricsDetail
 from nsgd.runtime.counters import MOST_NICS, NO_SLOT, SharedCounters
 from nsgd.runtime.load import LoadedPolicy
@@ -20,6 +21,8 @@ class NicSlots:
 
     def __init__(self) -> None:
         self.by_name: Mapping[str, int] = {}
+        self._interfaces: Sequence[NetworkInterface] | None = None  # that were given slots last
+        self._slots: Sequence[int] = ()
         self._next = NO_SLOT + 1
         self._free: list[int] = []
         # Of interfaces that the last policy had no more: until that one was in force, a worker
@@ -30,16 +33,21 @@ class NicSlots:
     def of(self, loaded: LoadedPolicy, areas: Sequence[SharedCounters]) -> Sequence[int]:
         """The slots of a policy that is about to come into force, in the order of its interfaces.
 
-        None where metricsDetail asks for none. *areas* are those in which workers count.
+        None where metricsDetail asks for none; the same object where the interfaces are the same.
+        *areas* are those in which workers count.
         """
         is_counted = loaded.settings.metrics_detail is MetricsDetail.FULL
         interfaces = loaded.model.network_interfaces if is_counted else ()
+        if interfaces is self._interfaces:
+            return self._slots
 
         def clear(slot: int) -> None:
             for area in areas:
                 area.clear_nic(slot)
 
-        return self.give((interface.name for interface in interfaces), clear)
+        self._slots = self.give((interface.name for interface in interfaces), clear)
+        self._interfaces = interfaces
+        return self._slots
 
     def give(self, names: Iterable[str], clear: Callable[[int], None]) -> list[int]:
         """The slots of interfaces.

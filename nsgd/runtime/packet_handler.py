@@ -82,7 +82,7 @@ def packet_handler(path: VerdictPath, outcome_cells: OutcomeCells, give: Give) -
     last_source_class = max(source_ports)
     tells_source_ports = last_source_class > 0
     # What the parts of the integer are multiplied by.
-    to_factor = max(*tcp_ports, *udp_ports) + 1
+    to_factor = max(max(tcp_ports), max(udp_ports)) + 1
     from_factor = to_factor * first_page
     port_factor = from_factor * first_page
     link_factor = port_factor * (last_source_class + 1)

@@ -31,7 +31,7 @@ from nsgd.runtime.loop import Loop
 from nsgd.runtime.nic_slots import NicSlots
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
-from nsgd.runtime.policy_classes import PolicyClassesMaker
+from nsgd.runtime.policy_handover import HandOver, HandOverMaker
 from nsgd.runtime.policy_loader import PolicyLoader
 from nsgd.runtime.policy_table import PolicyTable, TableWatch, install_again
 from nsgd.runtime.says import problems_of, refusal_lines, rules_that_stay, state_line
@@ -43,7 +43,6 @@ from nsgd.runtime.tag_watch import TagWatch
 from nsgd.runtime.told import Told
 from nsgd.runtime.told_denials import LogReader
 from nsgd.runtime.trial import Trial
-from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.runtime.workers import Workers, WorkerState
 
 log = logging.getLogger("nsgd")
@@ -84,7 +83,7 @@ class Supervisor:
         self._remove_rules = self.has_served = False
         self.lock = threading.Lock()  # a scrape reads while the loop changes
         self.loaded: LoadedPolicy | None = None
-        self.nic_slots, self._classes = NicSlots(), PolicyClassesMaker()
+        self.nic_slots, self._hand_overs = NicSlots(), HandOverMaker()
         self.generation = self.reloads_succeeded = self.reloads_refused = 0
         self.loaded_at_s = 0.0
         self.refused_reload: RefusedReload | None = None  # the last one, where it was refused
@@ -140,7 +139,7 @@ class Supervisor:
         with ExitStack() as told:
 
             def serve() -> None:
-                self._workers.start(self._for_worker(loaded), self.generation)
+                self._workers.start(self._for_workers(loaded))
                 told.enter_context(self.told.coming(loaded))
 
             def number(served: Callable[[], None]) -> None:
@@ -218,18 +217,18 @@ class Supervisor:
             self.loaded = loaded
             self.generation += 1
             self.loaded_at_s = time.time()
-        made = self._beside.do(partial(self._for_worker, loaded))
-        self._workers.hand_over(made, self.generation, self._stay_alive)
+        made = self._beside.do(partial(self._for_workers, loaded))
+        self._workers.hand_over(made, self._stay_alive)
         self._tags.in_force(loaded)
         # After the workers: what they decided by the old policy is in the table by now.
         self.open_flows.after_reload(previous, loaded, everything=reevaluate)
         log.info("policy %d in force: %s", self.generation, loaded.summary)
         return self.generation
 
-    def _for_worker(self, loaded: LoadedPolicy) -> bytes:
-        more = self.nic_slots.of(loaded, self.counters), self._classes.of(loaded.policy)
-        parts = loaded.policy, loaded.numbers, loaded.settings, *more
-        return WorkerPolicy.build(self.generation, *parts).to_bytes()
+    def _for_workers(self, loaded: LoadedPolicy) -> HandOver:
+        parts = loaded.policy, loaded.numbers, loaded.settings
+        slots = self.nic_slots.of(loaded, self.counters)
+        return self._hand_overs.of(self.generation, *parts, slots)
 
     def _stay_alive(self) -> None:
         self._workers.tend()

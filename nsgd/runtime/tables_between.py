@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from nsgd.policy.compile import CompiledPolicy
-from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED
 from nsgd.runtime.asked_sides import Said, Side, Sides, values_of
 from nsgd.runtime.asked_tables import AskedTable
-from nsgd.runtime.worker_policy import WorkerPolicy
+from nsgd.runtime.worker_lookups import Judges
 from nsgd.wire.packet import Fields
 
 _MOST_KNOWN = 16384  # some 10 MB
@@ -22,18 +19,21 @@ class TablesBetween:
     """
 
     def __init__(
-        self, worker_policy: WorkerPolicy, tables: Sequence[AskedTable], unasked: tuple[int, int]
+        self,
+        judges: Sequence[Judges | None],
+        tables: Sequence[AskedTable],
+        unasked: tuple[int, int],
     ) -> None:
         """Remember nothing yet.
 
         Args:
-            worker_policy: Says whose addresses are whose.
+            judges: Says of each class of IPv4 addresses which tables judge it.
             tables: All that there are, for IPv4.
             unasked: Mark bits that say that no table was asked, of the sender's and the receiver's.
         """
         self._unasked = unasked
         self._said_nothing = Said(unasked[1], (), None)
-        self._judges = _judges_by_class(worker_policy.policy, *worker_policy.address_classes[4])
+        self._judges = judges
         self._tables = tables
         self._sides = Sides()
         self._known: dict[tuple[int, int, int], tuple[Side, Side] | None] = {}
@@ -88,33 +88,3 @@ class TablesBetween:
     def _side(self, packet: Fields, indexes: Sequence[int], mark: int) -> Side:
         tables = [self._tables[index].knowing(*packet[1:4]) for index in indexes]
         return self._sides.side(tables, mark, packet[1])
-
-
-class _Judges(NamedTuple):
-    """The tables that judge what a resource sends and gets."""
-
-    outbound: tuple[int, ...]
-    inbound: tuple[int, ...]
-
-
-def _judges_by_class(
-    policy: CompiledPolicy, starts: Sequence[int], classes: Sequence[int]
-) -> list[_Judges | None]:
-    """By class of IPv4 addresses; None where the other address, too, says which resource it is.
-
-    Args:
-        policy: Says whose addresses are whose.
-        starts: Where a class begins; addresses that other tables judge are of other classes.
-        classes: The class from each start on.
-    """
-    endpoint_map = policy.endpoint_map
-    judges: list[_Judges | None] = [None] * (max(classes) + 1)
-    for start, number in zip(starts, classes, strict=True):
-        if judges[number] is None:
-            value = endpoint_map.by_address(4, start)
-            if value == NOT_DECLARED:
-                judges[number] = _Judges((), ())
-            elif value > AMBIGUOUS:
-                endpoint = endpoint_map.endpoints[value]
-                judges[number] = _Judges(endpoint.outbound, endpoint.inbound)
-    return judges

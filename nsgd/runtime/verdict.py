@@ -22,11 +22,11 @@ from nsgd.policy.evaluate import (
 from nsgd.ruleset.marks import AUDIT_DENIED, NO_TABLE, MarkLayout
 from nsgd.runtime import counters as cell
 from nsgd.runtime.asked_sides import Said, ask, values_of
-from nsgd.runtime.asked_tables import AskedTable, asked_tables
+from nsgd.runtime.asked_tables import AskedTable
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.denials import DenialWriter
-from nsgd.runtime.nic_counts import NicCounts
 from nsgd.runtime.tables_between import TablesBetween
+from nsgd.runtime.worker_lookups import Lookups, make_lookups
 from nsgd.runtime.worker_policy import WorkerPolicy
 from nsgd.wire.packet import Fields, parse_fields
 
@@ -51,9 +51,13 @@ class VerdictPath:
     rule or endpoint tells apart: packets of equal classes, links and protocol are decided alike.
     """
 
-    def __init__(self, worker_policy: WorkerPolicy, counters: SharedCounters) -> None:
-        self._policy = worker_policy.policy
-        self._tables = asked_tables(worker_policy, counters)
+    def __init__(
+        self, worker_policy: WorkerPolicy, counters: SharedCounters, before: Lookups | None = None
+    ) -> None:
+        """Remember nothing yet; *before* is as in make_lookups()."""
+        self.lookups = made = make_lookups(worker_policy, counters, before)
+        self._policy, self._tables = worker_policy.policy, made.tables
+        self.nics, self.ends_v4 = made.nics, made.nics.ends_v4
         self._accept_unmanaged = worker_policy.accept_unmanaged
         layout = MarkLayout(worker_policy.mark_mask)
         self.other_bits = ~worker_policy.mark_mask & 0xFFFFFFFF
@@ -72,11 +76,8 @@ class VerdictPath:
         self._cells = counters.cells
         self._first_hit = {each: counters.first_hit_cell(each) for each in Direction}
         self.counters = counters
-        self.nics = NicCounts(worker_policy, counters)
-        self.ends_v4 = self.nics.ends_v4
-        self._tables_between = TablesBetween(
-            worker_policy, self._tables[4], (self._no_outbound, self._no_inbound)
-        )
+        unasked = self._no_outbound, self._no_inbound
+        self._tables_between = TablesBetween(made.judges, self._tables[4], unasked)
         self._starts_v6, self._classes_v6 = worker_policy.address_classes[6]
         self._link_classes = worker_policy.link_classes
         # On such a machine a link tells by its side which end is the machine's, whatever it binds.

@@ -27,6 +27,7 @@ from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.decision_timer import DecisionTimer
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.packet_handler import packet_handler
+from nsgd.runtime.policy_handover import changed_policy
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
 
@@ -120,11 +121,15 @@ class Worker:
                 # With names of links looked up anew.
                 self._use_policy(self._path)
             elif message.kind == "policy" and message.content is not None:
-                self._install(message.content)
+                self._install(WorkerPolicy.from_bytes(message.content))
+            elif message.kind == "changes" and message.content is not None:
+                if self._path is None:
+                    raise ValueError("changes of a policy, and there is none")
+                self._install(changed_policy(self._path.lookups.policy, message.content))
 
-    def _install(self, content: bytes) -> None:
-        policy = WorkerPolicy.from_bytes(content)
-        self._path = VerdictPath(policy, self._counters)
+    def _install(self, policy: WorkerPolicy) -> None:
+        before = None if self._path is None else self._path.lookups
+        self._path = VerdictPath(policy, self._counters, before)
         self._is_fail_open = policy.is_fail_open
         told = partial(self._tell_installed, policy.generation)
         self._use_policy(self._path, told)

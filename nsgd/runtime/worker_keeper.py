@@ -15,6 +15,7 @@ from functools import partial
 
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.loop import Loop
+from nsgd.runtime.policy_handover import HandOver
 from nsgd.runtime.worker_process import WorkerError, WorkerPlace, WorkerProcess, WorkerQueue
 
 log = logging.getLogger("nsgd")
@@ -48,9 +49,10 @@ class WorkerKeeper:
         """
         self._loop = loop
         self._new_process = new_process
-        self._policy = b""
+        self._policy: HandOver | None = None
         self._generation = 0
         self._started_with = 0  # generation of the present worker's first policy
+        self._handed = 0  # and of the last one that it was handed
         self._worker: WorkerProcess | None = None
         self._started_s = 0.0
         self._serves_since_s: float | None = None
@@ -109,10 +111,10 @@ class WorkerKeeper:
             worker.generation,
         )
 
-    def start(self, policy: bytes, generation: int) -> None:
+    def start(self, policy: HandOver) -> None:
         """Start the first worker and do not wait for it. Raises WorkerError."""
-        self._policy, self._generation = policy, generation
-        self._start()
+        self.set_policy(policy)
+        self._start(policy)
 
     def listen(self) -> None:
         """Take in what the first worker has said. Raises WorkerError where it cannot serve."""
@@ -123,17 +125,21 @@ class WorkerKeeper:
         if not worker.serves and not worker.is_running:
             raise WorkerError("it has ended")
 
-    def set_policy(self, policy: bytes, generation: int) -> None:
+    def set_policy(self, policy: HandOver) -> None:
         """Have every worker that is started from now on decide by this policy."""
-        self._policy, self._generation = policy, generation
+        self._policy, self._generation = policy, policy.generation
 
     def hand_over(self) -> None:
         """Have the present worker decide by it too; one that does not take it is replaced."""
-        worker = self._worker
-        if worker is None or not self.decides_by_older:
+        worker, policy = self._worker, self._policy
+        if worker is None or policy is None or not self.decides_by_older:
             return
         try:
-            worker.install(self._policy)
+            if policy.changes and policy.changes_of == self._handed:
+                worker.change(policy.changes)
+            else:
+                worker.install(policy.whole())
+            self._handed = policy.generation
             self._handed_s = time.monotonic()
         except WorkerError as error:
             self._takes_no_policy(worker, error)
@@ -153,8 +159,8 @@ class WorkerKeeper:
         worker, now_s = self._worker, time.monotonic()
         if worker is None:
             # Before the first start there is nothing that a worker could decide by.
-            if self._policy and now_s >= self._next_attempt_s:
-                self._try_to_start()
+            if self._policy is not None and now_s >= self._next_attempt_s:
+                self._try_to_start(self._policy)
             return
         # The loop, which would tell, may be at something long.
         if not self._hear(worker):
@@ -202,23 +208,23 @@ class WorkerKeeper:
         served_s = time.monotonic() - self._serves_since_s
         return min(served_s, worker.heartbeat_age_s) > HUNG_AFTER_S
 
-    def _start(self) -> None:
+    def _start(self, policy: HandOver) -> None:
         worker = self._new_process()
         try:
-            worker.serve(self.place, self._policy)
+            worker.serve(self.place, policy.whole())
         except WorkerError:
             worker.stop(is_hung=True)
             raise
         self._worker = worker
-        self._started_with = self._generation
+        self._started_with = self._handed = policy.generation
         self._started_s = time.monotonic()
         self._serves_since_s = self._handed_s = self._stale_since_s = None
         self._loop.watch(worker.exit_descriptor, partial(self._died, worker))
         self._loop.watch(worker, partial(self._said, worker))
 
-    def _try_to_start(self) -> None:
+    def _try_to_start(self, policy: HandOver) -> None:
         try:
-            self._start()
+            self._start(policy)
         except WorkerError as error:
             self._did_not_start(error)
 

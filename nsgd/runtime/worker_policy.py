@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshal
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from nsgd.model.rule import Direction
 from nsgd.model.settings import DaemonSettings, Mode, UnmanagedTraffic
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
+from nsgd.policy.table import CompiledTable
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.policy_classes import PolicyClasses, PolicyClassesMaker
 
@@ -55,35 +56,24 @@ class WorkerPolicy:
 
         *classes* are the policy's; None to make them.
         """
-        layout = MarkLayout(settings.mark_mask)
         rule_numbers = [numbers.of_table(policy, index) for index in range(len(policy.tables))]
         rule_marks = [
-            [
-                layout.outbound(number)
-                if table.direction is Direction.OUTBOUND
-                else layout.inbound(number)
-                for number in table_numbers
-            ]
+            marks_of(table, table_numbers, settings.mark_mask)
             for table, table_numbers in zip(policy.tables, rule_numbers, strict=True)
         ]
         classes = classes or PolicyClassesMaker().of(policy)
         return cls(
             generation,
             policy,
-            settings.mark_mask,
-            settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT,
-            settings.mode is Mode.AUDIT,
-            settings.mode is Mode.AUDIT or settings.flow_log is not None,
-            settings.lets_undecided_pass,
-            settings.is_host_only,
-            rule_numbers,
-            rule_marks,
-            classes.addresses,
-            classes.links,
-            classes.source_ports,
-            classes.tcp_ports,
-            classes.udp_ports,
-            nic_slots,
+            **settings_of(settings),
+            rule_numbers=rule_numbers,
+            rule_marks=rule_marks,
+            address_classes=classes.addresses,
+            link_classes=classes.links,
+            source_port_classes=classes.source_ports,
+            tcp_port_classes=classes.tcp_ports,
+            udp_port_classes=classes.udp_ports,
+            nic_slots=nic_slots,
         )
 
     def to_bytes(self) -> bytes:
@@ -101,10 +91,10 @@ class WorkerPolicy:
             self.rule_marks,
             self.address_classes,
             self.link_classes,
-            array("H", self.source_port_classes).tobytes(),
-            array("H", self.tcp_port_classes).tobytes(),
-            array("H", self.udp_port_classes).tobytes(),
-            array("H", self.nic_slots).tobytes(),
+            ports_to_plain(self.source_port_classes),
+            ports_to_plain(self.tcp_port_classes),
+            ports_to_plain(self.udp_port_classes),
+            slots_to_plain(self.nic_slots),
         )
         return marshal.dumps(plain)
 
@@ -113,11 +103,46 @@ class WorkerPolicy:
         """The inverse of to_bytes."""
         # Written by the supervisor, over a descriptor that nobody else holds.
         generation, policy, *rest, source, tcp, udp, slots = marshal.loads(data)  # noqa: S302
-        ports = (_smallest(array("H", classes)) for classes in (source, tcp, udp))
+        ports = map(ports_from_plain, (source, tcp, udp))
         made = cls(generation, CompiledPolicy.from_plain(policy), *rest, *ports)
-        return replace(made, nic_slots=array("H", slots))
+        return replace(made, nic_slots=slots_from_plain(slots))
 
 
-def _smallest(classes: array[int]) -> Sequence[int]:
-    """As bytes where they fit, which are read in half the time."""
+def settings_of(settings: DaemonSettings) -> dict[str, Any]:
+    """What of a WorkerPolicy the settings say, by its names."""
+    return {
+        "mark_mask": settings.mark_mask,
+        "accept_unmanaged": settings.unmanaged_traffic is UnmanagedTraffic.ACCEPT,
+        "is_audit": settings.mode is Mode.AUDIT,
+        "tells_denials": settings.mode is Mode.AUDIT or settings.flow_log is not None,
+        "is_fail_open": settings.lets_undecided_pass,
+        "is_host_only": settings.is_host_only,
+    }
+
+
+def marks_of(table: CompiledTable, numbers: Iterable[int], mark_mask: int) -> list[int]:
+    """The mark bits of the numbers of a table's rules."""
+    layout = MarkLayout(mark_mask)
+    of_side = layout.outbound if table.direction is Direction.OUTBOUND else layout.inbound
+    return [of_side(number) for number in numbers]
+
+
+def ports_to_plain(classes: Sequence[int]) -> bytes:
+    """The class of each port, for the hand-over."""
+    return array("H", classes).tobytes()
+
+
+def ports_from_plain(data: bytes) -> Sequence[int]:
+    """The inverse: as bytes where they fit, which are read in half the time."""
+    classes = array("H", data)
     return bytes(classes.tolist()) if max(classes) < 256 else classes
+
+
+def slots_to_plain(slots: Sequence[int]) -> bytes:
+    """Slots of network interfaces, for the hand-over."""
+    return array("H", slots).tobytes()
+
+
+def slots_from_plain(data: bytes) -> Sequence[int]:
+    """The inverse."""
+    return array("H", data)

@@ -138,6 +138,10 @@ class WorkerProcess:
         """
         self._say(Message("policy", content=policy))
 
+    def change(self, changes: bytes) -> None:
+        """As install(), where it has the policy that these are changes of (HandOver.changes)."""
+        self._say(Message("changes", content=changes))
+
     def links_changed(self) -> None:
         """Have the worker look link names up again.
 

@@ -10,6 +10,7 @@ from nsgd.model.settings import DaemonSettings
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.loop import Loop
+from nsgd.runtime.policy_handover import HandOver
 from nsgd.runtime.spare_worker import SpareWorker
 from nsgd.runtime.worker_keeper import START_TIMEOUT_S, WorkerKeeper
 from nsgd.runtime.worker_process import WorkerError, WorkerPlace, WorkerQueue
@@ -63,7 +64,7 @@ class Workers:
         spare = self._spare = SpareWorker(self._loop, places)
         self._keepers = tuple(WorkerKeeper(self._loop, p, spare.new_process) for p in places)
 
-    def start(self, policy: bytes, generation: int) -> None:
+    def start(self, policy: HandOver) -> None:
         """Start the first workers, all at once, and wait until each serves its queue.
 
         Raises:
@@ -72,7 +73,8 @@ class Workers:
         deadline = time.monotonic() + START_TIMEOUT_S
         try:
             for keeper in self._keepers:
-                keeper.start(policy, generation)
+                keeper.start(policy)
+            policy.forget()
             for keeper in self._keepers:
                 while not keeper.serves:
                     if time.monotonic() >= deadline:
@@ -82,24 +84,25 @@ class Workers:
         except WorkerError as error:
             raise WorkerError(f"worker did not start: {error}") from error
 
-    def hand_over(self, policy: bytes, generation: int, meanwhile: Callable[[], None]) -> None:
+    def hand_over(self, policy: HandOver, meanwhile: Callable[[], None]) -> None:
         """Have every worker decide by another policy, and wait until none decides by an older.
 
         One after the other, so that only one queue at a time waits while its worker reads the
         policy. A worker that does not take it is replaced by one that has it from the start.
 
         Args:
-            policy: As WorkerPolicy.to_bytes() makes it.
-            generation: Its generation.
+            policy: The policy. One that has the policy before gets the changes.
             meanwhile: Looks after all workers; called many times a second.
         """
         for keeper in self._keepers:
-            keeper.set_policy(policy, generation)
+            keeper.set_policy(policy)
         for keeper in self._keepers:
             keeper.hand_over()
             while keeper.decides_by_older:
-                meanwhile()
+                # First the wait: what it ends with is heard of meanwhile, and not waited for again.
                 keeper.wait(_LOOK_S)
+                meanwhile()
+        policy.forget()
 
     def links_changed(self) -> None:
         """Tell the workers that link names may have changed."""

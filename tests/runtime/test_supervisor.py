@@ -9,6 +9,7 @@ import pytest
 
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.policy_handover import HandOver
 from nsgd.runtime.state import has_started, load_numbers
 from nsgd.runtime.worker_process import WorkerError
 from nsgd.runtime.workers import Workers
@@ -28,9 +29,9 @@ def test_rules_change_once_workers_serve(daemon: Daemon, monkeypatch: pytest.Mon
     """By then the numbers that rules have are saved, which a killed daemon must not lose."""
     order = []
 
-    def serve(self: Workers, policy: bytes, generation: int) -> None:
+    def serve(self: Workers, policy: HandOver) -> None:
         assert not daemon.table.access
-        order.append((generation, load_numbers(daemon.state) == DecisionNumbers()))
+        order.append((policy.generation, load_numbers(daemon.state) == DecisionNumbers()))
 
     monkeypatch.setattr(Workers, "start", serve)
     write = daemon.table.install
@@ -50,7 +51,7 @@ def test_rules_stay_where_no_worker_serves(daemon: Daemon, monkeypatch: pytest.M
     """The start fails as the worker did."""
     error = WorkerError("worker did not start: taken")
 
-    def fail(self: Workers, policy: bytes, generation: int) -> None:
+    def fail(self: Workers, policy: HandOver) -> None:
         raise error
 
     monkeypatch.setattr(Workers, "start", fail)

@@ -20,7 +20,7 @@ from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.load import LoadedBefore, LoadedPolicy
 from nsgd.runtime.nic_slots import NicSlots
 from nsgd.runtime.outcome_cells import OutcomeCells
-from nsgd.runtime.policy_classes import PolicyClassesMaker
+from nsgd.runtime.policy_handover import HandOver, HandOverMaker, changed_policy
 from nsgd.runtime.verdict import VerdictPath
 from nsgd.runtime.worker_policy import WorkerPolicy
 from tests.oracle.choose import RandomChooser, Written, chance, pick
@@ -47,20 +47,35 @@ class Worker:
         self.counters = SharedCounters.create(numbers)
         self.cells = OutcomeCells(self.counters)
         self.given: list[tuple[int, int, int]] = []
+        self.path: VerdictPath | None = None
+        self.changed = 0  # policies that were taken as changes
+
+    def take(self, policy: HandOver) -> None:
+        """Another policy, or what differs from the one that it has."""
+        before = None if self.path is None else self.path.lookups
+        if before is not None and policy.changes_of == before.policy.generation:
+            self.changed += 1
+            found = changed_policy(before.policy, policy.changes)
+        else:
+            found = WorkerPolicy.from_bytes(policy.whole())
+        self.path = VerdictPath(found, self.counters, before)
+        self.links_changed()
 
     def install(self, built: WorkerPolicy) -> None:
-        """Another policy."""
+        """Another policy, as if there had been none."""
         self.path = VerdictPath(WorkerPolicy.from_bytes(built.to_bytes()), self.counters)
         self.links_changed()
 
     def links_changed(self) -> None:
         """Another handler for the same policy."""
+        assert self.path is not None
         self.handle = packet_handler.packet_handler(
             self.path, self.cells, lambda *verdict: self.given.append(verdict)
         )
 
     def replaced(self) -> None:
-        """By another process, which finds the counters of the one before."""
+        """By another process, which finds the counters of the one before and gets all."""
+        self.path = None
         self.cells = OutcomeCells(self.counters)
 
 
@@ -119,7 +134,7 @@ def test_every_policy_is_as_for_a_new_worker(
     good = copy.deepcopy(state)
     before, tags = LoadedBefore(), Tags(state.tag_files)
     numbers = DecisionNumbers()
-    classes, slots = PolicyClassesMaker(), NicSlots()
+    hand_overs, slots = HandOverMaker(), NicSlots()
     accepted = 0
     workers: tuple[Worker, Worker] | None = None
     for step in range(STEPS):
@@ -140,11 +155,10 @@ def test_every_policy_is_as_for_a_new_worker(
             workers = Worker(layout.capacity), Worker(layout.capacity)
         worker, new = workers
         given = slots.of(found, [worker.counters, new.counters])
-        made = classes.of(found.policy)
-        built = WorkerPolicy.build(step, found.policy, numbers, found.settings, given, made)
+        policy = hand_overs.of(step + 1, found.policy, numbers, found.settings, given)
         if draw.random() < 0.2:
             worker.replaced()
-        worker.install(built)
+        worker.take(policy)
         new.install(WorkerPolicy.build(step, anew.policy, numbers, anew.settings, given))
         oracle = Oracle(state.document, state.tag_files)
         source = PacketSource(state.document, state.tag_files)
@@ -160,6 +174,7 @@ def test_every_policy_is_as_for_a_new_worker(
             header = header_of(packet)
             indexes = links.index(packet.in_link), links.index(packet.out_link)
             worker.handle(FakePacket(to_bytes(header), 0, *indexes))
+            assert new.path is not None
             mark = new.path.judge(to_bytes(header), 0, packet.in_link, packet.out_link)
             assert worker.given == [(0, 7, 0) if mark is None else (1, 7, mark)], (step, packet)
             worker.given.clear()
@@ -177,5 +192,6 @@ def test_every_policy_is_as_for_a_new_worker(
             pick(chooser, (*EDITS, *(other_values,) * 8))(chooser, state)
     assert workers is not None
     assert accepted > STEPS / 2
+    assert workers[0].changed
     for worker in workers:
         worker.counters.close()

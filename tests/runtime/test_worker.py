@@ -22,6 +22,7 @@ from nsgd.runtime.channel import Channel, Message
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.decision_timer import DecisionTimer
 from nsgd.runtime.packet_handler import Handler
+from nsgd.runtime.policy_handover import HandOverMaker
 from nsgd.runtime.worker import Worker
 from nsgd.runtime.worker_policy import WorkerPolicy
 from tests.runtime.test_verdict_agreement import FakePacket, to_bytes
@@ -97,5 +98,34 @@ def test_a_policy_is_taken_when_older_verdicts_are_out(is_idle: bool) -> None:
         queue.handle(packet)
         assert done == ["old verdict", "sent", "verdict"]
     assert ours.receive() == Message("installed", 5)
+    for end in (ours, theirs, counters):
+        end.close()
+
+
+def test_changes_are_of_the_policy_that_it_has() -> None:
+    """Others end it: whoever takes its place gets all of the policy."""
+    ours, theirs = Channel.pair()
+    counters = SharedCounters.create(MarkLayout(DaemonSettings().mark_mask).capacity)
+    worker = Worker(theirs, counters)
+    policy = CompiledPolicy((), build_endpoint_map(NetworkModel(), {}))
+    maker = HandOverMaker()
+    first, second, third = (
+        maker.of(generation, policy, DecisionNumbers(), DaemonSettings(), ())
+        for generation in (5, 6, 7)
+    )
+
+    def handed(kind: str, content: bytes) -> Message | None:
+        ours.send(Message(kind, content=content))
+        worker._wake(signal.SIGUSR1, None)
+        return ours.receive()
+
+    with pytest.raises(SystemExit):
+        handed("changes", second.changes)
+    assert handed("policy", first.whole()) == Message("installed", 5)
+    assert handed("changes", second.changes) == Message("installed", 6)
+    assert handed("changes", third.changes) == Message("installed", 7)
+    with pytest.raises(SystemExit):
+        handed("changes", third.changes)
+    assert ours.receive() is None
     for end in (ours, theirs, counters):
         end.close()
