@@ -8,7 +8,7 @@ or the new one, in each table that it asks, and never a set that is not complete
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -55,8 +55,7 @@ class Change:
 def change_ruleset(written: Written, desired: Ruleset) -> Change:
     """Turn what was written into *desired*, touching nothing that is the same in both."""
     difference = _Difference(written, desired)
-    live = joined(written.chains, written.group_chains)
-    there = frozenset(live) if difference.is_different else frozenset()
+    there = ChainMap(written.chains, written.group_chains)
     new_chains = (
         encode.new_chain(chain.name) for chain in difference.chains if chain.name not in there
     )
@@ -87,15 +86,19 @@ class _Difference:
         self._before = before
         self.chains: list[Chain] = []  # to be filled
         self.has_intervals = False  # in what is new, or perhaps
-        self._made: dict[Hashable, GroupParts] = {
-            group.key: group.make() for group in desired.groups if group.key not in before.groups
-        }
-        kept = {
-            group.key: before.groups[group.key]
-            for group in desired.groups
-            if group.key in before.groups
-        }
-        self._gone_groups = [names for key, names in before.groups.items() if key not in kept]
+        self._made: dict[Hashable, GroupParts] = {}
+        kept: dict[Hashable, GroupNames] = {}
+        for group in desired.groups:
+            known = before.groups.get(group.key)
+            if known is None:
+                self._made[group.key] = group.make()
+            else:
+                kept[group.key] = known
+        self._gone_groups = (
+            []
+            if len(kept) == len(before.groups)
+            else [names for key, names in before.groups.items() if key not in kept]
+        )
         self.after = Written(
             desired.counters,
             desired.limits,
@@ -110,7 +113,6 @@ class _Difference:
         if before.spare or before.counters is not desired.counters:
             unused = before.spare.union(before.counters).difference(desired.counters)
             self.after.spare, self._gone_counters = part_unused(unused, desired)
-        self.is_different = bool(self.chains or self._gone_groups)
 
     def _take(self, chain: Chain) -> None:
         if chain.name in self.after.chains:
@@ -142,10 +144,12 @@ class _Difference:
         after.group_chains = before.group_chains | new
         for name in self._gone_chains:
             del after.group_chains[name]
-        after.group_sets = Counter(before.group_sets)
-        after.group_sets.update(each.name for p in self._made.values() for each in p.sets)
-        after.group_sets.subtract(name for names in self._gone_groups for name in names.sets)
-        after.group_sets = +after.group_sets
+        sets = after.group_sets = before.group_sets.copy()
+        sets.update(each.name for p in self._made.values() for each in p.sets)
+        for name in (name for names in self._gone_groups for name in names.sets):
+            sets[name] -= 1
+            if not sets[name]:
+                del sets[name]
 
     def counters(self) -> Iterator[str]:
         """Those of the ruleset and of new groups."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from nsgd.model.address import IP_VERSIONS, IPVersion
-from nsgd.model.network import NetworkModel
+from nsgd.model.network import NetworkInterface, NetworkModel
 from nsgd.model.settings import DaemonRole, DaemonSettings, Failsafe
 from nsgd.policy.address_set import AddressSet
 from nsgd.ruleset import chains
@@ -78,10 +78,10 @@ def gateway_ruleset(
         spare_counters: Counters of interfaces that stay, where they are there, though *kernel*
             does not count in them.
     """
-    links = LinkSet("links", tuple(i.link for i in model.network_interfaces if i.link))
+    bound = [interface for interface in model.network_interfaces if interface.link]
+    links = LinkSet("links", tuple(i.link for i in bound if i.link))
     forwarders = LinkSet(
-        "forwarders",
-        tuple(i.link for i in model.network_interfaces if i.link and i.enable_ip_forwarding),
+        "forwarders", tuple(i.link for i in bound if i.link and i.enable_ip_forwarding)
     )
     managed = managed_addresses(model)
     declared = AddressSet.of_prefixes(
@@ -94,7 +94,7 @@ def gateway_ruleset(
         sets += [
             AddressRangeSet(f"managed{version}", version, managed.ranges(version)),
             AddressRangeSet(f"declared{version}", version, declared.ranges(version)),
-            LinkAddressSet(f"own{version}", version, tuple(_own_addresses(model, version))),
+            LinkAddressSet(f"own{version}", version, tuple(_own_addresses(bound, version))),
         ]
     idle = IdleTimeouts(model.virtual_networks)
     sets += [*_failsafe_sets(settings.failsafe), *idle.sets()]
@@ -182,8 +182,10 @@ def _failsafe_sets(entries: Iterable[Failsafe]) -> Iterator[AddressRangeSet]:
                 yield AddressRangeSet(name, version, sources.ranges(version))
 
 
-def _own_addresses(model: NetworkModel, version: IPVersion) -> Iterator[tuple[str, int]]:
-    for interface in model.network_interfaces:
+def _own_addresses(
+    bound: Iterable[NetworkInterface], version: IPVersion
+) -> Iterator[tuple[str, int]]:
+    for interface in bound:
         if interface.link is not None:
             for address in interface.private_ip_addresses:
                 if address.version == version:

@@ -1,6 +1,8 @@
-"""A key for what is made of one object and no other."""
+"""Keys for what is made of one object and no other, and of many things together."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
 
 
 class Same:
@@ -16,3 +18,19 @@ class Same:
 
     def __hash__(self) -> int:
         return id(self._kept)
+
+
+class Together:
+    """A key of parts whose hash is made once, for a key that is kept and looked up often."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, *parts: Hashable) -> None:
+        self._parts = parts
+        self._hash = hash(parts)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Together) and self._parts == other._parts)
+
+    def __hash__(self) -> int:
+        return self._hash

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import is_
 
 from nsgd.model.address import IPVersion
+from nsgd.model.rule import Direction
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.policy.table import CompiledTable
@@ -17,7 +19,7 @@ from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.names import rule_name, table_labels
 from nsgd.ruleset.objects import Chain, ChainGroup, GroupParts, RateLimit
 from nsgd.ruleset.rule_chains import rule_chain, set_number
-from nsgd.ruleset.same import Same
+from nsgd.ruleset.same import Same, Together
 from nsgd.ruleset.tree_chains import AddressSets, TreeChains
 
 
@@ -40,48 +42,81 @@ class TableChains:
     groups: list[ChainGroup] = field(default_factory=list)
 
 
-_Key = tuple[Same, str, tuple[IPVersion, ...], Circumstances]
+# What the chains of any table depend on beside it and its label.
+_Common = tuple[tuple[IPVersion, ...], Circumstances]
+# Of a network security group and a direction: its tables, and the key of what their rules do.
+_RuleKeys = dict[tuple[str, Direction], tuple[tuple[CompiledTable, ...], Together]]
 
 
 class TableChainsMaker:
     """Makes the chains of tables, and keeps those of tables that stay."""
 
     def __init__(self) -> None:
-        self._kept: dict[_Key, TableChains] = {}
+        self._common: _Common | None = None
+        # By the table's id, with the table that has it.
+        self._kept: dict[tuple[int, str], tuple[CompiledTable, TableChains]] = {}
+        self._labels: tuple[Sequence[CompiledTable], list[str]] = ((), [])
+        self._rule_keys: tuple[Circumstances | None, _RuleKeys] = None, {}
 
     def make(
         self, policy: CompiledPolicy, numbers: DecisionNumbers, circumstances: Circumstances
     ) -> list[TableChains]:
         """Of each table of a policy, in its order; of the IP versions that anybody has."""
-        labels = table_labels(policy.tables)
+        labels = self._labels_of(policy.tables)
         versions = policy.endpoint_map.versions
         shared = _Shared(Flattener(), AddressSets(circumstances.epoch))
+        known = self._kept if self._common == (versions, circumstances) else {}
         kept = {}
         result = []
         for index, (table, label) in enumerate(zip(policy.tables, labels, strict=True)):
-            key = Same(table), label, versions, circumstances
-            made = self._kept.get(key)
-            if made is None:
+            key = id(table), label
+            found = known.get(key)
+            if found is None:
                 of_rules = partial(numbers.of_table, policy, index)
                 made = _table_chains(table, label, versions, of_rules, circumstances, shared)
-            kept[key] = made
-            result.append(made)
-        self._kept = kept
+                found = table, made
+            kept[key] = found
+            result.append(found[1])
+        self._common, self._kept = (versions, circumstances), kept
         return result
 
-    @staticmethod
+    def _labels_of(self, tables: Sequence[CompiledTable]) -> list[str]:
+        before, labels = self._labels
+        if len(before) != len(tables) or not all(
+            old is new
+            or (
+                old.network_security_group == new.network_security_group != ""
+                and old.direction is new.direction
+            )
+            for old, new in zip(before, tables, strict=True)
+        ):
+            labels = table_labels(tables)
+        self._labels = tables, labels
+        return labels
+
     def rule_groups(
-        policy: CompiledPolicy, numbers: DecisionNumbers, circumstances: Circumstances
+        self, policy: CompiledPolicy, numbers: DecisionNumbers, circumstances: Circumstances
     ) -> Iterable[ChainGroup]:
         """What the rules of each network security group do, for all tables of the group."""
-        tables: dict[tuple[object, ...], list[int]] = {}
+        tables: dict[tuple[str, Direction], list[int]] = {}
         for index, table in enumerate(policy.tables):
-            key = table.network_security_group, table.direction
-            tables.setdefault(key, []).append(index)
+            tables.setdefault((table.network_security_group, table.direction), []).append(index)
+        known = self._rule_keys[1] if self._rule_keys[0] == circumstances else {}
+        kept: _RuleKeys = {}
         for group, indexes in tables.items():
-            same = tuple(Same(policy.tables[index]) for index in indexes)
+            of_group = tuple(policy.tables[index] for index in indexes)
+            found = known.get(group)
+            if (
+                found is None
+                or len(found[0]) != len(of_group)
+                or not all(map(is_, of_group, found[0]))
+            ):
+                same = tuple(map(Same, of_group))
+                found = of_group, Together("rules", group, same, circumstances)
+            kept[group] = found
             make = partial(_rule_parts, policy, numbers, circumstances, indexes)
-            yield ChainGroup(("rules", group, same, circumstances), make)
+            yield ChainGroup(found[1], make)
+        self._rule_keys = circumstances, kept
 
 
 def _table_chains(
@@ -103,7 +138,7 @@ def _table_chains(
         made.has_tree[version] = has_tree = longest_list_of(root) <= LONGEST_LIST
         if has_tree:
             make = partial(_tree_parts, table, label, version, shared.sets)
-            key = "tree", label, version, Same(table), circumstances
+            key = Together("tree", label, version, Same(table), circumstances)
             made.groups.append(ChainGroup(key, make))
     return made
 

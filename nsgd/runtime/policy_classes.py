@@ -46,8 +46,7 @@ class _Told:
     destination_ports: frozenset[_PortsKey]
 
     @classmethod
-    def of(cls, tables: Iterable[CompiledTable]) -> _Told:
-        rules = [rule for table in tables for rule in table.rules]
+    def of(cls, rules: Sequence[EffectiveSecurityRule]) -> _Told:
         return cls(
             frozenset(
                 (version, side.ranges(version))
@@ -72,7 +71,7 @@ class PolicyClassesMaker:
         has_all = before is not None and before.endpoint_map is policy.endpoint_map
         came = _without(policy.tables, before.tables) if before is not None and has_all else ()
         went = _without(before.tables, policy.tables) if before is not None and has_all else ()
-        now, then = _Told.of(came), _Told.of(went)
+        now, then = map(_Told.of, _others(_rules(came), _rules(went)))
 
         def kept_or(
             is_same: bool, kept: Callable[[PolicyClasses], _T], make: Callable[[], _T]
@@ -82,12 +81,12 @@ class PolicyClassesMaker:
         source_ports = kept_or(
             now.source_ports == then.source_ports,
             lambda known: known.source_ports,
-            lambda: _port_classes(rule.source_ports for rule in _rules(policy)),
+            lambda: _port_classes(rule.source_ports for rule in _rules(policy.tables)),
         )
         tcp_ports, udp_ports = kept_or(
             now.destination_ports == then.destination_ports,
             lambda known: (known.tcp_ports, known.udp_ports),
-            lambda: _destination_port_classes(_rules(policy)),
+            lambda: _destination_port_classes(_rules(policy.tables)),
         )
         addresses = kept_or(
             now.addresses == then.addresses,
@@ -107,8 +106,23 @@ def _without(
     return [table for table in tables if id(table) not in there]
 
 
-def _rules(policy: CompiledPolicy) -> list[EffectiveSecurityRule]:
-    return [rule for table in policy.tables for rule in table.rules]
+def _rules(tables: Iterable[CompiledTable]) -> list[EffectiveSecurityRule]:
+    return [rule for table in tables for rule in table.rules]
+
+
+def _others(
+    came: Sequence[EffectiveSecurityRule], went: Sequence[EffectiveSecurityRule]
+) -> tuple[Sequence[EffectiveSecurityRule], Sequence[EffectiveSecurityRule]]:
+    """Without what both begin and end with: most of two tables of which one took the other's place.
+
+    It is compared, mostly by identity, in much less time than hashed.
+    """
+    shorter = min(len(came), len(went))
+    first = next((i for i in range(shorter) if came[i] != went[i]), shorter)
+    last = next(
+        (i for i in range(shorter - first) if came[-1 - i] != went[-1 - i]), shorter - first
+    )
+    return came[first : len(came) - last], went[first : len(went) - last]
 
 
 def _alike(policy: CompiledPolicy) -> list[int]:
