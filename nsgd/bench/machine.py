@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -86,13 +88,50 @@ def _other_programs_us() -> float:
 
 
 def processor_time_us(pid: int) -> float:
-    """Processor time that a process of one thread has had. Raises OSError where it is gone."""
-    try:
-        # In nanoseconds, where the kernel was built with it.
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000
-    except FileNotFoundError:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """Processor time that a process has had, but for threads that have ended by now.
+
+    Raises OSError where it is gone.
+    """
+    process = Path(f"/proc/{pid}")
+    if not (process / "schedstat").exists():
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) * _TICK_US
+    # In nanoseconds, where the kernel was built with it.
+    spent = 0
+    for thread in (process / "task").iterdir():
+        with contextlib.suppress(OSError):
+            spent += int((thread / "schedstat").read_text().split()[0])
+    return spent / 1000
+
+
+def with_descendants(pids: Iterable[int]) -> list[int]:
+    """Processes, their children and so on, as far as they live."""
+    found = []
+    waiting = list(pids)
+    while waiting:
+        process = Path(f"/proc/{waiting.pop()}")
+        found.append(int(process.name))
+        try:
+            threads = list((process / "task").iterdir())
+        except OSError:
+            continue  # it has ended
+        for thread in threads:
+            with contextlib.suppress(OSError):
+                waiting += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def softirq_threads() -> list[int]:
+    """PIDs of the kernel's threads that do what interrupts have put off, one a processor."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            name = path.read_text()
+        except OSError:
+            continue  # it has ended
+        if name.startswith("ksoftirqd/"):
+            found.append(int(path.parent.name))
+    return found
 
 
 def resident_mib(pid: int) -> float:

@@ -17,7 +17,7 @@ from nsgd.bench.statistics import percentile
 from nsgd.lab.netns import Lab
 
 GENERATOR = "generator"
-_WARM_UP_FLOWS = 200
+WARM_UP_FLOWS = 200
 _WARM_UP_RATE = 2000.0
 
 
@@ -56,27 +56,25 @@ def measure(contender: Contender, plan: Plan, frames: Path) -> Measurement:
         network = BenchNetwork(lab, frames)
         running = contender.start(network.gateway, Path(directory))
         values["applyMs"] = _milliseconds(running.apply_s)
-        _warm_up(network, result)
+        warm_up(network, result)
         latencies = first_packet_latencies_us(network, plan.probes)
         values["latencyP50Us"] = percentile(latencies, 50) if latencies else None
         values["latencyP99Us"] = percentile(latencies, 99) if latencies else None
         values["probesLost"] = plan.probes - len(latencies)
-        try:
+        with connections_do_not_hang(running):
             values["connectsPerS"] = tcp_connects_per_s(network, plan.tcp_s)
             values["gbitPerS"] = tcp_gbit_per_s(network, plan.tcp_s)
-        except TimeoutError as error:
-            raise ContenderFailed(f"a TCP connection hangs{running.last_words()}") from error
         rate = plan.rate * contender.rate_share
-        with _judged(network, result):
+        with judged(network, result):
             _measure_hits(network, running, rate, plan, result)
-        with _judged(network, result):
+        with judged(network, result):
             # The same packets once more, in an empty connection table: a contender that
             # remembers what it has decided now knows all of it.
             again: dict[str, float | None] = {}
-            _measure_paced(network, rate, plan, again)
+            measure_paced(network, rate, plan, again)
             values["cpuAgainUsPerFlow"] = again["cpuUsPerFlow"]
             network.wait_until_quiet()
-        with _judged(network, result):
+        with judged(network, result):
             values |= measure_flood(network, plan.flood_s, plan.ramp_s)
         running.check()
         for what, pid in running.processes.items():
@@ -86,7 +84,7 @@ def measure(contender: Contender, plan: Plan, frames: Path) -> Measurement:
         result.conntrack_evicted = counts.early_drop
         values["reloadMs"] = _milliseconds(running.reload_s())
         running.check()
-    _check_invalid(result)
+    check_invalid(result)
     return result
 
 
@@ -99,11 +97,11 @@ def measure_cost(contender: Contender, plan: Plan, frames: Path) -> Measurement:
     with tempfile.TemporaryDirectory(prefix="nsgd-bench-") as directory, Lab() as lab:
         network = BenchNetwork(lab, frames)
         running = contender.start(network.gateway, Path(directory))
-        _warm_up(network, result)
-        with _judged(network, result):
+        warm_up(network, result)
+        with judged(network, result):
             _measure_hits(network, running, plan.rate * contender.rate_share, plan, result)
         running.check()
-    _check_invalid(result)
+    check_invalid(result)
     return result
 
 
@@ -113,7 +111,7 @@ def measure_generator(plan: Plan, frames: Path) -> Measurement:
     with Lab() as lab:
         network = BenchNetwork(lab, frames)
         network.drop_at_gateway()
-        _measure_paced(network, plan.rate, plan, values)
+        measure_paced(network, plan.rate, plan, values)
         network.request_flows(None, plan.flood_s)
         sent, elapsed_s = network.generator_answer()
         values["offeredPerS"] = sent / elapsed_s
@@ -121,7 +119,16 @@ def measure_generator(plan: Plan, frames: Path) -> Measurement:
 
 
 @contextmanager
-def _judged(network: BenchNetwork, result: Measurement) -> Iterator[None]:
+def connections_do_not_hang(running: Running) -> Iterator[None]:
+    """Have a connection that does not come about, or does not go on, fail the contender."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise ContenderFailed(f"a TCP connection hangs{running.last_words()}") from error
+
+
+@contextmanager
+def judged(network: BenchNetwork, result: Measurement) -> Iterator[None]:
     """Begin with an empty connection table, and note what conntrack calls invalid meanwhile."""
     network.forget_flows()
     before = network.conntrack_counts().invalid
@@ -129,7 +136,7 @@ def _judged(network: BenchNetwork, result: Measurement) -> Iterator[None]:
     result.conntrack_invalid += network.conntrack_counts().invalid - before
 
 
-def _check_invalid(result: Measurement) -> None:
+def check_invalid(result: Measurement) -> None:
     """Such packets are of no flow, so no flow was measured. Raises ContenderFailed."""
     invalid = result.conntrack_invalid
     if invalid:
@@ -138,9 +145,10 @@ def _check_invalid(result: Measurement) -> None:
         )
 
 
-def _warm_up(network: BenchNetwork, result: Measurement) -> None:
-    with _judged(network, result):
-        network.request_flows(_WARM_UP_RATE, 60.0, _WARM_UP_FLOWS)
+def warm_up(network: BenchNetwork, result: Measurement) -> None:
+    """A few flows by which neighbours are known and programs have run once."""
+    with judged(network, result):
+        network.request_flows(_WARM_UP_RATE, 60.0, WARM_UP_FLOWS)
         network.generator_answer()
         network.wait_until_quiet()
 
@@ -149,12 +157,15 @@ def _measure_hits(
     network: BenchNetwork, running: Running, rate: float, plan: Plan, result: Measurement
 ) -> None:
     """Paced flows, and the hits that they made."""
+    with counted_hits(running, result), counted_losses(network, result):
+        measure_paced(network, rate, plan, result.values)
+
+
+@contextmanager
+def counted_hits(running: Running, result: Measurement) -> Iterator[None]:
+    """Note the hits of rules that are made meanwhile. Raises ContenderFailed."""
     before = running.rule_hits()
-    delivered = network.delivered()
-    sent = _measure_paced(network, rate, plan, result.values)
-    network.wait_until_quiet()
-    arrived = network.delivered() - delivered
-    result.values["pacedLostPercent"] = max(0.0, 100 * (1 - arrived / sent))
+    yield
     after = running.rule_hits()
     if before is not None and after is not None:
         result.rule_hits = {
@@ -163,7 +174,17 @@ def _measure_hits(
         }
 
 
-def _measure_paced(
+@contextmanager
+def counted_losses(network: BenchNetwork, result: Measurement) -> Iterator[None]:
+    """Note how many of the flows that are sent meanwhile do not arrive."""
+    sent, delivered = network.sent, network.delivered()
+    yield
+    network.wait_until_quiet()
+    arrived = network.delivered() - delivered
+    result.values["pacedLostPercent"] = max(0.0, 100 * (1 - arrived / (network.sent - sent)))
+
+
+def measure_paced(
     network: BenchNetwork, rate: float, plan: Plan, values: dict[str, float | None]
 ) -> int:
     """Processor time for each new flow, at a rate that loses nothing; returns the flows sent.
@@ -171,7 +192,7 @@ def _measure_paced(
     The packets are the same ones at each call.
     """
     processor = ProcessorTime()
-    network.request_flows(rate, plan.paced_s, first=_WARM_UP_FLOWS)
+    network.request_flows(rate, plan.paced_s, first=WARM_UP_FLOWS)
     sent, elapsed_s = network.generator_answer()
     processor.stop()
     values["pacedPerS"] = sent / elapsed_s

@@ -117,6 +117,8 @@ class BenchNetwork:
             text=True,
             env=module_environment(),
         )
+        self.generator_pid = self._generator.pid
+        self.sent = 0  # flows, since the generator was started
         self._answer()
 
     def drop_at_gateway(self) -> None:
@@ -139,6 +141,7 @@ class BenchNetwork:
     def generator_answer(self) -> tuple[int, float]:
         """Wait for the generator's end: flows sent, and in what time in seconds."""
         answer = self._answer()
+        self.sent += answer["sent"]
         return answer["sent"], answer["elapsedS"]
 
     def _answer(self) -> dict[str, Any]:
@@ -185,15 +188,16 @@ class BenchNetwork:
         namespace.iproute.link("set", index=namespace.links()[link], address=address)
 
 
-def write_frames(path: Path, nics: int) -> None:
+def write_frames(path: Path, nics: int, count: int = POOL_FLOWS) -> None:
     """Write the frames of all flows, in the order in which every contender gets them.
 
     Args:
         path: The file.
         nics: How many the flows are between, on both sides together.
+        count: Only the first so many of them, for generators that are many and need no more.
     """
     macs = (bytes.fromhex(mac.replace(":", "")) for mac in (_CLIENT_MAC, _GATEWAY_MAC))
-    path.write_bytes(make_frames(make_flows(POOL_FLOWS, nics // 2), *macs))
+    path.write_bytes(make_frames(make_flows(POOL_FLOWS, nics // 2)[:count], *macs))
 
 
 def write_denied_frames(path: Path, sources: Sequence[int]) -> None:

@@ -23,6 +23,7 @@ FLOW_LOG_NAMES = (
     *("kernel", "kernel-log"),
 )
 FLOW_LOG_RATE, FLOW_LOG_NICS = 10_000, 1000
+PAIRS_TURNS = 12
 
 
 class WrongUsage(Exception):
@@ -71,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=None,
         help="rounds, each with every contender once"
-        f" ({ROUNDS}, with --scale, --overload and --flow-log {SCALE_ROUNDS}, with --quick"
-        f" {QUICK_ROUNDS})",
+        f" ({ROUNDS}, with --scale, --overload and --flow-log {SCALE_ROUNDS}, with --pairs"
+        f" {PAIRS_TURNS}, with --quick {QUICK_ROUNDS})",
     )
     parser.add_argument(
         "--rate",
@@ -123,6 +124,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " conntrack's events",
     )
     parser.add_argument(
+        "--pairs",
+        action="store_true",
+        help="measure processor time for each new flow and an open flow's speed by short turns of"
+        " contenders that all stand at the same time",
+    )
+    parser.add_argument(
         "--tags-file",
         metavar="FILE",
         type=Path,
@@ -154,11 +161,12 @@ def check_options(args: argparse.Namespace) -> Options:
     if args.rate is not None:
         plan = dataclasses.replace(plan, rate=args.rate)
     is_shorter = args.scale or args.overload or args.flow_log
-    usual = QUICK_ROUNDS if args.quick else SCALE_ROUNDS if is_shorter else ROUNDS
+    usual = PAIRS_TURNS if args.pairs else SCALE_ROUNDS if is_shorter else ROUNDS
+    usual = QUICK_ROUNDS if args.quick else usual
     rounds = usual if args.repeat is None else args.repeat
     if rounds < 1 or not 1 <= plan.rate < math.inf:
         raise WrongUsage("--repeat and --rate are at least 1")
-    runs = ("--sweep", "--scale", "--overload", "--flow-log")
+    runs = ("--sweep", "--scale", "--overload", "--flow-log", "--pairs")
     others = [name for name in runs if getattr(args, name[2:].replace("-", "_"))]
     if len(others) > 1:
         raise WrongUsage(f"{others[0]} and {others[1]} are two runs")
@@ -173,7 +181,8 @@ def check_options(args: argparse.Namespace) -> Options:
     ):
         if is_given:
             raise WrongUsage(f"{option} needs {needed}")
-    if others not in ([], ["--flow-log"]) and (args.rules is not None or args.nics is not None):
+    has_size = others in ([], ["--flow-log"], ["--pairs"])
+    if not has_size and (args.rules is not None or args.nics is not None):
         raise WrongUsage(
             "--rules and --nics are for a run without --sweep or --scale or --overload"
         )

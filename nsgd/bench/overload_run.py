@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +26,7 @@ from nsgd.bench.overload import (
 from nsgd.bench.overload_pairs import PairedRound, measure_pairs
 from nsgd.bench.says import heading, say
 from nsgd.bench.statistics import Summary
-from nsgd.bench.tables import cell, format_table, number_text, ratio_text
+from nsgd.bench.tables import cell, format_table, number_text, quartiles_text, ratio_text
 from nsgd.lab.netns import remove_leftovers
 from nsgd.lab.progress import progress
 
@@ -151,11 +150,3 @@ def _cell(rounds: Sequence[PairedRound], key: str, write: Callable[[float], str]
         shares = [found.values.get("connectedShare") for found in rounds]
         return cell(Summary.of(None if s is None else 100 * s for s in shares), write)
     return cell(Summary.of(found.values.get(key) for found in rounds), write)
-
-
-def quartiles_text(ratios: Sequence[float]) -> str:
-    """The median, with the quartiles behind it: one pair in four is below the first of them."""
-    if len(ratios) < 2:
-        return ratio_text(ratios[0]) if ratios else "-"
-    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return f"{ratio_text(median)} ({ratio_text(low)}..{ratio_text(high)})"

@@ -87,10 +87,12 @@ def add_derived(results: Results) -> None:
     add_ratios(results, without=(GENERATOR,))
 
 
-def summaries(measurements: Sequence[Measurement]) -> dict[str, Summary | None]:
+def summaries(
+    measurements: Sequence[Measurement], columns: Sequence[Column] = COLUMNS
+) -> dict[str, Summary | None]:
     """Each quantity over all rounds."""
     return {
-        column.key: Summary.of(m.values.get(column.key) for m in measurements) for column in COLUMNS
+        column.key: Summary.of(m.values.get(column.key) for m in measurements) for column in columns
     }
 
 
@@ -143,18 +145,27 @@ def format_report(results: Results, descriptions: Mapping[str, str]) -> str:
                 rows.append([name, *(cell(summary[column.key], write) for column in columns)])
         if len(rows) > 1:
             parts.append(title + format_table(rows))
-    parts.append("\n".join(f"{name}: {text}" for name, text in descriptions.items()))
-    hit_rows = [
-        ["Contender", "Group and direction", "Rules", "Hit", "Min", "Median", "Max", "Hits"]
-    ]
+    parts.append(format_descriptions(descriptions))
+    parts.append(format_hits(results))
+    parts.append("\n".join(notes(results)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def format_descriptions(descriptions: Mapping[str, str]) -> str:
+    """A line for each contender."""
+    return "\n".join(f"{name}: {text}" for name, text in descriptions.items())
+
+
+def format_hits(results: Results) -> str:
+    """The table that proves that policies were exercised; nothing where none has one."""
+    rows = [["Contender", "Group and direction", "Rules", "Hit", "Min", "Median", "Max", "Hits"]]
     for name, measurements in results.items():
         for spread in spreads(measurements):
             _, *numbers = dataclasses.astuple(spread)
-            hit_rows.append([name, spread.group, *(f"{number:.10g}" for number in numbers)])
-    if len(hit_rows) > 1:
-        parts.append("Hits of the first round's paced flows:\n" + format_table(hit_rows))
-    parts.append("\n".join(notes(results)))
-    return "\n\n".join(part for part in parts if part)
+            rows.append([name, spread.group, *(f"{number:.10g}" for number in numbers)])
+    if len(rows) == 1:
+        return ""
+    return "Hits of the first round's paced flows:\n" + format_table(rows)
 
 
 def notes(results: Results) -> list[str]:
@@ -185,7 +196,10 @@ def notes(results: Results) -> list[str]:
 
 
 def as_json(
-    results: Results, descriptions: Mapping[str, str], context: Mapping[str, Any]
+    results: Results,
+    descriptions: Mapping[str, str],
+    context: Mapping[str, Any],
+    columns: Sequence[Column] = COLUMNS,
 ) -> dict[str, Any]:
     """Everything for programs."""
     contenders = []
@@ -196,7 +210,7 @@ def as_json(
                 "description": descriptions[name],
                 "measured": {
                     key: None if summary is None else summary.as_json()
-                    for key, summary in summaries(measurements).items()
+                    for key, summary in summaries(measurements, columns).items()
                 },
                 "ruleHits": [
                     {
@@ -221,7 +235,7 @@ def as_json(
         )
     return {
         **context,
-        "columns": {column.key: column.meaning for column in COLUMNS},
+        "columns": {column.key: column.meaning for column in columns},
         "contenders": contenders,
         "notes": notes(results),
     }

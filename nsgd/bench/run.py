@@ -59,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
             from nsgd.bench.flow_log_run import run_flow_log
 
             return run_flow_log(args, options)
+        if args.pairs:
+            from nsgd.bench.pairs_run import run_pairs
+
+            return run_pairs(args, options)
         return _run(args, options)
     except WrongUsage as wrong:
         return _fail(str(wrong), EXIT_USAGE)

@@ -12,15 +12,19 @@ def say(message: str) -> None:
     print(f"nsgd bench: {message}", file=sys.stderr)
 
 
-def heading(context: Mapping[str, Any]) -> str:
-    """The machine, how long it took, and how to read the numbers."""
+def heading(context: Mapping[str, Any], numbers: str = "median (least..most)") -> str:
+    """The machine, how long it took, and how to read the numbers.
+
+    Args:
+        context: What is the same for all contenders.
+        numbers: What stands in a table's cells.
+    """
     machine, plan = context["machine"], context["plan"]
     rounds = plan["repeat"]
     lines = [
         f"{machine['processors']} x {machine['cpu']}, Linux {machine['kernel']},"
         f" Python {machine['python']}",
-        f"{rounds} round{'' if rounds == 1 else 's'} in {context['durationS']} s;"
-        " median (least..most)",
+        f"{rounds} round{'' if rounds == 1 else 's'} in {context['durationS']} s; {numbers}",
     ]
     if "rate" in plan:
         lines[-1] += f"; processor time at {plan['rate']:.0f} new flows/s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from nsgd.bench.statistics import Summary
@@ -31,6 +32,14 @@ def cell(summary: Summary | None, write: Callable[[float], str]) -> str:
     if len(summary.values) == 1:
         return median
     return f"{median} ({write(summary.minimum)}..{write(summary.maximum)})"
+
+
+def quartiles_text(ratios: Sequence[float]) -> str:
+    """The median, with the quartiles behind it: one ratio in four is below the first of them."""
+    if len(ratios) < 2:
+        return ratio_text(ratios[0]) if ratios else "-"
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return f"{ratio_text(median)} ({ratio_text(low)}..{ratio_text(high)})"
 
 
 def number_text(value: float) -> str:

@@ -15,7 +15,7 @@ from nsgd.bench.frames import FRAME_BYTES, SLOT_BYTES
 from nsgd.bench.network import DENIED_PORT, POOL_FLOWS, write_denied_frames
 from nsgd.bench.overload import SOURCES, OverloadPlan, policy, start_one_rule, starter
 from nsgd.bench.overload_pairs import PairedRound, measure_pairs
-from nsgd.bench.overload_run import CONTENDERS, format_overload, quartiles_text
+from nsgd.bench.overload_run import CONTENDERS, format_overload
 from nsgd.config.load import Document, load_documents
 from nsgd.model.packet import UDP, PacketHeader
 from nsgd.wire.packet import parse_packet
@@ -118,8 +118,6 @@ def test_a_row_has_the_pairs_of_all_rounds() -> None:
     row = format_overload({("1", "queue"): rounds}).splitlines()[-1].split()
     assert row[:7] == ["queue", "1", "-", "70.0", "(40.0..100)", "0.90", "(0.80..1.00)"]
     assert row[7:11] == ["-", "1.00", "(0.50..1.50)", "-"]
-    assert quartiles_text([0.5]) == "0.50"
-    assert quartiles_text([]) == "-"
 
 
 def test_contenders_are_named() -> None:

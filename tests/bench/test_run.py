@@ -91,6 +91,36 @@ def test_a_sweep(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.kernel
+def test_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    """All stand at the same time, each has a turn in every round, and second gateways their own."""
+    options = ("--pairs", "--quick", "--repeat", "2", "--rules", "10", "--nics", "10")
+    assert bench(*options, "-o", "json", "--only", "conntrack,bare,queue-mixed") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert own_namespaces() == []
+    assert result["failures"] == []
+    contenders = {contender["name"]: contender for contender in result["contenders"]}
+    names = ["conntrack", "conntrack again", "bare", "bare again", "queue-mixed"]
+    assert list(contenders) == names
+    assert sorted(result["plan"]["order"]) == sorted(names)
+    begins = {name: [turn["startedS"] for turn in contenders[name]["turns"]] for name in names}
+    # The second round is the first one backwards.
+    first, second = (sorted(names, key=lambda name: begins[name][number]) for number in (0, 1))
+    assert first == second[::-1] == result["plan"]["order"]
+    for name in names:
+        for turn in contenders[name]["turns"]:
+            assert turn["cpuUsPerFlow"] > 0
+            assert turn["senderUsPerFlow"] > 0
+            assert turn["gbitPerS"] > 0
+            assert (turn["workerUsPerFlow"] or 0) > 0 or "conntrack" in name
+        assert contenders[name]["conntrack"] == {"dropped": 0, "evicted": 0, "invalid": 0}
+    assert len(contenders["bare again"]["measured"]["cpuByBare"]["values"]) == 2
+    assert contenders["queue-mixed"]["measured"]["gbitByConntrack"] is not None
+    hits = contenders["queue-mixed"]["ruleHits"]
+    assert len(hits) == 4
+    assert all(entry["hits"] > 1000 for entry in hits)
+
+
+@pytest.mark.kernel
 @pytest.mark.parametrize("is_spoilt", [False, True])
 def test_wrong_checksums_are_noticed(is_spoilt: bool, tmp_path: Path) -> None:
     """Packets that conntrack calls invalid are of no flow: the contender fails, and says so."""
@@ -215,6 +245,14 @@ def test_names_do_not_depend_on_the_size() -> None:
         (["--flow-log", "--only", "bare"], "one-rule-reader, queue, queue-log"),
         (["--flow-log", "--rate", "60000"], "--rate is at most 50000"),
         (["--flow-log", "--print-rulesets"], "without --flow-log"),
+        (["--pairs", "--overload"], "--overload and --pairs are two runs"),
+        (["--pairs", "--only", "bare,linear"], "--pairs has no linear: its contenders are none, "),
+        (["--pairs", "--only", "scapy"], "--pairs has no scapy"),
+        (["--pairs", "--only", "generator"], "kernel-*, queue-*"),
+        (["--pairs", "--policy", "ports"], "--policy needs --sweep or --flow-log"),
+        (["--pairs", "--rate", "150001"], "--rate is at most 150000"),
+        (["--pairs", "--queues", "2"], "--queues is for a run without --pairs"),
+        (["--pairs", "--write-policies", "/nonexistent"], "without --pairs"),
         (["--only", "kernel-log"], "no contender is named kernel-log"),
         (["--scale", "--tags-file", "/nonexistent"], "--tags-file /nonexistent: "),
         (["--queues", "1"], "--queues takes numbers from 2 to 16"),

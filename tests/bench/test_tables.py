@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nsgd.bench.statistics import Summary
-from nsgd.bench.tables import cell, format_table, number_text, ratio_text
+from nsgd.bench.tables import cell, format_table, number_text, quartiles_text, ratio_text
 
 
 def test_table_is_aligned() -> None:
@@ -38,3 +38,10 @@ def test_cell() -> None:
     assert cell(None, number_text) == "-"
     assert cell(Summary.of([1.0]), number_text) == "1.0"
     assert cell(Summary.of([1.0, 3.0, 2.0]), ratio_text) == "2.00 (1.00..3.00)"
+
+
+def test_quartiles_stand_behind_the_median() -> None:
+    """Where there is more than one ratio."""
+    assert quartiles_text([1.0, 2.0, 0.5, 1.5, 0.0]) == "1.00 (0.50..1.50)"
+    assert quartiles_text([0.5]) == "0.50"
+    assert quartiles_text([]) == "-"
