@@ -19,7 +19,7 @@ _PAGE_BITS = 16
 PAGE_ADDRESSES = 1 << _PAGE_BITS
 _PAGES = 1 << (32 - _PAGE_BITS)
 # Of pages with all their addresses written out: 64 KiB each with up to 256 classes, else 128, and
-# 256 where addresses have slots.
+# 256 where addresses have slots; 512 then from 65536 classes on.
 _MOST_DENSE_PAGES = 64
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
 
@@ -61,13 +62,23 @@ def test_more_pages_than_are_written_out() -> None:
     check(starts, [draw.randrange(90) for _ in starts], slots)
 
 
-@pytest.mark.parametrize("count", [250, 3_000, 65_000])
-def test_dense_pages(count: int) -> None:
+@pytest.mark.parametrize(
+    ("classes", "width"), [(255, 4), (3_000, 4), (65_535, 4), (65_536, 8), (65_537, 8)]
+)
+def test_dense_pages(classes: int, width: int) -> None:
     """Many addresses of one page, each of its own class; the largest classes and slots."""
     first = 0x0A010000
+    count = classes - 1
     starts = [0, *range(first + 5, first + 5 + count)]
-    slots = {first + 5: MOST_NICS - 1, first + 4 + count: MOST_NICS - 1, first: 2}
-    check(starts, list(range(len(starts))), slots)
+    last = min(first + 4 + count, first + PAGE_ADDRESSES - 1)
+    slots = {first + 5: MOST_NICS - 1, last: MOST_NICS - 1, first: 2}
+    paged = PagedEnds(starts, list(range(classes)), slots)
+    page = paged.pages[paged.top[first >> 16]]
+    assert isinstance(page, array)
+    assert page.itemsize == width
+    for address in (first, first + 4, *range(first + 5, last, 97), last - 1, last):
+        assert paged.find_class(address) == max(0, address - first - 4)
+        assert paged.find_slot(address) == slots.get(address, NO_SLOT)
 
 
 def test_pages_are_narrow() -> None:

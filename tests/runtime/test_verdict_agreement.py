@@ -21,8 +21,9 @@ from nsgd.policy.evaluate import decide
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
 from nsgd.runtime import counters as cell
-from nsgd.runtime import outcome_cells
-from nsgd.runtime.counters import SharedCounters
+from nsgd.runtime import outcome_cells, paged_ends
+from nsgd.runtime.counters import DENIAL_RING_RECORDS, MOST_NICS, SharedCounters
+from nsgd.runtime.denials import Denial, DenialReader
 from nsgd.runtime.outcome_cells import OutcomeCells
 from nsgd.runtime.packet_handler import packet_handler
 from nsgd.runtime.verdict import VerdictPath
@@ -99,6 +100,12 @@ def of_interfaces(counters: SharedCounters) -> list[int]:
     return counts
 
 
+def of_denials(counters: SharedCounters) -> tuple[list[Denial], int]:
+    """What is told of denials but the time, and how many are not."""
+    denials, others = DenialReader(counters, 0).read(DENIAL_RING_RECORDS)
+    return [replace(each, time_ms=0) for each in denials], others
+
+
 class Comparison:
     """The handler beside the judge, on one policy after another."""
 
@@ -115,7 +122,9 @@ class Comparison:
         model = load_documents([Document("drawn.json", json.dumps(document).encode())]).model
         policy = compile_policy(model)
         numbers = DecisionNumbers().extended(policy, FIRST_RULE_NUMBER, LAYOUT.capacity)
-        slots = range(1, len(model.network_interfaces) + 1)
+        # The last one has the last slot.
+        slots = [*range(1, len(model.network_interfaces) + 1)]
+        slots[-1:] = [MOST_NICS - 1] * len(slots[-1:])
         built = WorkerPolicy.build(1, policy, numbers, self.settings, slots)
         by_judge = SharedCounters.create(LAYOUT.capacity)
         by_handler = SharedCounters.create(LAYOUT.capacity)
@@ -139,6 +148,7 @@ class Comparison:
         totals[cell.OUTCOMES_USED] = 0
         assert totals == by_judge.totals()
         assert of_interfaces(by_handler) == of_interfaces(by_judge)
+        assert of_denials(by_handler) == of_denials(by_judge)
         self.of_nics += sum(by_judge.nics.tolist())
         # Another worker finds the outcomes of this one.
         if used:
@@ -163,8 +173,29 @@ def header_of(packet: Packet) -> PacketHeader:
     return header if has_ports else header._replace(source_port=0, destination_port=0)
 
 
+LENGTHS = (0, 19, 20, 27, 28, 29, 39, 40, 41, 60, 1500, 65535)
+FRAGMENTS = (0x8000, 0x4000, 0xC000, 0x2000, 0x6000, 0x0001, 0x4001)
+
+
 def spoil(draw: random.Random, payload: bytearray) -> None:
-    """Change a byte that is looked at, or cut the packet short; not always."""
+    """Change what is looked at, or cut the packet short; not always."""
+    if payload[0] == 0x45 and draw.random() < 0.3:
+        match draw.randrange(6):
+            case 0:  # total length, and more or less than is there
+                payload[2:4] = draw.choice(LENGTHS).to_bytes(2, "big")
+            case 1:
+                payload[6:8] = draw.choice(FRAGMENTS).to_bytes(2, "big")
+            case 2:  # options of IP
+                payload[0] += 2
+                payload[20:20] = bytes(8)
+                payload[2:4] = len(payload).to_bytes(2, "big")
+            case 3 if len(payload) > 32:  # options of TCP, there or not, to the end or beyond
+                payload[32] = draw.choice((0x60, 0xA0, 0xF0))
+                payload += bytes(draw.choice((0, 4, 20, 40)))
+                payload[2:4] = len(payload).to_bytes(2, "big")
+            case side:
+                at = 12 + 4 * (side % 2)
+                payload[at : at + 4] = draw.choice((b"\0", b"\xff")) * 4
     if draw.random() < 0.3:
         places = (0, 2, 3, 6, 7, 9, 32 % len(payload), 33 % len(payload), -1)
         payload[draw.choice(places)] = draw.randrange(256)
@@ -180,11 +211,13 @@ def test_the_handler_agrees_with_the_judge(monkeypatch: pytest.MonkeyPatch, is_a
     for seed in range(60):
         document, packets = random_case(f"handler:{seed}", 40)
         draw = random.Random(seed)
+        monkeypatch.setattr(paged_ends, "_MOST_DENSE_PAGES", (64, 1, 0)[seed % 3])
         sent: list[Sent] = []
         for packet in draw.choices(packets, k=400):
             payload = bytearray(to_bytes(header_of(packet)))
             spoil(draw, payload)
-            mark = draw.choice((0, 0, 0, 0x4000, LAYOUT.is_open, LAYOUT.is_reply | LAYOUT.is_open))
+            others = draw.getrandbits(32) & ~LAYOUT.requests
+            mark = draw.choice((0, 0, others, LAYOUT.is_open, LAYOUT.is_reply | LAYOUT.is_open))
             sent.append(Sent(bytes(payload), mark, packet.in_link, packet.out_link))
         comparison.compare(document, sent)
     assert comparison.short > 2000
