@@ -38,6 +38,7 @@ from nsgd.runtime.control_wire import SOCKET_NAME
 from nsgd.runtime.flow_list import FlowLister
 from nsgd.runtime.guarded_file import load_guarded
 from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.loop import END_SIGNALS, EndedEarly
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.observer import Observer
 from nsgd.runtime.open_flows import RefusedByKernel
@@ -155,6 +156,8 @@ def _run(
         metrics = start_metrics_server(
             settings.metrics_host, settings.metrics_port, observer.scrape
         )
+        # An end in the middle would leave what was written, or rules that settings.on_stop removes.
+        supervisor.loop.note(*END_SIGNALS)
         supervisor.start()
         log.info("metrics at http://%s:%d/metrics", settings.metrics_host, metrics.port)
 
@@ -178,6 +181,8 @@ def _run(
         count = len(error.problems)
         log.error("not started, %d problem%s", count, "" if count == 1 else "s")
         return EXIT_CONFIG
+    except EndedEarly:
+        log.info("ended while it started: the rules in the kernel stay as they were")
     except (StateError, WorkerError, RefusedByKernel, KernelError, OSError) as error:
         log.error("%s: %s", "ended" if supervisor.has_served else "not started", error)
         return EXIT_FAILED

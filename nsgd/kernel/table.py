@@ -197,6 +197,7 @@ class NftTable(NftContents):
             yield joined(last, change.switch)
         else:
             yield from batch.parts(change.prepare)
+            yield ()  # none is under way any more, nor refused
             before_switch()
             yield change.switch
 

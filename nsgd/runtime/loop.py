@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Protocol
 
+END_SIGNALS: tuple[int, ...] = (signal.SIGTERM, signal.SIGINT)
 _TICK_S = 1.0
+
+
+class EndedEarly(Exception):
+    """The process was asked to end before it served."""
 
 
 class Watched(Protocol):
@@ -34,13 +39,19 @@ class Loop:
         """Tell whether stop() was called."""
         return self._stopping
 
-    def note(self, number: int) -> None:
-        """Have run() begin with what a signal asks for that comes before it."""
+    def note(self, *numbers: int) -> None:
+        """Have run() begin with what these signals ask for that come before it."""
 
         def noted(signal_number: int, frame: FrameType | None) -> None:
             self._early[signal_number] = None
 
-        signal.signal(number, noted)
+        for number in numbers:
+            signal.signal(number, noted)
+
+    def go_on(self) -> None:
+        """Raises EndedEarly where a signal was noted that asks for the end."""
+        if not self._early.keys().isdisjoint(END_SIGNALS):
+            raise EndedEarly
 
     def watch(self, watched: Watched | int, ready: Callable[[], None]) -> None:
         """Call *ready* whenever *watched* is readable."""

@@ -27,7 +27,7 @@ from nsgd.runtime.ending import leave_rules, remove_rules
 from nsgd.runtime.flows import Flows
 from nsgd.runtime.link_follower import LinkFollower
 from nsgd.runtime.load import LoadedPolicy
-from nsgd.runtime.loop import Loop
+from nsgd.runtime.loop import END_SIGNALS, Loop
 from nsgd.runtime.nic_slots import NicSlots
 from nsgd.runtime.notify import Notifier
 from nsgd.runtime.open_flows import OpenFlows, RefusedByKernel
@@ -126,7 +126,7 @@ class Supervisor:
         rules change: from the first queued packet on somebody answers.
 
         Raises:
-            StateError, WorkerError, RefusedByKernel: The rules in the kernel are what they were.
+            StateError, WorkerError, RefusedByKernel, EndedEarly: Rules stay, but if *has_served*.
         """
         assert self._prepared is not None, "prepare() comes first"
         loaded, is_first = self._prepared
@@ -144,17 +144,18 @@ class Supervisor:
 
             def number(served: Callable[[], None]) -> None:
                 served()
+                self.loop.go_on()
                 # Numbers before the rules that use them, marks before the rules that read them.
                 save_numbers(self._state_directory, loaded.numbers)
                 self.open_flows.at_start(loaded, is_first=is_first)
 
             write = partial(self._table.install, loaded, adopting=window_s > 0)
             self._beside.do_with(lambda s: write(before_switch=partial(number, s)), serve)
+            self.has_served, self.loaded_at_s = True, time.time()  # rules end as onStop says
         note_start(self._state_directory)
         self._tags.in_force(loaded)
         self._adoption.open(window_s)
         self.trial.started()
-        self.has_served, self.loaded_at_s = True, time.time()
         log.info("policy 1 in force: %s", loaded.summary)
         self._notifier.ready(self._state())
 
@@ -265,9 +266,8 @@ class Supervisor:
             self.told.tend(self.loaded)
             self._workers.keep_spare()
 
-        stop = partial(self.request_stop, remove_rules=False)
-        ends: dict[int, Callable[[], None]] = {signal.SIGTERM: stop, signal.SIGINT: stop}
-        self.loop.run(ends | {signal.SIGHUP: self._reload_on_signal}, look_around)
+        ends = dict.fromkeys(END_SIGNALS, partial(self.request_stop, remove_rules=False))
+        self.loop.run({**ends, signal.SIGHUP: self._reload_on_signal}, look_around)
 
     def close(self) -> None:
         """End the workers; remove the rules where that was asked for, else leave them in force."""

@@ -12,6 +12,7 @@ import pytest
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.table import NftTable
 from nsgd.lab.netns import Lab, NetworkNamespace
+from nsgd.ruleset.written import Present
 from tests.kernel.documents import document, nic, subnet
 from tests.kernel.network import Network
 from tests.kernel.test_kernel_engine import ALLOW_53, with_hosts
@@ -71,9 +72,34 @@ def test_rules_change_when_nothing_is_waited_for_any_more(namespace: NetworkName
         with other:
             table.apply(ladder(2), lambda: seen.append(other.present()))
             first = other.present()
+            assert seen[0].chains == first.chains
             table.apply(ladder(3), lambda: seen.append(other.present()))
     assert [bool(each.base_chains) for each in seen] == [False, True]
     assert seen[1] == first
+
+
+def test_nothing_comes_before_a_switch_that_cannot_come(namespace: NetworkNamespace) -> None:
+    """No number is saved and no flow adopted for rules of which the kernel refuses a part."""
+    calls: list[Present] = []
+    with namespace.call(NftTable) as owner, namespace.call(NftTable) as table:
+        owner.apply(ladder(2))
+        before = owner.present()
+        with pytest.raises(KernelError):
+            table.apply(ladder(2), lambda: calls.append(owner.present()))
+        assert owner.present() == before
+    assert not calls
+
+
+def test_a_kernel_without_owners_is_asked_again_before_anything_else(
+    namespace: NetworkNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is beside the rules by then, and what comes before the switch comes once."""
+    monkeypatch.setattr("nsgd.kernel.table._OWNED", 1 << 30)
+    seen: list[Present] = []
+    with namespace.call(NftTable) as table, namespace.call(NftTable) as other:
+        table.apply(ladder(2), lambda: seen.append(other.present()))
+        assert other.present().base_chains
+    assert seen == [Present()]
 
 
 def policy(subnet_group: str, nic_group: str) -> dict[str, Any]:

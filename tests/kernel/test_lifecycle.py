@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,31 @@ def test_a_start_without_its_queue_leaves_nothing(net: Network) -> None:
     assert "nsgd" not in net.gateway.run(["nft", "list", "tables"]).stdout
     assert net.tcp("internet", "server", 81)
     other.unbind()
+
+
+def test_a_stop_during_the_start_is_one(net: Network) -> None:
+    """Once rules are there they end as the settings say, though nothing has been told of them."""
+    with_hosts(net).write(web(ALLOW_80, onStop="remove"))
+    original = net._nsgd
+
+    def stopped(verb: str, *arguments: str) -> list[str]:
+        code = (
+            "import os, signal, sys\n"
+            "from nsgd.runtime import supervisor\n"
+            "supervisor.note_start = lambda _: os.kill(os.getpid(), signal.SIGTERM)\n"
+            "from nsgd.cli import main\n"
+            "sys.exit(main())"
+        )
+        return [sys.executable, "-P", "-c", code, verb, *arguments]
+
+    net._nsgd = stopped  # type: ignore[method-assign]
+    net.start_daemon()
+    net._nsgd = original  # type: ignore[method-assign]
+    assert net.daemon is not None
+    assert net.daemon.wait(20) == 0
+    assert "rules removed" in net.log.read_text()
+    assert "nsgd" not in net.gateway.run(["nft", "list", "tables"]).stdout
+    assert net.tcp("internet", "server", 81)
 
 
 def test_stop_keeps_or_removes_the_rules(net: Network) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 
-from nsgd.runtime.loop import Loop
+import pytest
+
+from nsgd.runtime.loop import END_SIGNALS, EndedEarly, Loop
 
 
 def test_a_storm_of_signals_is_one_call() -> None:
@@ -71,4 +73,23 @@ def test_a_signal_that_comes_before_the_loop_runs() -> None:
         assert calls == ["hangup", "tick"]
     finally:
         signal.signal(signal.SIGHUP, before)
+        loop.close()
+
+
+@pytest.mark.parametrize("number", END_SIGNALS)
+def test_what_is_not_to_be_begun_any_more(number: int) -> None:
+    """A signal that asks for the end is no interruption once it is noted."""
+    loop = Loop()
+    noted = (*END_SIGNALS, signal.SIGHUP)
+    before = [signal.getsignal(each) for each in noted]
+    try:
+        loop.note(*noted)
+        signal.raise_signal(signal.SIGHUP)
+        loop.go_on()
+        signal.raise_signal(number)
+        with pytest.raises(EndedEarly):
+            loop.go_on()
+    finally:
+        for each, handler in zip(noted, before, strict=True):
+            signal.signal(each, handler)
         loop.close()

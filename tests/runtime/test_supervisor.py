@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.runtime.load import LoadedPolicy
+from nsgd.runtime.loop import EndedEarly
 from nsgd.runtime.policy_handover import HandOver
-from nsgd.runtime.state import has_started, load_numbers
+from nsgd.runtime.state import StateError, has_started, load_numbers
 from nsgd.runtime.worker_process import WorkerError
 from nsgd.runtime.workers import Workers
 from tests.runtime.test_trial import Daemon
@@ -61,3 +63,36 @@ def test_rules_stay_where_no_worker_serves(daemon: Daemon, monkeypatch: pytest.M
     assert not daemon.table.access
     assert not has_started(daemon.state)
     assert not daemon.supervisor.has_served
+
+
+def test_rules_stay_where_the_end_is_asked_for_before_they_change(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is saved, and nothing is left to be ended."""
+    monkeypatch.setattr(Workers, "start", lambda *given: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        daemon.supervisor.loop.note(signal.SIGTERM)
+        with pytest.raises(EndedEarly):
+            daemon.start()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not daemon.table.access
+    assert load_numbers(daemon.state) == DecisionNumbers()
+    assert not daemon.supervisor.has_served
+
+
+def test_rules_in_force_are_ended_as_such_where_the_start_fails_behind_them(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else onStop would not hold for them, and nobody would say that they stay."""
+    monkeypatch.setattr(Workers, "start", lambda *given: None)
+
+    def fail(directory: Path) -> None:
+        raise StateError("full")
+
+    monkeypatch.setattr("nsgd.runtime.supervisor.note_start", fail)
+    with pytest.raises(StateError):
+        daemon.start()
+    assert daemon.table.access == "Allow"
+    assert daemon.supervisor.has_served
