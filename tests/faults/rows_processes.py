@@ -30,7 +30,7 @@ PROCESSES = Section(
             f"{_PROCESSES}::test_a_worker_killed",
             _KEEPER,
             "WorkerKeeper._try_to_start",
-            "self._start()",
+            "self._start(policy)",
             engines=BOTH,
             modes=_OPEN_SLOW,
         ),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -175,12 +176,17 @@ def test_ctrl_c_cleans_up(moment: Callable[[int], bool]) -> None:
         while not moment(lab.pid):
             assert time.monotonic() < deadline
             time.sleep(0.001)
-        inodes = {os.stat(f"/run/netns/{name}").st_ino for name in lab_namespaces(lab.pid)}
-        lab.send_signal(signal.SIGINT)
-        _, error = lab.communicate(timeout=20)
-    assert (lab.returncode, error) == (130, "nsgd lab: interrupted; the lab is removed\n")
-    assert lab_namespaces(lab.pid) == []
-    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and network(pid) in inodes]
+        with ExitStack() as held:
+            # Held open: the inode of a namespace that is gone may be that of another test's.
+            names = lab_namespaces(lab.pid)
+            spaces = [held.enter_context(open(f"/run/netns/{name}", "rb")) for name in names]
+            inodes = {os.fstat(space.fileno()).st_ino for space in spaces}
+            lab.send_signal(signal.SIGINT)
+            _, error = lab.communicate(timeout=20)
+            assert (lab.returncode, error) == (130, "nsgd lab: interrupted; the lab is removed\n")
+            assert lab_namespaces(lab.pid) == []
+            left = [pid for pid in os.listdir("/proc") if pid.isdigit() and network(pid) in inodes]
+            assert left == []
 
 
 def network(pid: str) -> int | None:
