@@ -88,7 +88,7 @@ def _measure_paced(bench: _Bench) -> None:
     values["pacedDeliveredPercent"] = 100 * (network.delivered() - delivered) / sent
     values["cpuUsPerFlow"] = processor.used_us / sent
     values["othersLoad"] = processor.others_load
-    values["idleProcessors"] = (after.idle_us - middle.idle_us) / (after.time_us - middle.time_us)
+    values["idleProcessors"] = after.idle_processors_since(middle)
     if site.log is not None:
         values["logUsPerFlow"] = (site.log_us() - log_us) / sent
         values["logUsPerEvent"] = values["logUsPerFlow"] / _EVENTS_PER_FLOW

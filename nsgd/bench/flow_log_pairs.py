@@ -110,6 +110,6 @@ def _take_turn(site: FlowLogSite, rate: float, plan: PairsPlan, heard: _Heard) -
     site.wait_for_ends()
     network.forget_flows()
     heard.latencies_us += latencies
-    heard.idle.append((after.idle_us - before.idle_us) / (after.time_us - before.time_us))
+    heard.idle.append(after.idle_processors_since(before))
     heard.lost += plan.probes - len(latencies)
     time.sleep(_REST_S)

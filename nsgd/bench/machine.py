@@ -41,6 +41,10 @@ class CpuReading:
         available = (self.time_us - before.time_us) * self.processors
         return available - (self.idle_us - before.idle_us) - (self.stolen_us - before.stolen_us)
 
+    def idle_processors_since(self, before: CpuReading) -> float:
+        """How many processors were idle, on the average."""
+        return (self.idle_us - before.idle_us) / (self.time_us - before.time_us)
+
 
 class ProcessorTime:
     """Processor time that a stretch of time costs the whole machine, from start to *stop*."""

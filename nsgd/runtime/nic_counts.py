@@ -162,8 +162,8 @@ class NicCounts:
                 return _NO_WAY
             count = made.get(areas)
             if count is None:
-                in_full = self._in_full if self._map.ambiguities else self._by_links
-                count = made[areas] = in_full(name, sent, received)
+                make = self._in_full if self._map.ambiguities else self._by_links
+                count = made[areas] = make(name, sent, received)
             return Way(None, None, count)
 
         return of_alike

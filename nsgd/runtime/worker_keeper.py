@@ -50,7 +50,6 @@ class WorkerKeeper:
         self._loop = loop
         self._new_process = new_process
         self._policy: HandOver | None = None
-        self._generation = 0
         self._started_with = 0  # generation of the present worker's first policy
         self._handed = 0  # and of the last one that it was handed
         self._worker: WorkerProcess | None = None
@@ -103,6 +102,11 @@ class WorkerKeeper:
         return worker is not None and not worker.serves and age_s < _SOON_S
 
     @property
+    def _generation(self) -> int:
+        """That of the policy to decide by; 0 before there is one."""
+        return 0 if self._policy is None else self._policy.generation
+
+    @property
     def decides_by_older(self) -> bool:
         """Tell whether the worker may decide by an older policy than the last one."""
         worker = self._worker
@@ -127,7 +131,7 @@ class WorkerKeeper:
 
     def set_policy(self, policy: HandOver) -> None:
         """Have every worker that is started from now on decide by this policy."""
-        self._policy, self._generation = policy, policy.generation
+        self._policy = policy
 
     def hand_over(self) -> None:
         """Have the present worker decide by it too; one that does not take it is replaced."""
