@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nsgd.analysis.changes import PolicyDifference, SiteDifference, Verdict
@@ -244,7 +244,10 @@ class LintCheck:
             return f"without it {instead} decides {witness}"
         return self._of_packets(finding, lambda by, same: by == finding.rule and not same)
 
-    def _of_packets(self, finding: Finding, is_wrong) -> str | None:  # type: ignore[no-untyped-def]
+    def _of_packets(
+        self, finding: Finding, is_wrong: Callable[[str | None, bool], bool]
+    ) -> str | None:
+        """A packet that proves it wrong, by the rule that decides it and whether it matters."""
         assert finding.rule is not None
         assert finding.direction is not None
         direction = finding.direction.value

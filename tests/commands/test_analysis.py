@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nsgd.cli import main
+from tests.commands.documents import administered
 
 EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "examples" / "three-tier.yaml"
 
@@ -222,22 +223,14 @@ def test_lint_beyond_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["undetermined"]
 
 
-ADMINISTERED = """\
-virtualNetworks:
-  - {name: v, addressSpace: [10.0.0.0/16], subnets: [{name: s, addressPrefixes: [10.0.1.0/24]}]}
-securityAdminConfigurations:
-  - name: base
-    ruleCollections:
-      - name: c
-        appliesTo: [v]
-        rules:
-          - {name: Ssh, priority: 1, direction: Inbound, access: AlwaysAllow, protocol: Tcp,
+ADMINISTERED = administered(
+    """{name: Ssh, priority: 1, direction: Inbound, access: AlwaysAllow, protocol: Tcp,
              sources: [Internet], sourcePortRanges: ['*'],
-             destinations: ['*'], destinationPortRanges: ['22']}
-          - {name: Again, priority: 2, direction: Inbound, access: Deny, protocol: Tcp,
+             destinations: ['*'], destinationPortRanges: ['22']}""",
+    """{name: Again, priority: 2, direction: Inbound, access: Deny, protocol: Tcp,
              sources: [203.0.113.0/24], sourcePortRanges: ['*'],
-             destinations: ['*'], destinationPortRanges: ['22']}
-"""
+             destinations: ['*'], destinationPortRanges: ['22']}""",
+)
 
 
 def test_lint_of_security_admin_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nsgd.cli import main
+from tests.commands.documents import administered
 
 EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
 EXAMPLE = EXAMPLES / "three-tier.yaml"
@@ -220,19 +221,11 @@ def test_tags_that_administrators_name(tmp_path: Path, capsys: pytest.CaptureFix
     )
     path = tmp_path / "p.yaml"
     path.write_text(
-        """\
-virtualNetworks:
-  - {name: v, addressSpace: [10.0.0.0/16], subnets: [{name: s, addressPrefixes: [10.0.1.0/24]}]}
-securityAdminConfigurations:
-  - name: base
-    ruleCollections:
-      - name: c
-        appliesTo: [v]
-        rules:
-          - {name: NoSql, priority: 1, direction: Inbound, access: Deny, protocol: Udp,
+        administered(
+            """{name: NoSql, priority: 1, direction: Inbound, access: Deny, protocol: Udp,
              sources: [Sql], sourcePortRanges: ['*'],
-             destinations: ['*'], destinationPortRanges: ['*']}
-"""
+             destinations: ['*'], destinationPortRanges: ['*']}"""
+        )
     )
     asked = ["reach", str(path), "--service-tags", str(tags), "--level", "tag", "-o", "json"]
     assert main(asked) == 0
