@@ -207,8 +207,13 @@ def test_counts_survive_kills_under_load(net: Network) -> None:
             os.kill(victim, signal.SIGKILL)
         send(net, range(30250 + 500 * round_number, 30250 + 500 * round_number + 250))
         net.wait(lambda: None not in pids(net), "not replaced")
-    status = net.status()
-    net.wait(lambda: net.status()["queue"]["length"] == 0, "packets wait")
+
+    def is_read() -> bool:
+        # A worker that has just come has a process, and its queue a moment later.
+        queue = net.status()["queue"]
+        return queue is not None and queue["length"] == 0
+
+    net.wait(is_read, "packets wait")
     status = net.status()
     verdicts = status["packets"]["verdicts"]
     assert verdicts["drop"] == 0
