@@ -48,6 +48,18 @@ _INHERIT = (
 Popen = Callable[..., "subprocess.Popen[Any]"]
 
 
+class Navigated(AssertionError):
+    """What was asked of a page had no answer: another page has come in its place."""
+
+
+# What DevTools answers for an expression whose page goes while it is evaluated.
+_NAVIGATED = (
+    "Inspected target navigated or closed",
+    "Execution context was destroyed.",
+    "Cannot find default execution context",
+)
+
+
 class Browser:
     """One tab."""
 
@@ -84,6 +96,7 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
+        self.ask("Page.setLifecycleEventsEnabled", enabled=True)
 
     def close(self) -> None:
         """End the browser."""
@@ -108,16 +121,38 @@ class Browser:
             answer = self._receive(deadline_s)
             if answer.get("id") == self._last_id:
                 if "error" in answer:
-                    raise AssertionError(f"{method}: {answer['error']}")
+                    gone = answer["error"].get("message") in _NAVIGATED
+                    kind = Navigated if gone else AssertionError
+                    raise kind(f"{method}: {answer['error']}")
                 result: dict[str, Any] = answer["result"]
                 return result
 
     def open(self, url: str) -> None:
         """Load a page, and wait until it is there with all that belongs to it."""
         self._events.clear()
-        failed = self.ask("Page.navigate", url=url).get("errorText")
-        assert failed is None, f"{url}: {failed}"
-        self._wait_for("Page.loadEventFired")
+        answer = self.ask("Page.navigate", url=url)
+        assert "errorText" not in answer, f"{url}: {answer['errorText']}"
+        deadline_s = time.monotonic() + TIMEOUT_S
+        # Of this page: that an earlier one is there may be told late.
+        while not any(
+            event["method"] == "Page.lifecycleEvent"
+            and event["params"]["loaderId"] == answer["loaderId"]
+            and event["params"]["name"] == "load"
+            for event in self._events
+        ):
+            self._receive(deadline_s)
+
+    @contextlib.contextmanager
+    def going(self) -> Iterator[None]:
+        """Wait until what is done within has led to another page, and that is there."""
+        self.run("window.isLeft = true")
+        yield
+        self.wait("!window.isLeft && document.readyState === 'complete'", "no other page")
+
+    def follow(self, selector: str) -> None:
+        """Click on a link, and wait until the page that it leads to is there."""
+        with self.going(), contextlib.suppress(Navigated):
+            self.run(f"document.querySelector({json.dumps(selector)}).click()")
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
@@ -130,7 +165,7 @@ class Browser:
     def wait(self, script: str, complaint: str, timeout_s: float = 15.0) -> None:
         """Wait until an expression in the page is true."""
         deadline_s = time.monotonic() + timeout_s
-        while not self.run(script):
+        while not self._is_true(script):
             if time.monotonic() > deadline_s:
                 raise AssertionError(complaint)
             time.sleep(0.05)
@@ -167,10 +202,11 @@ class Browser:
         answer = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(answer["data"]))
 
-    def _wait_for(self, method: str) -> None:
-        deadline_s = time.monotonic() + TIMEOUT_S
-        while not any(event["method"] == method for event in self._events):
-            self._receive(deadline_s)
+    def _is_true(self, script: str) -> bool:
+        try:
+            return bool(self.run(script))
+        except Navigated:
+            return False  # The page that was asked gives way to another one: not yet.
 
     def _receive(self, deadline_s: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:

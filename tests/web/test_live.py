@@ -61,8 +61,7 @@ def test_what_packets_did_is_on_the_page(net: ThreeTiers) -> None:
         assert shown["hits/web/Inbound/DenyAllInBound/Deny"] == "1"
         # Why, as the page itself asks it.
         tab.open(f"{URL}/denials?destination=10.0.1.4&port=23")
-        tab.run("document.querySelector('a[href^=\"/verify?\"]').click()")
-        tab.wait("document.querySelector('.verdict') !== null", "no answer")
+        tab.follow('a[href^="/verify?"]')
         verdict = tab.run("document.querySelector('.verdict').innerText")
         assert verdict == "\u2715 Deny by DenyAllInBound of web"
         tab.open(f"{URL}/flows?nsg=web&port=80")
