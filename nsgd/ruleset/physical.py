@@ -32,6 +32,10 @@ from nsgd.ruleset.statements import MatchSource, Statement, UpdateSource
 EPOCHS = "abcdefghijklmnopqrstuvwxyz"
 # Enough that nobody who writes rules can find two contents of one name.
 _DIGEST_BYTES = 16
+# Of more than this at once hashlib lets go of the interpreter, and has it back before a thread that
+# waits for it has woken and can take it. Where digests are made one after the other, that thread's
+# turn never comes: it hands the kernel what is ready.
+_PIECE_BYTES = 2047
 
 
 def next_epoch(names: Iterable[str]) -> str:
@@ -78,8 +82,11 @@ def with_physical_sets(ruleset: Ruleset, epoch: str, more: tuple[Chain, ...] = (
 
 def content_digest(content: object, epoch: str) -> str:
     """A short name for what something holds."""
-    key = epoch.encode()
-    return blake2b(repr(content).encode(), digest_size=_DIGEST_BYTES, key=key).hexdigest()
+    data = memoryview(repr(content).encode())
+    digest = blake2b(digest_size=_DIGEST_BYTES, key=epoch.encode())
+    for start in range(0, len(data), _PIECE_BYTES):
+        digest.update(data[start : start + _PIECE_BYTES])
+    return digest.hexdigest()
 
 
 def _renamed(chain: Chain, names: Mapping[str, str]) -> Chain:
