@@ -30,7 +30,7 @@ from nsgd.observe.snapshot import snapshot_as_json
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.ruleset.guarded import Guarded
-from nsgd.ruleset.rule_chains import UNTOLD
+from nsgd.ruleset.telling import UNTOLD
 from nsgd.runtime.collection import keep_together
 from nsgd.runtime.conntrack_watch import ConntrackWatch
 from nsgd.runtime.control import ControlServer

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from nsgd.model.address import IP_VERSIONS
 from nsgd.model.settings import Admission, DaemonSettings
+from nsgd.ruleset.keys import address_key
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.matches import CtState, MatchCtState, MatchMark, MatchTcpFlags
-from nsgd.ruleset.objects import Chain, NftRule, RateLimit, SourceSet, nft_rule
+from nsgd.ruleset.objects import Chain, DynamicSet, NftRule, RateLimit, nft_rule
 from nsgd.ruleset.statements import (
     Accept,
     Count,
@@ -77,18 +78,19 @@ class AdmissionRules:
                 allowed = UpdateSource(version, _allowed(version))
                 yield nft_rule(MatchCtState(CtState.NEW), allowed)
 
-    def sets(self) -> Iterator[SourceSet]:
+    def sets(self) -> Iterator[DynamicSet]:
         """Sources that have come while there was too much, and their rates."""
         if self._admission is None:
             return
         rate = self._admission.per_source, self._admission.source_burst
         for version in IP_VERSIONS:
-            yield SourceSet(_metered(version), version, _MOST_METERED, _REMEMBERED_S, rate)
-            yield SourceSet(_known(version), version, _MOST_KNOWN, _REMEMBERED_S)
-            yield SourceSet(_allowed(version), version, _MOST_ALLOWED, _ALLOWED_REMEMBERED_S)
-            yield SourceSet(
+            source = address_key(version, "source")
+            yield DynamicSet(_metered(version), source, _MOST_METERED, _REMEMBERED_S, rate)
+            yield DynamicSet(_known(version), source, _MOST_KNOWN, _REMEMBERED_S)
+            yield DynamicSet(_allowed(version), source, _MOST_ALLOWED, _ALLOWED_REMEMBERED_S)
+            yield DynamicSet(
                 _allowed_rates(version),
-                version,
+                source,
                 _MOST_ALLOWED,
                 _REMEMBERED_S,
                 self._allowed_rate(self._admission),

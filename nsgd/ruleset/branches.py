@@ -85,6 +85,27 @@ class BranchBy:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitBy:
+    """Go on with the rule only while the rate of the field's value is not used up.
+
+    The rate is packets a second and burst. A set keeps it for each value, which is put in; not
+    where it is full, and there the rule does not go on.
+    """
+
+    key: Key
+    set_name: str
+    rate: tuple[int, int]
+
+    def text(self) -> str:
+        per_second, burst = self.rate
+        rate = f"limit rate {per_second}/second burst {burst} packets"
+        return f"update @{self.set_name} {{ {self.key.text} {rate} }}"
+
+    def encode(self) -> list[bytes]:
+        return [*self.key.loading, x.update_set(self.set_name, self.rate, is_beyond=False)]
+
+
+@dataclass(frozen=True, slots=True)
 class CountBy:
     """Add the packet to the counter that a named map has for it; unmatched where it has none."""
 

@@ -18,7 +18,7 @@ from nsgd.ruleset.branches import RETURN, BranchBy, CountBy, MatchValue
 from nsgd.ruleset.chains import ASK
 from nsgd.ruleset.endpoint_maps import SIDES, EndpointMaps
 from nsgd.ruleset.keys import NEXT_HEADER, address_key, link_key, mark_key
-from nsgd.ruleset.marks import ALL_BITS, FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
+from nsgd.ruleset.marks import ALL_BITS, FIRST_RULE_NUMBER, NO_TABLE
 from nsgd.ruleset.matches import (
     MatchAddress,
     MatchFamily,
@@ -31,9 +31,10 @@ from nsgd.ruleset.matches import (
 from nsgd.ruleset.names import root_chain
 from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, NftRule, VerdictMap, nft_rule
 from nsgd.ruleset.profiles import AskedTable, Profiles, Tables
-from nsgd.ruleset.rule_chains import DENIED, UNTOLD, half_of, set_number
+from nsgd.ruleset.rule_chains import DENIED, half_of, set_number
 from nsgd.ruleset.save import pass_denied
 from nsgd.ruleset.statements import Count, Drop, Goto, Jump, SetMark
+from nsgd.ruleset.telling import UNTOLD, Telling, tell
 from nsgd.wire.packet import FIN_SYN_RST_ACK, SYN
 
 DENIED_PASSES = "denied_passes"
@@ -68,14 +69,15 @@ class Dispatch:
         endpoint_map: EndpointMap,
         model: NetworkModel,
         asked: Sequence[AskedTable],
-        layout: MarkLayout,
+        telling: Telling,
         *,
         is_audit: bool,
         is_host_only: bool,
     ) -> None:
         # On such a machine one end alone is asked, and its link is on the other side of a packet.
         self._is_host_only = is_host_only
-        self._asked, self._layout, self._is_audit = asked, layout, is_audit
+        self._asked, self._telling, self._is_audit = asked, telling, is_audit
+        self._layout = telling.layout
         self._has_links = bool(endpoint_map.by_link)
         self._profiles = Profiles(asked)
         ways = self._profiles.ways(endpoint_map.endpoints)
@@ -83,7 +85,8 @@ class Dispatch:
 
     def ruleset(self) -> KernelRuleset:
         """The maps, their counters and the chains, without groups."""
-        sets = {each.name: each for each in joined(self._maps.sets(), self._finals())}
+        filled = joined(self._maps.sets(), self._finals(), self._telling.sets())
+        sets = {each.name: each for each in filled}
         counters = (*chains.COUNTERS, *COUNTERS, *self._maps.counters())
         if self._is_host_only:
             first, sent = (
@@ -107,7 +110,9 @@ class Dispatch:
             yield Chain(name, tuple(self._ask_tables(direction, tables, version)))
         for direction, name in DENIED.items():
             after = Goto(DENIED_PASSES) if self._is_audit else Drop()
-            yield Chain(name, tuple(self._count_denied(direction, after)))
+            counted = self._count_denied(direction, after)
+            yield Chain(name, (tell(direction), *counted))
+        yield from self._telling.chains()
         if self._is_audit:
             yield pass_denied(self._layout, DENIED_PASSES)
 

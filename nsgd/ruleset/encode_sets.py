@@ -25,9 +25,9 @@ from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
     CounterMap,
+    DynamicSet,
     LinkAddressSet,
     LinkSet,
-    SourceSet,
     VerdictMap,
 )
 from nsgd.wire import expressions as x
@@ -71,8 +71,7 @@ def anonymous_set(
 def new_set(any_set: AnySet, identifier: int) -> Iterator[Message]:
     """Create a named set or map with its elements."""
     match any_set:
-        case SourceSet(name, version, room, timeout_s):
-            key = address_key(version, "source")
+        case DynamicSet(name, key, room, timeout_s):
             more = _room(room) + be64(11, timeout_s * 1000)
             yield NEWSET, CREATE, _set(name, _TIMEOUT | _DYNAMIC, key, identifier, more)
         case LinkSet(name):

@@ -31,7 +31,7 @@ from nsgd.ruleset.objects import (
 )
 from nsgd.ruleset.physical import EPOCHS, with_physical_sets
 from nsgd.ruleset.queues import QueueRule
-from nsgd.ruleset.rule_chains import ALL_DENIALS
+from nsgd.ruleset.telling import ALL_DENIALS
 
 # Other filters run at 0: what they drop is not worth a copy to the worker. A decision is saved
 # by a base chain of its own, since an accept verdict from the queue ends the one that queued.

@@ -18,6 +18,7 @@ from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.profiles import AskedTable
 from nsgd.ruleset.same import Same
 from nsgd.ruleset.table_chains import Circumstances, TableChainsMaker
+from nsgd.ruleset.telling import Telling
 
 
 class KernelEngine:
@@ -37,12 +38,14 @@ class KernelEngine:
         numbers: DecisionNumbers,
         circumstances: Circumstances,
         *,
+        log_group: int,
         is_audit: bool,
         is_host_only: bool,
     ) -> KernelRuleset:
         """Of a policy, its model and the numbers of its rules.
 
-        In audit mode denied flows pass; on a machine that is a host only its own end is asked.
+        Denials go to the NFLOG group *log_group*. In audit mode denied flows pass; on a machine
+        that is a host only its own end is asked.
         """
         tables = self._tables.make(policy, numbers, circumstances)
         # Trees lead to rules.
@@ -62,6 +65,7 @@ class KernelEngine:
             Same(model.network_interfaces),
             asked,
             circumstances.layout,
+            log_group,
             is_audit,
             is_host_only,
         )
@@ -70,7 +74,7 @@ class KernelEngine:
                 policy.endpoint_map,
                 model,
                 asked,
-                circumstances.layout,
+                Telling(circumstances.layout, log_group),
                 is_audit=is_audit,
                 is_host_only=is_host_only,
             )
@@ -86,5 +90,6 @@ class _Endpoints:
     interfaces: Same
     asked: tuple[AskedTable, ...]
     layout: MarkLayout
+    log_group: int
     is_audit: bool
     is_host_only: bool

@@ -32,11 +32,6 @@ def rule_name(decision: TableDecision) -> str:
     return _name("/".join(parts))
 
 
-def limit_name(decision: TableDecision) -> str:
-    """The limit of a rule's denials that are told to the daemon."""
-    return f"told/{rule_name(decision)}"
-
-
 def interface_counter(interface: str, direction: Direction, access: Access) -> str:
     """The counter of flows that a network interface's rules allow or deny."""
     verdict = "allow" if access is Access.ALLOW else "deny"

@@ -148,17 +148,17 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceSet:
-    """Sources that rules put in by themselves, each for a time; IPv6's are a /64 each."""
+class DynamicSet:
+    """Values that rules put in by themselves, each for a time."""
 
     name: str
-    version: IPVersion
+    key: Key
     room: int  # how many it can have at once
     timeout_s: int
     rate: tuple[int, int] | None = None  # that its rules give each: packets a second, burst
 
 
-AnySet = SourceSet | LinkSet | AddressRangeSet | LinkAddressSet | VerdictMap | CounterMap
+AnySet = DynamicSet | LinkSet | AddressRangeSet | LinkAddressSet | VerdictMap | CounterMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +254,8 @@ class Ruleset:
 def _set_body(any_set: AnySet) -> list[str]:
     flags: tuple[str, ...] = ()
     match any_set:
-        case SourceSet():
-            kind = "ipv4_addr" if any_set.version == 4 else "ipv6_addr"
+        case DynamicSet():
+            kind = any_set.key.type_name
             flags = (
                 f"\t\tsize {any_set.room}",
                 "\t\tflags dynamic,timeout",

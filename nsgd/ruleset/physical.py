@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 
-from nsgd.ruleset.branches import BranchBy, CountBy
+from nsgd.ruleset.branches import BranchBy, CountBy, LimitBy
 from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchLinkAddress
 from nsgd.ruleset.objects import (
     AddressRangeSet,
@@ -20,10 +20,10 @@ from nsgd.ruleset.objects import (
     Chain,
     ChainGroup,
     CounterMap,
+    DynamicSet,
     GroupParts,
     NftRule,
     Ruleset,
-    SourceSet,
     VerdictMap,
 )
 from nsgd.ruleset.same import Same
@@ -47,7 +47,7 @@ def next_epoch(names: Iterable[str]) -> str:
 def is_fixed(any_set: AnySet) -> bool:
     """Tell whether a set is made once and never changed."""
     # What rules have put in keeps the rate that it came with.
-    return isinstance(any_set, AddressRangeSet | SourceSet) or (
+    return isinstance(any_set, AddressRangeSet | DynamicSet) or (
         isinstance(any_set, VerdictMap) and any_set.is_interval
     )
 
@@ -99,7 +99,9 @@ def _renamed(chain: Chain, names: Mapping[str, str]) -> Chain:
 
 def _statement(statement: Statement, names: Mapping[str, str]) -> Statement:
     match statement:
-        case MatchLink() | MatchAddress() | MatchLinkAddress() | MatchSource() | UpdateSource():
+        case MatchLink() | MatchAddress() | MatchLinkAddress():
+            return replace(statement, set_name=names[statement.set_name])
+        case MatchSource() | UpdateSource() | LimitBy():
             return replace(statement, set_name=names[statement.set_name])
         case BranchBy() | CountBy():
             return replace(statement, map_name=names[statement.map_name])

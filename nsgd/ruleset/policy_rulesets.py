@@ -44,7 +44,8 @@ class PolicyRulesets:
                 model,
                 policy,
                 numbers,
-                Circumstances(MarkLayout(settings.mark_mask), settings.queue_number, epoch),
+                Circumstances(MarkLayout(settings.mark_mask), epoch),
+                log_group=settings.queue_number,
                 is_audit=settings.mode is Mode.AUDIT,
                 is_host_only=settings.is_host_only,
             )

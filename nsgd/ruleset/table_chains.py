@@ -17,7 +17,7 @@ from nsgd.policy.tree_nodes import Flattener, longest_list_of
 from nsgd.ruleset.branches import RETURN
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.names import rule_name, table_labels
-from nsgd.ruleset.objects import Chain, ChainGroup, GroupParts, RateLimit
+from nsgd.ruleset.objects import Chain, ChainGroup, GroupParts
 from nsgd.ruleset.rule_chains import rule_chain, set_number
 from nsgd.ruleset.same import Same, Together
 from nsgd.ruleset.tree_chains import AddressSets, TreeChains
@@ -28,7 +28,6 @@ class Circumstances:
     """What chains depend on beside their table."""
 
     layout: MarkLayout
-    log_group: int  # NFLOG group that denials go to
     epoch: str  # of names, nsgd.ruleset.physical
 
 
@@ -168,7 +167,7 @@ def _rule_parts(
     circumstances: Circumstances,
     indexes: Iterable[int],
 ) -> GroupParts:
-    made: dict[str, tuple[Chain, RateLimit | None]] = {}
+    made: dict[str, Chain] = {}
     seen: set[int] = set()
     for index in indexes:
         table = policy.tables[index]
@@ -177,13 +176,6 @@ def _rule_parts(
             if table.is_silent(rule) or number in seen:
                 continue
             seen.add(number)
-            each = rule_chain(
-                table.decision(rule), number, circumstances.layout, circumstances.log_group
-            )
-            made[each[0].name] = each
-    return GroupParts(
-        tuple(chain for chain, _ in made.values()),
-        (),
-        tuple(made),
-        tuple(limit for _, limit in made.values() if limit is not None),
-    )
+            chain = rule_chain(table.decision(rule), number, circumstances.layout)
+            made[chain.name] = chain
+    return GroupParts(tuple(made.values()), (), tuple(made))

@@ -26,7 +26,7 @@ from nsgd.observe.snapshot import (
 )
 from nsgd.policy.numbers import DIRECTIONS
 from nsgd.ruleset.admission import BEYOND_SOURCE_RATE, BEYOND_SOURCES
-from nsgd.ruleset.rule_chains import UNTOLD
+from nsgd.ruleset.telling import UNTOLD
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.flow_log.state import flow_log_state

@@ -247,20 +247,21 @@ def _verdict_data(kind: int, code: int, chain: bytes | None) -> bytes:
 
 
 def update_set(
-    set_name: str, beyond: tuple[int, int] | None = None, register: int = REGISTER
+    set_name: str, rate: tuple[int, int] | None = None, *, is_beyond: bool = True
 ) -> bytes:
     """Put the register into a set of rules' own, for that set's time from now on.
 
-    Goes on with the rule where it is in, and beyond a rate (packets a second, burst) of its own
-    where one is given; not where the set is full.
+    Goes on with the rule where it is in, and beyond a rate (packets a second, burst) of its own,
+    or within it, where one is given; not where the set is full.
     """
-    rate: tuple[bytes, ...] = ()
-    if beyond is not None:
-        per_second, burst = beyond
-        data = be64(1, per_second) + be64(2, 1) + be32(3, burst) + be32(4, 0) + be32(5, _INVERTED)
-        rate = (nested(7, text(1, "limit"), nested(2, data)),)
+    limiting: tuple[bytes, ...] = ()
+    if rate is not None:
+        per_second, burst = rate
+        flags = be32(5, _INVERTED if is_beyond else 0)
+        data = be64(1, per_second) + be64(2, 1) + be32(3, burst) + be32(4, 0) + flags
+        limiting = (nested(7, text(1, "limit"), nested(2, data)),)
     return expression(
-        "dynset", text(1, set_name), be32(3, _DYNSET_UPDATE), be32(4, register), *rate
+        "dynset", text(1, set_name), be32(3, _DYNSET_UPDATE), be32(4, REGISTER), *limiting
     )
 
 

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP, PacketHeader
-from nsgd.ruleset.branches import Branch, BranchBy, BranchEntry, CountBy, MatchValue, MatchValues
+from nsgd.ruleset.branches import (
+    Branch,
+    BranchBy,
+    BranchEntry,
+    CountBy,
+    LimitBy,
+    MatchValue,
+    MatchValues,
+)
 from nsgd.ruleset.keys import Key
 from nsgd.ruleset.local_matches import MatchLoopback, MatchTranslatedToLocal
 from nsgd.ruleset.matches import (
@@ -28,6 +36,7 @@ from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
     CounterMap,
+    DynamicSet,
     LinkAddressSet,
     LinkSet,
     NftRule,
@@ -72,14 +81,18 @@ class _Unmatched(Exception):
 
 
 class Interpreter:
-    """Runs packets through a ruleset's chains."""
+    """Runs packets through a ruleset's chains, all in one moment where it has limits."""
 
-    def __init__(self, ruleset: Ruleset) -> None:
+    def __init__(self, ruleset: Ruleset, *, is_limited: bool = False) -> None:
+        self._is_limited = is_limited
+        # What is left at once of limits, and of those that sets have for values.
+        self._left: dict[str, int] = {}
+        self.left_of: dict[tuple[str, int | str], int] = {}
         whole = ruleset.whole()
         self._chains: Mapping[str, tuple[NftRule, ...]] = {c.name: c.rules for c in whole.chains}
         self._sets: Mapping[str, AnySet] = {each.name: each for each in whole.sets}
         self._counters = set(whole.counters)
-        self._limits = {limit.name for limit in whole.limits}
+        self._limits = {limit.name: limit.burst for limit in whole.limits}
 
     def run(self, walk: Walk, chain: str = "hook_forward") -> str:
         """The verdict: accept, drop or ask. A hook that ends accepts, as all of them do here."""
@@ -148,7 +161,22 @@ class Interpreter:
                 assert counters[value] in self._counters
                 walk.counted[counters[value]] += 1
             case Limit(name):
-                assert name in self._limits
+                left = self._left.setdefault(name, self._limits[name])
+                if not left:
+                    raise _Unmatched
+                self._left[name] -= self._is_limited
+            case LimitBy(key, name, (_, burst)):
+                found = self._sets[name]
+                assert isinstance(found, DynamicSet)
+                assert found.key.type_number == key.type_number
+                which = name, _value(walk, key)
+                if which not in self.left_of:
+                    if sum(of == name for of, _ in self.left_of) == found.room:
+                        raise _Unmatched
+                    self.left_of[which] = burst
+                if not self.left_of[which]:
+                    raise _Unmatched
+                self.left_of[which] -= self._is_limited
             case Log():
                 walk.logged_marks.append(walk.mark)
             case SetMark("meta", keep, bits):

@@ -214,6 +214,10 @@ class Table:
                 case "lookup":
                     parts.append(self._lookup(data))
                     continue
+                case "dynset":
+                    self._named_set(_text(data[1]), 0)
+                    parts.append(Lookup(_text(data[1]), None, found[2]))
+                    continue
                 case "objref" if 2 in data:
                     key = _text(data[2]), _number(data[1])
                     if key not in self.objects:

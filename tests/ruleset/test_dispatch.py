@@ -27,7 +27,7 @@ from nsgd.ruleset.names import interface_count, interface_counter, rule_name
 from nsgd.ruleset.objects import Ruleset
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
 from nsgd.ruleset.queues import QueueRule
-from nsgd.ruleset.rule_chains import UNTOLD
+from nsgd.ruleset.telling import UNTOLD
 from tests.ruleset.nft_interpreter import Interpreter, Walk
 from tests.ruleset.policies import Policy, changed, random_policy, worst_policy
 

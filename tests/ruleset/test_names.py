@@ -17,7 +17,6 @@ from nsgd.policy.effective import UNSUPPORTED_PROTOCOL, RuleKind
 from nsgd.policy.table import CompiledTable, compile_table
 from nsgd.ruleset.names import (
     interface_counter,
-    limit_name,
     node_chain,
     root_chain,
     rule_name,
@@ -92,7 +91,6 @@ def test_rules_have_names_of_their_own(decisions: list[TableDecision]) -> None:
     """Chains and counters of rules, whatever groups and rules are named."""
     names = [rule_name(decision) for decision in decisions]
     check(names)
-    check(map(limit_name, decisions))
     assert len(set(names)) == len(names), names
 
 
@@ -125,7 +123,6 @@ def test_people_recognise_them() -> None:
     """Usual names are what they are in the document."""
     assert rule_name(TableDecision("web", IN, "Allow_80", ALLOW)) == "allow/web/in/Allow_80"
     assert rule_name(TableDecision("rg/web", OUT, "a.b-c", DENY)) == "deny/rg/web/out/a.b-c"
-    assert limit_name(TableDecision("web", IN, "x", DENY)) == "told/deny/web/in/x"
     assert interface_counter("rg/nic.1", IN, DENY) == "nic/rg/nic.1/in/deny"
     assert rule_name(TableDecision("", IN, "securityAdminRules/x", DENY)) == (
         "deny/-/in/securityAdminRules/x"
