@@ -27,7 +27,6 @@ from nsgd.ruleset.objects import (
     GroupParts,
     LinkAddressSet,
     LinkSet,
-    RateLimit,
     Ruleset,
     VerdictMap,
 )
@@ -73,7 +72,6 @@ def change_ruleset(written: Written, desired: Ruleset) -> Change:
 def remove_others(written: Written, present: Present) -> list[Message]:
     """Delete what the table holds beside what was written: of a change that was not finished."""
     limits = {limit.name for limit in written.limits}
-    limits.update(name for names in written.groups.values() for name in names.limits)
     wanted = written.chains.keys() | written.group_chains.keys()
     sets = written.sets.keys() | written.group_sets.keys()
     return list(clean(present.chains - wanted, present.sets - sets, present.limits - limits, ()))
@@ -157,11 +155,6 @@ class _Difference:
         for parts in self._made.values():
             yield from parts.counters
 
-    def limits(self) -> dict[str, RateLimit]:
-        """Those of the ruleset and of new groups, by name."""
-        every = joined(self.after.limits, *(p.limits for p in self._made.values()))
-        return {limit.name: limit for limit in every}
-
     def new_objects(self) -> Iterator[Message]:
         """Counters and limits; one that is there stays as it is."""
         if self.after.counters is self._before.counters:
@@ -171,9 +164,8 @@ class _Difference:
             counters = (name for name in self.counters() if name not in before)
         yield from map(encode.new_counter, counters)
         there = {limit.name for limit in self._before.limits}
-        there.update(name for names in self._gone_groups for name in names.limits)
-        for name, limit in self.limits().items():
-            if name not in there:
+        for limit in self.after.limits:
+            if limit.name not in there:
                 yield encode.new_limit(limit)
         for timeout in self.after.timeouts:
             if timeout not in self._before.timeouts:
@@ -231,9 +223,8 @@ class _Difference:
     def gone(self) -> Iterator[Message]:
         """What is wanted no more."""
         before, after = self._before, self.after
-        limits = {name for names in self._gone_groups for name in names.limits}
-        limits.update(limit.name for limit in before.limits)
-        limits -= self.limits().keys()
+        limits = {limit.name for limit in before.limits}
+        limits.difference_update(limit.name for limit in after.limits)
         return clean(
             [*(name for name in before.chains if name not in after.chains), *self._gone_chains],
             joined(

@@ -168,7 +168,6 @@ class GroupParts:
     chains: tuple[Chain, ...]
     sets: tuple[AnySet, ...] = ()
     counters: tuple[str, ...] = ()
-    limits: tuple[RateLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +214,7 @@ class Ruleset:
             tuple(sets.values()),
             self.base_chains,
             (*self.chains, *(chain for part in parts for chain in part.chains)),
-            (*self.limits, *(limit for part in parts for limit in part.limits)),
+            self.limits,
             timeouts=self.timeouts,
             spare_counters=self.spare_counters,
         )

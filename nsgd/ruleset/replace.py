@@ -10,7 +10,7 @@ from nsgd.ruleset.batch import delete_table, table_message
 from nsgd.ruleset.carry import is_counting
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.diff import Change, clean
-from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, GroupParts, RateLimit, Ruleset
+from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, GroupParts, Ruleset
 from nsgd.ruleset.written import GroupNames, Present, Written, part_unused
 
 
@@ -55,7 +55,6 @@ class _Replacement:
         self._refilled: list[Chain] = []  # chains that packets are in
         self._identifiers = count(1)
         self._sets: set[str] = set()
-        self._limits: set[str] = set()
         self._counters: set[str] = set()
         self._gone_counters: frozenset[str] = frozenset()
         sets = {each.name: each for each in desired.sets}
@@ -67,7 +66,8 @@ class _Replacement:
         """What no packet meets yet, each behind what it refers to."""
         desired = self._desired
         yield table_message(table_flags)
-        yield from self._objects(desired.counters, desired.limits)
+        yield from self._new_counters(desired.counters)
+        yield from map(encode.new_limit, desired.limits)
         yield from map(encode.new_timeout, desired.timeouts)
         yield from self._chains(desired.chains)
         entrances = []
@@ -104,7 +104,7 @@ class _Replacement:
         yield from clean(
             sorted(there - after.chains.keys() - after.group_chains.keys()),
             present.sets,
-            present.limits - self._limits,
+            present.limits.difference(limit.name for limit in self.after.limits),
             self._gone_counters,
         )
 
@@ -125,18 +125,14 @@ class _Replacement:
     def _chains(self, chains: Iterable[Chain]) -> Iterator[Message]:
         return (encode.new_chain(c.name) for c in chains if c.name not in self._bases)
 
-    def _objects(self, counters: Iterable[str], limits: Iterable[RateLimit]) -> Iterator[Message]:
+    def _new_counters(self, counters: Iterable[str]) -> Iterator[Message]:
         for name in counters:
             if name not in self._counters:
                 self._counters.add(name)
                 yield encode.new_counter(name)
-        for limit in limits:
-            if limit.name not in self._limits:
-                self._limits.add(limit.name)
-                yield encode.new_limit(limit)
 
     def _contents(self, parts: GroupParts) -> Iterator[Message]:
-        yield from self._objects(parts.counters, parts.limits)
+        yield from self._new_counters(parts.counters)
         for each in parts.sets:
             yield from self._new_set(each)
         for chain in parts.chains:

@@ -28,7 +28,6 @@ class GroupNames:
 
     chains: tuple[str, ...]
     sets: tuple[str, ...]
-    limits: tuple[str, ...]
 
     @classmethod
     def of(cls, parts: GroupParts) -> GroupNames:
@@ -36,7 +35,6 @@ class GroupNames:
         return cls(
             tuple(chain.name for chain in parts.chains),
             tuple(each.name for each in parts.sets),
-            tuple(limit.name for limit in parts.limits),
         )
 
 
