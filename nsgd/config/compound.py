@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nsgd.config.problem import Key
-from nsgd.config.shape import Mistake, Shape, not_text
+from nsgd.config.shape import Known, Mistake, OfText, Shape, not_text
 from nsgd.config.wording import closest, show
 
 _ABSENT: tuple[object, ...] = (None, "", [])
+_Reader = tuple[Callable[[object, list[Mistake]], Any], Known | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,10 @@ class ListOf(Shape):
     """A list; entries that are refused are None in the result, so that places stay the same."""
 
     item: Shape
+    _reader: _Reader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_reader", _reader(self.item))
 
     def read(self, value: object, mistakes: list[Mistake]) -> list[Any]:
         """Read every entry."""
@@ -25,11 +30,21 @@ class ListOf(Shape):
             way_out = f"write [{show(value)}]" if isinstance(value, (str, int)) else "write a list"
             mistakes.append(Mistake(f"{show(value)} is not a list", way_out))
             return []
-        read = self.item.read
+        read, known = self._reader
         result = []
         before = len(mistakes)
         for index, entry in enumerate(value):
-            result.append(read(entry, mistakes))
+            if known is not None and type(entry) is str:
+                found = known.get(entry)
+                if found is not None:
+                    result.append(found)
+                    continue
+                found = read(entry, mistakes)
+                if len(mistakes) == before:
+                    known.keep(entry, found)
+            else:
+                found = read(entry, mistakes)
+            result.append(found)
             if len(mistakes) != before:
                 _prefix(mistakes, before, index)
                 before = len(mistakes)
@@ -56,13 +71,11 @@ class ObjectOf(Shape):
     what: str
     fields: Mapping[str, Field]
     later: frozenset[str] = frozenset()
-    _readers: dict[str, Callable[[object, list[Mistake]], Any]] = field(
-        init=False, repr=False, compare=False
-    )
+    _readers: dict[str, _Reader] = field(init=False, repr=False, compare=False)
     _required: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        readers = {key: entry.shape.read for key, entry in self.fields.items()}
+        readers = {key: _reader(entry.shape) for key, entry in self.fields.items()}
         object.__setattr__(self, "_readers", readers)
         required = frozenset(key for key, entry in self.fields.items() if entry.is_required)
         object.__setattr__(self, "_required", required)
@@ -87,7 +100,17 @@ class ObjectOf(Shape):
             elif not entry and entry in _ABSENT:
                 continue
             else:
-                result[key] = reader(entry, mistakes)
+                read, known = reader
+                if known is not None and type(entry) is str:
+                    found = known.get(entry)
+                    if found is not None:
+                        result[key] = found
+                        continue
+                    found = result[key] = read(entry, mistakes)
+                    if len(mistakes) == before:
+                        known.keep(entry, found)
+                else:
+                    result[key] = read(entry, mistakes)
             if len(mistakes) != before:
                 _prefix(mistakes, before, key)
                 before = len(mistakes)
@@ -114,10 +137,11 @@ class ObjectOf(Shape):
 
 
 @dataclass(frozen=True, slots=True)
-class NameOr(Shape):
+class NameOr(OfText):
     """An object, or text that stands for one with that name and nothing else."""
 
     full: ObjectOf
+    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
 
     def read(self, value: object, mistakes: list[Mistake]) -> dict[str, Any] | None:
         """Return the object's fields in both cases."""
@@ -127,6 +151,11 @@ class NameOr(Shape):
             return self.full.read(value, mistakes)
         mistakes.append(not_text(value, "a name"))
         return None
+
+
+def _reader(shape: Shape) -> _Reader:
+    """How to read a value of the shape, and what its texts are already known to be."""
+    return shape.read, shape.known if isinstance(shape, OfText) else None
 
 
 def _prefix(mistakes: list[Mistake], start: int, key: Key) -> None:

@@ -9,7 +9,7 @@ from nsgd.config.report import Place, Report
 from nsgd.model.address import ALL_PORTS, PortRange
 from nsgd.model.rule import Protocol
 
-_WITHOUT_PORTS = (Protocol.ICMP, Protocol.ESP, Protocol.AH)
+WITHOUT_PORTS = (Protocol.ICMP, Protocol.ESP, Protocol.AH)
 _MOST_SHOWN = 5
 
 
@@ -20,7 +20,7 @@ def check_portless(raw: Mapping[str, Any], place: Place, report: Report) -> None
     deny nothing without a word.
     """
     protocol = raw.get("protocol")
-    if protocol not in _WITHOUT_PORTS:
+    if protocol not in WITHOUT_PORTS:
         return
     for side in ("source", "destination"):
         for key in (f"{side}PortRange", f"{side}PortRanges"):

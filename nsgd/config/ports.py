@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from nsgd.config.problem import Refusal
 from nsgd.config.wording import show
@@ -13,8 +12,6 @@ _CODE = "SecurityRuleInvalidPortRange"
 # Without leading zeros: 0100 is octal to some readers and decimal to others.
 _RANGE = re.compile(r"(0|[1-9][0-9]{0,4})(?:-(0|[1-9][0-9]{0,4}))?")
 _LARGEST = 65535
-# A document repeats few ports many times; each is parsed once. Refusals are not kept.
-_CACHED_TEXTS = 4096
 _ALLOWED = "write '*', a port from 0 to 65535, or a range such as '8000-8080'"
 
 
@@ -26,19 +23,15 @@ def parse_port_range(value: object) -> PortRange:
         raise Refusal(f"{_CODE}: {show(value)} is outside 0-{_LARGEST}", _ALLOWED)
     if not isinstance(value, str):
         raise Refusal(f"{_CODE}: {show(value)} is not a port", _ALLOWED)
-    return _parse_text(value)
-
-
-@lru_cache(_CACHED_TEXTS)
-def _parse_text(value: str) -> PortRange:
     if value == "*":
         return ALL_PORTS
     match = _RANGE.fullmatch(value)
     if match is None:
         raise _refuse(value)
-    first = int(match[1])
-    last = first if match[2] is None else int(match[2])
-    if max(first, last) > _LARGEST:
+    first_text, last_text = match.groups()
+    first = int(first_text)
+    last = first if last_text is None else int(last_text)
+    if first > _LARGEST or last > _LARGEST:
         raise Refusal(f"{_CODE}: {show(value)} is outside 0-{_LARGEST}", _ALLOWED)
     if first > last:
         raise Refusal(f"{_CODE}: the range {show(value)} runs backwards", f"write '{last}-{first}'")

@@ -13,7 +13,7 @@ from nsgd.config.limits import Limits
 from nsgd.config.names import Names, fold
 from nsgd.config.overlap import find_overlaps
 from nsgd.config.platform_tags import check_platform_tags
-from nsgd.config.portless import check_portless
+from nsgd.config.portless import WITHOUT_PORTS, check_portless
 from nsgd.config.report import Place, Report
 from nsgd.config.rule_tags import RuleTags
 from nsgd.config.wording import show
@@ -61,6 +61,7 @@ def _side(name: str) -> Side:
 
 SOURCE = _side("source")
 DESTINATION = _side("destination")
+_ALL = (ALL_PORTS,)
 
 
 def assemble_rule(
@@ -72,8 +73,10 @@ def assemble_rule(
     source_ports = read_ports(raw, SOURCE, place, report)
     destination = read_address(raw, DESTINATION, place, references)
     destination_ports = read_ports(raw, DESTINATION, place, report)
-    check_families(raw, place, report)
-    if not references.in_force.refuses(raw.get("protocol")):
+    protocol = raw.get("protocol")
+    if _has_prefixes_to_compare(source, destination):
+        check_families(raw, place, report)
+    if protocol in WITHOUT_PORTS and not references.in_force.refuses(protocol):
         check_portless(raw, place, report)
     if isinstance(source, PlatformTag) or isinstance(destination, PlatformTag):
         check_platform_tags(raw, (source, destination), place, report)
@@ -83,7 +86,6 @@ def assemble_rule(
     priority = raw.get("priority")
     direction = raw.get("direction")
     access = raw.get("access")
-    protocol = raw.get("protocol")
     if (
         name is None
         or priority is None
@@ -108,6 +110,14 @@ def assemble_rule(
         destination_ports,
         raw.get("description") or "",
     )
+
+
+def _has_prefixes_to_compare(source: RuleAddress | None, destination: RuleAddress | None) -> bool:
+    """Whether a rule may have several prefixes; what was refused may have had some."""
+    if source is None or destination is None:
+        return True
+    number = len(source.prefixes) if isinstance(source, PrefixList) else 0
+    return number + (len(destination.prefixes) if isinstance(destination, PrefixList) else 0) > 1
 
 
 def read_address(
@@ -216,7 +226,8 @@ def read_ports(
                 "keep one of them",
             )
         port: PortRange | None = raw[side.port]
-        return None if port is None else (port,)
+        # '*' is read as this very object.
+        return _ALL if port is ALL_PORTS else None if port is None else (port,)
     if side.ports not in raw:
         report.add(
             place.at(side.port),
@@ -227,7 +238,7 @@ def read_ports(
     ranges: list[PortRange | None] = raw[side.ports]
     if len(ranges) > 1:
         for index, entry in enumerate(ranges):
-            # '*' is read as this very object; '0-65535' is not, and may stand in a list.
+            # '0-65535' is another object, and may stand in a list.
             if entry is ALL_PORTS:
                 report.add(
                     place.at(side.ports, index),

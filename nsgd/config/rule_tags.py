@@ -83,6 +83,7 @@ class RuleTags:
         self._catalogue: TagCatalogue | None = None
         self._is_asked = False
         self._by_text: dict[str, PublishedTag | Refusal] = {}
+        self._prefixes: dict[str, ServiceTagPrefixes] = {}  # of those in use, once asked for
         self._suggestions = 0
 
     def take(
@@ -115,6 +116,9 @@ class RuleTags:
             Azure, Virtual network service tags, which has AzureFrontDoor.Frontend beside regions
             such as Storage.WestUS: a name is looked up whole, and never split at its dot.
         """
+        known = self._by_text.get(tag.text)
+        if isinstance(known, PublishedTag):
+            return known
         computed = self._in_force.dialect.spelled(tag.text)
         if computed is not None:
             return TagAddress(computed)
@@ -126,14 +130,12 @@ class RuleTags:
             way_out = f"{f'did you mean {meant}? ' if meant else ''}it has {', '.join(names)}"
             self._in_force.lacks(f"service tag {show(tag.text)}", way_out, place, self._report)
             return None
-        found = self._by_text.get(tag.text)
-        is_new = found is None
-        if found is None:
-            found = self._by_text[tag.text] = self._look_up(tag.text)
+        found = known or self._look_up(tag.text)
+        self._by_text[tag.text] = found
         if isinstance(found, PublishedTag):
             return found
         # A file that is not installed is one mistake, however many rules need it.
-        if self._may_judge and (is_new or self._catalogue is not None):
+        if self._may_judge and (known is None or self._catalogue is not None):
             self._report.add(place, found.message, found.way_out)
         return None
 
@@ -158,9 +160,11 @@ class RuleTags:
         )
         kept = self._kept
         known = kept.prefixes if kept is not None and kept.catalogue is catalogue else {}
-        return tuple(
-            known.get(name) or ServiceTagPrefixes(name, catalogue.prefixes(name)) for name in names
-        )
+        for name in names:
+            if name not in self._prefixes:
+                prefixes = known.get(name) or ServiceTagPrefixes(name, catalogue.prefixes(name))
+                self._prefixes[name] = prefixes
+        return tuple(self._prefixes[name] for name in names)
 
     def to_keep(self) -> KeptTags | None:
         """The tags in use, for a later load."""

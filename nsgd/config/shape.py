@@ -16,6 +16,9 @@ from typing import Any
 from nsgd.config.problem import Key, Refusal
 from nsgd.config.wording import closest, show
 
+# A document repeats few texts many times: each is read once, and its value is one object then.
+_MOST_KNOWN = 4096
+
 # The integers of JSON, as far as a message about quotes may help.
 _INTEGER = re.compile("-?(?:0|[1-9][0-9]{0,18})")
 
@@ -37,8 +40,28 @@ class Shape(ABC):
         """Return the value read, or note what is wrong and return None or what comes nearest."""
 
 
+class Known(dict[str, Any]):
+    """What texts were read to by one shape, without a mistake; bounded.
+
+    For whoever holds a field: a look into it costs a tenth of the reading. The keys are texts and
+    nothing else, as 1, 1.0 and true would be one key.
+    """
+
+    def keep(self, text: str, value: Any) -> None:
+        """Remember one text."""
+        if len(self) >= _MOST_KNOWN:
+            self.clear()  # what occurs often is soon here again
+        self[text] = value
+
+
+class OfText(Shape):
+    """A shape that reads a text to the same value whenever it comes; nobody changes that value."""
+
+    known: Known
+
+
 @dataclass(frozen=True, slots=True)
-class Text(Shape):
+class Text(OfText):
     """Printable text of at most *longest* characters that *pattern* matches whole.
 
     *allowed* says in words what the pattern says.
@@ -48,6 +71,7 @@ class Text(Shape):
     pattern: re.Pattern[str] | None = None
     longest: int | None = None
     is_multiline: bool = False
+    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
 
     def read(self, value: object, mistakes: list[Mistake]) -> str | None:
         """Text that is refused is still returned: references to it can then be followed."""
@@ -82,6 +106,8 @@ class Integer(Shape):
 
     def read(self, value: object, mistakes: list[Mistake]) -> int | None:
         """Numbers in quotes are text, and refused."""
+        if type(value) is int and self.smallest <= value <= self.largest:
+            return value
         allowed = (
             f"write {self.smallest}"
             if self.smallest == self.largest
@@ -117,7 +143,7 @@ class Boolean(Shape):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Shape):
+class Choice(OfText):
     """One of a few words, without regard to case, and what each stands for.
 
     *hints* leads from a frequent mistake to the word that is meant.
@@ -125,6 +151,7 @@ class Choice(Shape):
 
     choices: Mapping[str, object]
     hints: Mapping[str, str] = field(default_factory=dict)
+    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
     _by_word: dict[str, object] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -154,11 +181,12 @@ class Choice(Shape):
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed(Shape):
+class Parsed(OfText):
     """A value that *parse* reads, raising Refusal; *allowed* says in words what it takes."""
 
     allowed: str
     parse: Callable[[object], object]
+    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
 
     def read(self, value: object, mistakes: list[Mistake]) -> Any:
         """Return what *parse* returns."""
