@@ -68,15 +68,15 @@ class CompiledTable:
         return match_plain(root, (protocol, destination_port, source, destination, source_port))
 
     def plain_tree(self, version: IPVersion, flattener: Flattener) -> PlainNode:
-        """The tree of one IP version in built-in types, made once."""
+        """The root of the tree of one IP version, made once."""
         found = self._plain.get(version)
         if found is None:
-            found = self._plain[version] = flattener.plain(self.tree(version))
+            found = self._plain[version] = self.tree(version, flattener).root
         return found
 
-    def tree(self, version: IPVersion) -> Tree:
+    def tree(self, version: IPVersion, flattener: Flattener) -> Tree:
         """The decision tree of one IP version; it is not kept."""
-        return build_tree(self.field_ranges(version), self.portless, version)
+        return build_tree(self.field_ranges(version), self.portless, version, flattener)
 
     def field_ranges(self, version: IPVersion) -> tuple[list[tuple[Range, ...]], ...]:
         """What the rules match: by field (nsgd.policy.tree_nodes.Field), the ranges of each."""

@@ -14,7 +14,7 @@ from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.model.packet import TCP, UDP
 from nsgd.policy.address_set import Range
 from nsgd.policy.classifier import Classifier
-from nsgd.policy.tree_nodes import Decided, Field, Node, RuleList, Split, Test, Tree
+from nsgd.policy.tree_nodes import LIST, Condition, Field, Flattener, PlainNode, PlainTest, Tree
 
 # A step costs about as much as two rules of a list. Longer lists are for trees out of bounds; the
 # last one is for what no bound can hold.
@@ -42,7 +42,9 @@ _PROTOCOL = 1 << Field.PROTOCOL
 _ALL_FIELDS = (1 << len(Field)) - 1
 
 
-def build_tree(ranges: FieldRanges, portless: int, version: IPVersion) -> Tree:
+def build_tree(
+    ranges: FieldRanges, portless: int, version: IPVersion, flattener: Flattener
+) -> Tree:
     """The tree of a table for one IP version.
 
     Its elements are at most 1024, sixteen for each rule and two for each range of the rules, and no
@@ -53,8 +55,9 @@ def build_tree(ranges: FieldRanges, portless: int, version: IPVersion) -> Tree:
         ranges: What the rules match.
         portless: The rules that match packets without ports, as bits.
         version: Of the addresses.
+        flattener: Makes bounds of ranges, for all trees that share them.
     """
-    grower = _Grower(ranges, portless, version)
+    grower = _Grower(ranges, portless, version, flattener)
     for longest in _LIST_LENGTHS:
         try:
             return grower.grow(longest)
@@ -73,14 +76,18 @@ class _Axis:
     def __init__(self, ranges: Sequence[tuple[Range, ...]], top: int) -> None:
         self.ranges = ranges
         self.top = top
-        everything = ((0, top),)
-        self.everywhere = sum(1 << rule for rule, each in enumerate(ranges) if each == everything)
         # Rules with the same ranges are told apart nowhere.
         self._bits: dict[int, int] = {}
+        self.distinct: dict[int, tuple[Range, ...]] = {}
         for rule, each in enumerate(ranges):
             self._bits[id(each)] = self._bits.get(id(each), 0) | 1 << rule
-        self.distinct = {id(each): each for each in ranges}
-        self.size = sum(len(each) for each in self.distinct.values())
+            self.distinct[id(each)] = each
+        self.size = sum(map(len, self.distinct.values()))
+        everything = ((0, top),)
+        self.everywhere = 0
+        for identity, each in self.distinct.items():
+            if each == everything:
+                self.everywhere |= self._bits[identity]
 
     def weight(self, candidates: int) -> int:
         """How many classes there can be among the candidates, about."""
@@ -107,7 +114,10 @@ class _Axis:
 
 
 class _Grower:
-    def __init__(self, ranges: FieldRanges, portless: int, version: IPVersion) -> None:
+    def __init__(
+        self, ranges: FieldRanges, portless: int, version: IPVersion, flattener: Flattener
+    ) -> None:
+        self._flattener = flattener
         top = (1 << ADDRESS_BITS[version]) - 1
         tops = (255, 65535, top, top, 65535)
         self._axes = [_Axis(ranges[field], tops[field]) for field in _FIELDS]
@@ -125,9 +135,12 @@ class _Grower:
         total = sum(axis.size for axis in self._axes)
         self._bound = _SPARE_ELEMENTS + _ELEMENTS_PER_RULE * rules + _ELEMENTS_PER_RANGE * total
         self._tail = self._all >> max(0, rules - _DEFAULT_RULES) << max(0, rules - _DEFAULT_RULES)
-        self._decided = [Decided(rule) for rule in range(rules)]
+        self._decided = list(range(rules))  # nodes are compared by identity
         self._longest = self._longest_made = self._elements = 0
-        self._made: dict[tuple[int, int], Node] = {}
+        self._made: dict[tuple[int, int], PlainNode] = {}
+        # By field, as a bit: the rules that it tells from others.
+        self._constrained = [(1 << f, ~axis.everywhere) for f, axis in enumerate(self._axes)]
+        self._conditions: list[dict[int, Condition]] = [{} for _ in _FIELDS]
 
     def _all_of(self, sets: Sequence[int]) -> int:
         result = self._all
@@ -143,7 +156,7 @@ class _Grower:
         head = self._head()
         root = self._node(self._all & ~head, _ALL_FIELDS)
         if head:
-            root = RuleList(self._tests(head, _ALL_FIELDS), root)
+            root = LIST, self._tests(head, _ALL_FIELDS), root
         return Tree(root, self._elements, self._longest_made)
 
     def _head(self) -> int:
@@ -167,7 +180,7 @@ class _Grower:
         # The last rule matches everything, and is what a tree goes on with.
         return head
 
-    def _node(self, candidates: int, fields: int) -> Node:
+    def _node(self, candidates: int, fields: int) -> PlainNode:
         # What comes behind a rule that is met for certain decides nothing.
         met = candidates & self._met[fields]
         candidates &= ((met & -met) << 1) - 1
@@ -182,14 +195,14 @@ class _Grower:
     def _constraining(self, candidates: int, fields: int) -> int:
         """The fields that still tell candidates apart; the protocol tells of ports too."""
         result = 0
-        for field, axis in enumerate(self._axes):
-            if fields >> field & 1 and candidates & ~axis.everywhere:
-                result |= 1 << field
+        for field, rules in self._constrained:
+            if fields & field and candidates & rules:
+                result |= field
         if result & _PORTS and fields & _PROTOCOL:
             result |= _PROTOCOL
         return result
 
-    def _new(self, candidates: int, fields: int) -> Node:
+    def _new(self, candidates: int, fields: int) -> PlainNode:
         # The protocol decides first whether there are ports at all.
         if fields & _PROTOCOL:
             return self._split(Field.PROTOCOL, self._axes[0].cut(candidates), fields)
@@ -215,24 +228,27 @@ class _Grower:
             left.add(candidates & (((sure & -sure) << 1) - 1))
         return sum(each.bit_count() for each in left)
 
-    def _split(self, field: Field, cut: list[tuple[int, int]], fields: int) -> Node:
+    def _split(self, field: Field, cut: list[tuple[int, int]], fields: int) -> PlainNode:
         rest = fields & ~(1 << field)
         if field is Field.PROTOCOL:
             cut = self._with_protocols(cut, fields)
         starts: list[int] = []
-        children: list[Node] = []
+        children: list[PlainNode] = []
+        nodes: dict[tuple[int, int], PlainNode] = {}
         for start, candidates in cut:
             left = rest
             if field is Field.PROTOCOL and start not in (TCP, UDP):
                 left &= ~_PORTS
-            child = self._node(candidates, left)
+            child = nodes.get((candidates, left))
+            if child is None:
+                child = nodes[candidates, left] = self._node(candidates, left)
             if not children or child is not children[-1]:
                 starts.append(start)
                 children.append(child)
                 self._spend(1)
         if len(children) == 1:
             return children[0]
-        return Split(field, tuple(starts), tuple(children))
+        return int(field), tuple(starts), tuple(children)
 
     def _with_protocols(self, cut: list[tuple[int, int]], fields: int) -> list[tuple[int, int]]:
         """Cut around TCP and UDP, where ports matter, and without rules of ports elsewhere."""
@@ -247,7 +263,7 @@ class _Grower:
             result.append((start, candidates))
         return result
 
-    def _list(self, candidates: int, fields: int) -> Node:
+    def _list(self, candidates: int, fields: int) -> PlainNode:
         """The candidates one after the other; the default rules are a list that many share."""
         tail = candidates & self._tail
         if tail == candidates or tail.bit_count() < _SHORTEST_TAIL:
@@ -255,27 +271,28 @@ class _Grower:
         tests = self._tests(candidates & ~tail, fields)
         if not tests:
             raise AssertionError("a list has more than one rule")
-        return RuleList(tests, self._node(tail, fields))
+        return LIST, tests, self._node(tail, fields)
 
-    def _tests(self, rules: int, fields: int) -> tuple[Test, ...]:
+    def _tests(self, rules: int, fields: int) -> tuple[PlainTest, ...]:
         tests = []
         while rules:
             lowest = rules & -rules
             rules ^= lowest
             rule = lowest.bit_length() - 1
-            tests.append(
-                Test(
-                    rule,
-                    tuple(
-                        (field, self._axes[field].ranges[rule])
-                        for field in _FIELDS
-                        if fields >> field & 1 and not self._axes[field].everywhere & lowest
-                    ),
-                )
-            )
+            conditions = [
+                self._conditions[number].get(rule) or self._condition(number, rule)
+                for number, (field, constrained) in enumerate(self._constrained)
+                if fields & field and lowest & constrained
+            ]
+            tests.append((rule, tuple(conditions)))
         self._longest_made = max(self._longest_made, len(tests) + 1)
         self._spend(len(tests))
         return tuple(tests)
+
+    def _condition(self, field: int, rule: int) -> Condition:
+        made = field, self._flattener.bounds(self._axes[field].ranges[rule])
+        self._conditions[field][rule] = made
+        return made
 
     def _spend(self, elements: int) -> None:
         self._elements += elements

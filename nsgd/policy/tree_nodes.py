@@ -21,104 +21,38 @@ class Field(IntEnum):
     SOURCE_PORT = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Decided:
-    """The rule is known."""
-
-    rule: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Goes on by the value of *field*: ``children[i]`` from ``starts[i]`` to the next start."""
-
-    field: Field
-    starts: tuple[int, ...]  # the first is 0
-    children: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Test:
-    """The rule decides if each field is in one of its ranges."""
-
-    rule: int
-    conditions: tuple[tuple[Field, tuple[Range, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RuleList:
-    """The first test that is met decides, and where none is, *rest* goes on."""
-
-    tests: tuple[Test, ...]
-    rest: Node
-
-
-Node = Decided | Split | RuleList
-
-# The same in built-in types: a rule's index; or field, starts and children; or a list's mark,
-# tests of rule and conditions, each of field and bounds, which are starts and ends in turn, and
-# then what goes on.
+# A tree is of built-in types: a node is a rule's index, or one of two that ask something.
+#
+#   (FIELD, starts, children)  goes on by the value of the field: children[i] from starts[i] to the
+#                              next start; the first start is 0
+#   (LIST, tests, node)        the first test that is met decides; where none is, the node goes on
+#
+# A test is a rule's index and its conditions, each of which must be met: the field is within
+# bounds, which are starts and ends of ranges in turn. Nodes are the same where they are one object.
 PlainNode = Any
 Bounds = tuple[int, ...]
-_LIST = -1
+Condition = tuple[int, Bounds]
+PlainTest = tuple[int, tuple[Condition, ...]]
+LIST = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
     """The tree of one table and IP version."""
 
-    root: Node
+    root: PlainNode
     elements: int  # classes of all nodes and rules of all lists
     longest_list: int
 
-    def nodes(self) -> Iterator[Split | RuleList]:
-        """Every node that asks something, once, each behind those it goes on to."""
-        found: list[Split | RuleList] = []
-        _walk(self.root, set(), found)
-        return iter(found)
-
-
-# No function within another that calls itself: each such call is a circle, which nothing but the
-# collector would free.
-def _walk(node: Node, seen: set[int], found: list[Split | RuleList]) -> None:
-    if isinstance(node, Decided) or id(node) in seen:
-        return
-    seen.add(id(node))
-    for child in node.children if isinstance(node, Split) else (node.rest,):
-        if not isinstance(child, Decided):
-            _walk(child, seen, found)
-    found.append(node)
-
 
 class Flattener:
-    """Turns trees into built-in types; what nodes share is shared there too."""
+    """Turns ranges into bounds; what trees share as one object they share as one afterwards."""
 
     def __init__(self) -> None:
         self._bounds: dict[int, tuple[tuple[Range, ...], Bounds]] = {}
 
-    def plain(self, tree: Tree) -> PlainNode:
-        """The root of a tree."""
-        made: dict[int, PlainNode] = {}
-
-        def of(node: Node) -> PlainNode:
-            return node.rule if isinstance(node, Decided) else made[id(node)]
-
-        for node in tree.nodes():
-            if isinstance(node, Split):
-                children = tuple(of(child) for child in node.children)
-                made[id(node)] = int(node.field), node.starts, children
-            else:
-                tests = tuple(
-                    (
-                        test.rule,
-                        tuple((int(field), self._of(ranges)) for field, ranges in test.conditions),
-                    )
-                    for test in node.tests
-                )
-                made[id(node)] = _LIST, tests, of(node.rest)
-        return of(tree.root)
-
-    def _of(self, ranges: tuple[Range, ...]) -> Bounds:
+    def bounds(self, ranges: tuple[Range, ...]) -> Bounds:
+        """Starts and ends in turn."""
         found = self._bounds.get(id(ranges))
         if found is None:
             bounds = tuple(bound for first, last in ranges for bound in (first, last + 1))
@@ -129,12 +63,12 @@ class Flattener:
 
 def is_list(node: PlainNode) -> bool:
     """Tell a list of rules from other nodes."""
-    return node.__class__ is tuple and node[0] == _LIST
+    return node.__class__ is tuple and node[0] == LIST
 
 
 def is_split(node: PlainNode) -> bool:
     """Tell a node that goes on by one field from others."""
-    return node.__class__ is tuple and node[0] != _LIST
+    return node.__class__ is tuple and node[0] != LIST
 
 
 def nodes_of(root: PlainNode) -> Iterator[PlainNode]:
@@ -145,9 +79,11 @@ def nodes_of(root: PlainNode) -> Iterator[PlainNode]:
     return iter(found)
 
 
+# No function within another that calls itself: each such call is a circle, which nothing but the
+# collector would free.
 def _walk_plain(node: PlainNode, seen: set[int], found: list[PlainNode]) -> None:
     seen.add(id(node))
-    for child in (node[2],) if node[0] == _LIST else node[2]:
+    for child in (node[2],) if node[0] == LIST else node[2]:
         if child.__class__ is tuple and id(child) not in seen:
             _walk_plain(child, seen, found)
     found.append(node)
@@ -155,13 +91,13 @@ def _walk_plain(node: PlainNode, seen: set[int], found: list[PlainNode]) -> None
 
 def longest_list_of(root: PlainNode) -> int:
     """Rules of the longest list, as Tree says it."""
-    return max((len(node[1]) + 1 for node in nodes_of(root) if node[0] == _LIST), default=0)
+    return max((len(node[1]) + 1 for node in nodes_of(root) if node[0] == LIST), default=0)
 
 
 def match_plain(node: PlainNode, values: tuple[int, ...]) -> int:
     """The index of the deciding rule for the values of the fields, in the order of Field."""
     while node.__class__ is tuple:
-        if node[0] != _LIST:
+        if node[0] != LIST:
             node = node[2][bisect_right(node[1], values[node[0]]) - 1]
             continue
         for rule, conditions in node[1]:
@@ -184,7 +120,7 @@ def left_to_ask(node: PlainNode, values: tuple[int | None, ...]) -> PlainNode:
         node: Where to begin.
         values: In the order of Field; None for what is not known.
     """
-    while node.__class__ is tuple and node[0] != _LIST:
+    while node.__class__ is tuple and node[0] != LIST:
         value = values[node[0]]
         if value is None:
             return node
@@ -203,7 +139,7 @@ def left_to_ask(node: PlainNode, values: tuple[int | None, ...]) -> PlainNode:
         else:
             if not unknown:
                 # Met for certain: nothing behind it is ever asked.
-                return (_LIST, tuple(left), rule) if left else rule
+                return (LIST, tuple(left), rule) if left else rule
             left.append((rule, tuple(unknown)))
     rest = left_to_ask(node[2], values)
-    return (_LIST, tuple(left), rest) if left else rest
+    return (LIST, tuple(left), rest) if left else rest

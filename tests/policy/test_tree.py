@@ -18,13 +18,10 @@ from nsgd.policy.effective import ALL_PORT_RANGES, EffectiveSecurityRule
 from nsgd.policy.table import CompiledTable, compile_table
 from nsgd.policy.tree import LONGEST_LIST
 from nsgd.policy.tree_nodes import (
-    Decided,
+    Bounds,
     Field,
     Flattener,
-    Node,
     PlainNode,
-    RuleList,
-    Split,
     Tree,
     is_list,
     is_split,
@@ -81,27 +78,39 @@ def holds(ranges: Sequence[Range], value: int) -> bool:
     return any(first <= value <= last for first, last in ranges)
 
 
-def walk(node: Node, values: Values) -> int:
+def is_within(bounds: Bounds, value: int) -> bool:
+    """Whether one of the ranges has the value; each is its start and the value behind its end."""
+    return any(start <= value < end for start, end in batched(bounds))
+
+
+def batched(bounds: Bounds) -> Iterator[tuple[int, int]]:
+    assert len(bounds) % 2 == 0
+    return zip(bounds[::2], bounds[1::2], strict=True)
+
+
+def walk(node: PlainNode, values: Values) -> int:
     """The rule at the end of a packet's way, by the definitions of the nodes and nothing else."""
-    while not isinstance(node, Decided):
-        if isinstance(node, Split):
-            position = max(i for i, start in enumerate(node.starts) if start <= values[node.field])
-            node = node.children[position]
+    while not isinstance(node, int):
+        kind, starts_or_tests, children_or_rest = node
+        if kind in set(Field):
+            position = max(i for i, start in enumerate(starts_or_tests) if start <= values[kind])
+            node = children_or_rest[position]
             continue
-        for test in node.tests:
-            if all(holds(ranges, values[field]) for field, ranges in test.conditions):
-                return test.rule
-        node = node.rest
-    return node.rule
+        for rule, conditions in starts_or_tests:
+            if all(is_within(bounds, values[field]) for field, bounds in conditions):
+                assert isinstance(rule, int)
+                return rule
+        node = children_or_rest
+    return node
 
 
-def most_splits(node: Node) -> int:
+def most_splits(node: PlainNode) -> int:
     """Splits on the way that has most of them."""
-    if isinstance(node, Decided):
+    if isinstance(node, int):
         return 0
-    if isinstance(node, RuleList):
-        return most_splits(node.rest)
-    return 1 + max(map(most_splits, node.children))
+    if is_list(node):
+        return most_splits(node[2])
+    return 1 + max(map(most_splits, node[2]))
 
 
 def edges(rules: Rules, version: IPVersion) -> list[list[int]]:
@@ -155,7 +164,7 @@ def packets(rules: Rules, version: IPVersion, seed: int, number: int) -> Iterato
 
 def check(table: CompiledTable, version: IPVersion, seed: int, number: int) -> Tree:
     """The tree, which decides packets as it should and is made as it says."""
-    tree = table.tree(version)
+    tree = table.tree(version, Flattener())
     for values in packets(table.rules, version, seed, number):
         expected = naive(table.rules, version, values)
         assert walk(tree.root, values) == expected, (version, values)
@@ -187,43 +196,34 @@ def check_shape(table: CompiledTable, tree: Tree, version: IPVersion) -> None:
     elements = 0
     longest = 0
     seen: set[int] = set()
-    for node in tree.nodes():
+    for node in nodes_of(tree.root):
         assert id(node) not in seen
-        if isinstance(node, Split):
-            assert node.starts[0] == 0
-            assert all(one < other for one, other in pairwise(node.starts))
-            assert len(node.starts) == len(node.children) >= 2
-            assert all(one is not other for one, other in pairwise(node.children))
-            following = node.children
-            elements += len(node.starts)
+        assert is_split(node) != is_list(node)
+        if is_split(node):
+            _, starts, following = node
+            assert starts[0] == 0
+            assert all(one < other for one, other in pairwise(starts))
+            assert len(starts) == len(following) >= 2
+            assert all(one is not other for one, other in pairwise(following))
+            assert all(one != other for one, other in pairwise(following) if isinstance(one, int))
+            elements += len(starts)
         else:
-            assert node.tests
-            assert all(test.conditions for test in node.tests)
-            rules = [test.rule for test in node.tests]
+            _, tests, rest = node
+            assert tests
+            assert all(conditions for _, conditions in tests)
+            rules = [rule for rule, _ in tests]
             assert rules == sorted(set(rules))
-            following = (node.rest,)
-            elements += len(node.tests)
-            longest = max(longest, len(node.tests))
-        assert all(isinstance(each, Decided) or id(each) in seen for each in following)
+            following = (rest,)
+            elements += len(tests)
+            longest = max(longest, len(tests))
+        assert all(isinstance(each, int) or id(each) in seen for each in following)
         seen.add(id(node))
     assert longest <= tree.longest_list
+    assert longest_list_of(tree.root) <= tree.longest_list
     assert elements <= tree.elements
     if tree.longest_list <= LONGEST_LIST:
         assert tree.elements <= bound(table, version)
     check_ports(tree.root)
-    check_plain(tree)
-
-
-def check_plain(tree: Tree) -> None:
-    """In built-in types it is the same tree, and goes the same way."""
-    root = Flattener().plain(tree)
-    assert longest_list_of(root) <= tree.longest_list
-    seen: set[int] = set()
-    for node, plain in zip(tree.nodes(), nodes_of(root), strict=True):
-        assert is_split(plain) == isinstance(node, Split) != is_list(plain)
-        following = plain[2] if is_split(plain) else (plain[2],)
-        assert all(isinstance(each, int) or id(each) in seen for each in following)
-        seen.add(id(plain))
 
 
 def bound(table: CompiledTable, version: IPVersion) -> int:
@@ -239,22 +239,26 @@ def bound(table: CompiledTable, version: IPVersion) -> int:
     return 1024 + 16 * len(table.rules) + 2 * (ranges + 16)
 
 
-def check_ports(node: Node, *, has_ports: bool | None = None) -> None:
+def check_ports(node: PlainNode, *, has_ports: bool | None = None) -> None:
     """Ports are asked only where the protocol is known to have some."""
-    if isinstance(node, RuleList):
-        for test in node.tests:
+    if is_list(node):
+        _, tests, rest = node
+        for _, conditions in tests:
             is_known = has_ports
-            for field, ranges in test.conditions:
-                if field is Field.PROTOCOL:
-                    is_known = all(first == last in PORTED for first, last in ranges)
+            for field, bounds in conditions:
+                if field == Field.PROTOCOL:
+                    is_known = all(
+                        end == start + 1 and start in PORTED for start, end in batched(bounds)
+                    )
                 elif field in (Field.SOURCE_PORT, Field.DESTINATION_PORT):
                     assert is_known
-        check_ports(node.rest, has_ports=has_ports)
-    elif isinstance(node, Split):
-        if node.field in (Field.SOURCE_PORT, Field.DESTINATION_PORT):
+        check_ports(rest, has_ports=has_ports)
+    elif is_split(node):
+        asked, starts, children = node
+        if asked in (Field.SOURCE_PORT, Field.DESTINATION_PORT):
             assert has_ports
-        for start, child in zip(node.starts, node.children, strict=True):
-            if node.field is Field.PROTOCOL:
+        for start, child in zip(starts, children, strict=True):
+            if asked == Field.PROTOCOL:
                 has_ports = start in PORTED
             check_ports(child, has_ports=has_ports)
 
@@ -326,7 +330,7 @@ def test_rules_of_nothing_and_of_everything() -> None:
     empty = effective("empty", source=AddressSet())
     for rules in ((), (empty,), (empty, effective("all"), empty)):
         tree = check(table_of(rules), 4, 1, 20)
-        assert isinstance(tree.root, Decided)
+        assert isinstance(tree.root, int)
         assert (tree.elements, tree.longest_list) == (0, 0)
 
 
@@ -351,8 +355,8 @@ def test_rules_of_one_ip_version_are_not_in_the_tree_of_the_other() -> None:
     """Of a rule for IPv4 addresses nothing is left in IPv6."""
     only_v4 = effective("v4", source=AddressSet(((1, 5),)), ports=((80, 80),))
     table = table_of((only_v4,))
-    assert isinstance(check(table, 6, 1, 50).root, Decided)
-    assert not isinstance(check(table, 4, 1, 50).root, Decided)
+    assert isinstance(check(table, 6, 1, 50).root, int)
+    assert not isinstance(check(table, 4, 1, 50).root, int)
 
 
 A_TOP = (1 << 32) - 1
@@ -489,18 +493,13 @@ def test_where_no_tree_is_within_bounds_the_list_says_so() -> None:
 def test_equal_rules_are_equal_trees() -> None:
     """The same rules make the same nodes in the same order, so that chains keep their names."""
 
-    def told(tree: Tree) -> list[object]:
+    def nodes(table: CompiledTable, version: IPVersion) -> list[object]:
         names: dict[int, int] = {}
         result: list[object] = []
-        for node in tree.nodes():
-            if isinstance(node, Split):
-                children = [
-                    c.rule if isinstance(c, Decided) else names[id(c)] for c in node.children
-                ]
-                result.append((node.field, node.starts, children))
-            else:
-                rest = node.rest.rule if isinstance(node.rest, Decided) else names[id(node.rest)]
-                result.append(([(test.rule, test.conditions) for test in node.tests], rest))
+        for node in nodes_of(table.tree(version, Flattener()).root):
+            following = node[2] if is_split(node) else (node[2],)
+            told = [each if isinstance(each, int) else names[id(each)] for each in following]
+            result.append((*node[:2], told))
             names[id(node)] = -len(result)
         return result
 
@@ -509,4 +508,4 @@ def test_equal_rules_are_equal_trees() -> None:
         (cloud(50), cloud(50)),
     ):
         for version in IP_VERSIONS:
-            assert told(table_of(rules).tree(version)) == told(table_of(again).tree(version))
+            assert nodes(table_of(rules), version) == nodes(table_of(again), version)

@@ -20,6 +20,7 @@ from nsgd.policy.compile import CompiledPolicy, compile_policy
 from nsgd.policy.endpoints import NOT_DECLARED
 from nsgd.policy.evaluate import decide
 from nsgd.policy.numbers import DecisionNumbers
+from nsgd.policy.tree_nodes import Flattener
 from nsgd.ruleset import profiles, table_chains
 from nsgd.ruleset.dispatch import ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
@@ -155,7 +156,8 @@ def is_for_the_worker(made: Case, walk: Walk) -> bool:
     version = walk.packet.version
     longest_list = getattr(table_chains, "LONGEST_LIST")  # noqa: B009 - it may be patched
     return any(
-        made.policy.tables[index].tree(version).longest_list > longest_list for index in tables
+        made.policy.tables[index].tree(version, Flattener()).longest_list > longest_list
+        for index in tables
     )
 
 
