@@ -9,26 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from nsgd import __version__
-from nsgd.commands import (
-    analysis,
-    apply,
-    convert,
-    daemon,
-    documents,
-    flow_log,
-    flows,
-    host,
-    lab,
-    monitor,
-    questions,
-    reach,
-    tags,
-    top,
-    web,
-)
-from nsgd.commands.common import EXIT_CODES, EXIT_FAILED, verb_adder
+from nsgd.commands import daemon
+from nsgd.commands.common import EXIT_CODES, EXIT_FAILED, AddVerb, verb_adder
 
 EXIT_INTERRUPTED = 130  # as shells say it
+# What a machine's start waits for: it need not wait for the code of all other verbs too.
+_FIRST_VERBS = ("run", "boot")
 _OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -58,7 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
-    """The definition of the command, with the options of bench where *words* name it."""
+    """The definition of the command, as far as *words* may need it.
+
+    That is with the options of bench where they name it, and where the daemon is to start, with
+    its own verbs alone.
+    """
     parser = argparse.ArgumentParser(
         prog="nsgd",
         description="Azure network security groups, enforced on plain Linux.",
@@ -69,6 +59,29 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     verb = verb_adder(verbs)
     daemon.add_verbs(verb)
+    if not (words and words[0] in _FIRST_VERBS):
+        _add_other_verbs(verb, words)
+    return parser
+
+
+def _add_other_verbs(verb: AddVerb, words: Sequence[str]) -> None:
+    from nsgd.commands import (
+        analysis,
+        apply,
+        convert,
+        documents,
+        flow_log,
+        flows,
+        host,
+        lab,
+        monitor,
+        questions,
+        reach,
+        tags,
+        top,
+        web,
+    )
+
     apply.add_verbs(verb)
     flows.add_verbs(verb)
     monitor.add_verbs(verb)
@@ -83,4 +96,3 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     web.add_verbs(verb)
     lab.add_verbs(verb)
     host.add_verbs(verb, words)
-    return parser

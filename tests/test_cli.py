@@ -249,6 +249,20 @@ def test_light_verbs_import_no_heavy_library(arguments: list[str]) -> None:
 # run
 
 
+@pytest.mark.parametrize("verb", ["run", "boot"])
+def test_a_start_waits_for_no_other_verb(verb: str) -> None:
+    """What it does not need it does not load; all others have every verb."""
+    code = (
+        "import sys; from nsgd.cli import parser_for; parser_for(sys.argv[1:]);"
+        "print(*sorted(name for name in sys.modules if name.startswith('nsgd.commands.')))"
+    )
+    argv = [sys.executable, "-c", code]
+    found = subprocess.run([*argv, verb], capture_output=True, text=True, check=True).stdout.split()
+    assert found == ["nsgd.commands.common", "nsgd.commands.daemon", "nsgd.commands.progress"]
+    others = subprocess.run([*argv, "status"], capture_output=True, text=True, check=True).stdout
+    assert "nsgd.commands.lab" in others.split()
+
+
 def test_run_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Documents in the order given, and the directories of options or of systemd."""
     calls: list[tuple[object, ...]] = []
