@@ -14,6 +14,8 @@ LOWEST_PRIORITY = 4096
 class Access(Enum):
     """What a rule does with a flow that it matches."""
 
+    __hash__ = object.__hash__
+
     ALLOW = "Allow"
     DENY = "Deny"
 
@@ -21,12 +23,16 @@ class Access(Enum):
 class Direction(Enum):
     """Seen from the network interface, not from the Linux host."""
 
+    __hash__ = object.__hash__
+
     INBOUND = "Inbound"
     OUTBOUND = "Outbound"
 
 
 class Protocol(Enum):
     """The values of a rule's protocol field."""
+
+    __hash__ = object.__hash__
 
     TCP = "Tcp"
     UDP = "Udp"
@@ -39,6 +45,8 @@ class Protocol(Enum):
 class ServiceTag(Enum):
     """Service tags that are computed from the virtual network itself."""
 
+    __hash__ = object.__hash__
+
     VIRTUAL_NETWORK = "VirtualNetwork"
     INTERNET = "Internet"
     AZURE_LOAD_BALANCER = "AzureLoadBalancer"
@@ -46,6 +54,8 @@ class ServiceTag(Enum):
 
 class PlatformService(Enum):
     """Service tags of platform traffic, which only rules with these tags can deny."""
+
+    __hash__ = object.__hash__
 
     DNS = "AzurePlatformDNS"
     IMDS = "AzurePlatformIMDS"

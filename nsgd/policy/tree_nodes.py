@@ -84,7 +84,13 @@ def nodes_of(root: PlainNode) -> Iterator[PlainNode]:
 def _walk_plain(node: PlainNode, seen: set[int], found: list[PlainNode]) -> None:
     seen.add(id(node))
     for child in (node[2],) if node[0] == LIST else node[2]:
-        if child.__class__ is tuple and id(child) not in seen:
+        if child.__class__ is not tuple or id(child) in seen:
+            continue
+        # Most of the nodes are lists that go on with something known: not worth a call.
+        if child[0] == LIST and (child[2].__class__ is not tuple or id(child[2]) in seen):
+            seen.add(id(child))
+            found.append(child)
+        else:
             _walk_plain(child, seen, found)
     found.append(node)
 

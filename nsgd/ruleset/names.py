@@ -15,6 +15,7 @@ from nsgd.ruleset.objects import OF_INTERFACES
 
 # What nft cannot write without quotes, and what would look like such a character by its number.
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./-]|(?<=\.)_")
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]*")  # seen at once, but for what ._ is
 # In the place of a group's name: no resource is named so, and in a resource group that is, no
 # resource has such a name that the rest would be the same.
 _NO_GROUP = "-"
@@ -96,7 +97,8 @@ def node_chain(label: str, version: IPVersion, digest: str) -> str:
 
 def _name(text: str) -> str:
     """As nft writes names without quotes; other characters by their number, so that no two meet."""
-    text = _NOT_IN_NAMES.sub(lambda match: f"._{ord(match[0]):x}_.", text)
+    if "._" in text or not _PLAIN.fullmatch(text):
+        text = _NOT_IN_NAMES.sub(lambda match: f"._{ord(match[0]):x}_.", text)
     if len(text) > _MOST:
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         return f"{text[:_MOST]}.{digest}"

@@ -82,10 +82,17 @@ class Profiles:
 
     def _is_pair(self, tables: tuple[int, ...]) -> bool:
         """Tell whether the last two are of groups, the resource's own and its subnet's."""
-        return sum(self._asked[index].is_of_group for index in tables) == 2
+        of_groups = 0
+        for index in tables:
+            if self._asked[index].is_of_group:
+                of_groups += 1
+        return of_groups == 2
 
     def _has_trees(self, tables: tuple[int, ...], version: IPVersion) -> bool:
-        return all(version in self._asked[index].tree_versions for index in tables)
+        for index in tables:  # noqa: SIM110 - a generator costs as much as all the rest
+            if version not in self._asked[index].tree_versions:
+                return False
+        return True
 
     def _profile(self, direction: Direction, tables: Tables, version: IPVersion) -> str:
         """The chain that asks these tables."""

@@ -80,7 +80,8 @@ def save_numbers(directory: Path, numbers: DecisionNumbers) -> None:
         direction.value: _write_side(numbers, direction) for direction in DIRECTIONS
     }
     path = directory / _FILE
-    content = json.dumps(document, indent=0).encode()
+    # Without indent, which is written by other code, ten times as slow.
+    content = json.dumps(document).encode()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         replace_file(path, content, _MODE)
