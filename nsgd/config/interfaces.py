@@ -43,7 +43,8 @@ class InterfaceReader:
         self._subnets: dict[str, list[DeclaredSubnet]] = {}
         for subnet in subnets:
             self._subnets.setdefault(fold(subnet.name), []).append(subnet)
-        self._holders: dict[tuple[str, Address], Place] = {}
+        # The interface's place, and which of its addresses it is.
+        self._holders: dict[tuple[str, Address], tuple[Place, int]] = {}
         self._links: dict[str, Place] = {}
 
     def assemble(
@@ -141,29 +142,33 @@ class InterfaceReader:
         for index, address in enumerate(entries):
             if address is None:
                 continue
-            at = place.at("privateIPAddresses", index)
-            first = self._holders.setdefault((subnet.network, address), at)
-            if first is not at:
+            held = place, index
+            first = self._holders.setdefault((subnet.network, address), held)
+            if first is not held:
+                at = _at(*held)
                 self._report.add(
                     at,
                     f"{address} is already taken in virtual network {show(subnet.network)} by "
-                    f"{self._report.locate(first, at)}",
+                    f"{self._report.locate(_at(*first), at)}",
                     "give each network interface its own addresses",
                 )
-            prefix = next((p for p in subnet.prefixes if p.contains(address)), None)
-            if prefix is None:
+            for prefix in subnet.prefixes:
+                if prefix.contains(address):
+                    break
+            else:
                 if subnet.prefixes:
                     prefixes = ", ".join(str(p) for p in subnet.prefixes[:5])
                     self._report.add(
-                        at,
+                        _at(*held),
                         f"{address} is outside subnet {subnet.network}/{subnet.name} ({prefixes})",
                         "write an address of the subnet, or name another subnet",
                     )
-            elif _is_reserved(address, prefix):
+                continue
+            if _is_reserved(address, prefix):
                 first_free = Address(4, prefix.first + RESERVED_FIRST)
                 last_free = Address(4, prefix.last - 1)
                 self._report.add(
-                    at,
+                    _at(*held),
                     f"{address} is reserved: Azure keeps the first {RESERVED_FIRST} addresses of "
                     f"a subnet and the last",
                     f"write an address from {first_free} to {last_free}",
@@ -183,17 +188,23 @@ class InterfaceReader:
         self._limits.check(key, len(entries), place, self._report)
         joined: dict[str, None] = {}
         for index, entry in enumerate(entries):
-            at = place.at(index)
-            group = self._groups.resolve(entry.get("name") if entry else None, at)
+            group = self._groups.resolve(entry.get("name") if entry else None, place, index)
             if group is None:
                 continue
             if group.name in joined:
+                at = place.at(index)
                 self._report.add(at, f"{show(group.name)} is given twice", "keep one of them")
             elif subnet is not None:
-                join_group(group, show(name), subnet.network, at, self._report)
+                if group.virtual_network != subnet.network:
+                    at = place.at(index)
+                    join_group(group, show(name), subnet.network, at, self._report)
                 group.ip_configurations += ip_configurations
             joined[group.name] = None
         return tuple(joined)
+
+
+def _at(interface: Place, index: int) -> Place:
+    return interface.at("privateIPAddresses", index)
 
 
 def _is_reserved(address: Address, prefix: Prefix) -> bool:

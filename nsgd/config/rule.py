@@ -149,19 +149,19 @@ def read_address(
         )
         return None
     if side.groups in raw:
-        return _group_members(raw[side.groups], place.at(side.groups), references)
-    return _prefix_list(raw[side.prefixes], place.at(side.prefixes), references)
+        return _group_members(raw[side.groups], side.groups, place, references)
+    return _prefix_list(raw[side.prefixes], side.prefixes, place, references)
 
 
 def _prefix_list(
-    entries: Sequence[RuleEntry | None], place: Place, references: References
+    entries: Sequence[RuleEntry | None], key: str, place: Place, references: References
 ) -> RuleAddress | None:
     report = references.report
     if len(entries) == 1:
         entry = entries[0]
         if isinstance(entry, Prefix):
             return PrefixList((entry,))
-        return references.tags.take(entry, place.at(0))
+        return references.tags.take(entry, place.at(key, 0))
     prefixes: list[tuple[Prefix, int]] = []
     for index, entry in enumerate(entries):
         if isinstance(entry, Prefix):
@@ -169,14 +169,14 @@ def _prefix_list(
         elif entry is not None:
             # hashicorp/terraform-provider-azurerm issue 5617 quotes the service.
             report.add(
-                place.at(index),
+                place.at(key, index),
                 "SecurityRuleParameterContainsUnsupportedValue: "
                 f"{show(_text_of(entry))} in a list of several",
                 "write it alone, in a rule of its own",
             )
     for (outer, first), (inner, second) in find_overlaps(prefixes):
         report.add(
-            place.at(second),
+            place.at(key, second),
             f"OverlappingSubnetsNotPermittedInSecurityRule: {inner} is inside {outer}, "
             f"entry {first} of the same list",
             "remove one of them",
@@ -199,17 +199,21 @@ def _text_of(entry: AnyAddress | TagAddress | PlatformTag | UnresolvedTag) -> st
 
 
 def _group_members(
-    entries: Sequence[Mapping[str, Any] | None], place: Place, references: References
+    entries: Sequence[Mapping[str, Any] | None], key: str, place: Place, references: References
 ) -> RuleAddress | None:
     report = references.report
-    references.limits.check("applicationSecurityGroupsPerRuleSide", len(entries), place, report)
+    if len(entries) > 1:  # no limit is below 1
+        of_side = "applicationSecurityGroupsPerRuleSide"
+        references.limits.check(of_side, len(entries), place.at(key), report)
     members: dict[str, str] = {}
     for index, entry in enumerate(entries):
-        group = references.groups.resolve(entry.get("name") if entry else None, place.at(index))
+        name = entry.get("name") if entry else None
+        group = references.groups.resolve(name, place, key, index)
         if group is None:
             continue
         if fold(group.name) in members:
-            report.add(place.at(index), f"{show(group.name)} is given twice", "keep one of them")
+            at = place.at(key, index)
+            report.add(at, f"{show(group.name)} is given twice", "keep one of them")
         members[fold(group.name)] = group.name
     return GroupMembers(tuple(members.values())) if members else None
 

@@ -75,8 +75,8 @@ class Prefix:
         return cls(address.version, address.value, int(length_text))
 
     @property
-    def _host_mask(self) -> int:
-        return (1 << (ADDRESS_BITS[self.version] - self.length)) - 1
+    def _host_bits(self) -> int:
+        return ADDRESS_BITS[self.version] - self.length
 
     @property
     def first(self) -> int:
@@ -86,16 +86,21 @@ class Prefix:
     @property
     def last(self) -> int:
         """Highest address, as an integer."""
-        return self.network | self._host_mask
+        return self.network | (1 << ADDRESS_BITS[self.version] - self.length) - 1
 
     def contains(self, address: Address) -> bool:
         """Tell whether *address* is of this version and inside."""
-        return address.version == self.version and self.first <= address.value <= self.last
+        # What differs is in the bits of the host.
+        differing = address.value ^ self.network
+        return address.version == self.version and not differing >> self._host_bits
 
     def covers(self, other: Prefix) -> bool:
         """Tell whether every address of *other* is inside."""
+        differing = other.network ^ self.network
         return (
-            other.version == self.version and self.first <= other.first and other.last <= self.last
+            other.version == self.version
+            and other.length >= self.length
+            and not differing >> self._host_bits
         )
 
     def overlaps(self, other: Prefix) -> bool:

@@ -67,6 +67,11 @@ class LoadedPolicy:
         """Whose traffic it is about."""
         return Guarded.of(self.model, self.settings)
 
+    def make_trees(self) -> None:
+        """Make the trees of all tables, for those who are about to ask for them in two threads."""
+        with collecting_rarely():
+            self.policy.make_trees()
+
     @property
     def summary(self) -> str:
         """What is loaded, for a log line."""

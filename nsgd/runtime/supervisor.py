@@ -135,7 +135,7 @@ class Supervisor:
         self.told.begin(self.counters)
         self.loaded, self.generation = loaded, 1
         window_s = self.open_flows.window_s(loaded.settings, is_first=is_first)
-        self._beside.do(loaded.policy.make_trees)
+        self._beside.do(loaded.make_trees)
         with ExitStack() as told:
 
             def serve() -> None:
