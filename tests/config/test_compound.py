@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from nsgd.config.compound import Field, ListOf, NameOr, ObjectOf
 from nsgd.config.problem import Refusal
-from nsgd.config.shape import Known, Mistake, Parsed
+from nsgd.config.shape import Known, Mistake, Parsed, Text
 
 
 class _Reader:
@@ -65,6 +66,16 @@ def test_what_is_refused_is_refused_each_time() -> None:
         ("bad is bad", [2, "list"]),
         ("bad is bad", ["one"]),
     ]
+
+
+def test_a_refused_text_that_is_still_returned() -> None:
+    """Such as a name: it is refused each time all the same."""
+    shape = ListOf(Text("letters", re.compile("[a-z]+")))
+    result, mistakes = _read(shape, ["a", "1", "a", "1"])
+    assert result == ["a", "1", "a", "1"]
+    assert [path for _, path in mistakes] == [[1], [3]]
+    entry = ObjectOf("an entry", {"a": Field(shape.item), "b": Field(shape.item)})
+    assert [path for _, path in _read(entry, {"a": "1", "b": "1"})[1]] == [["a"], ["b"]]
 
 
 def test_an_object_that_stands_for_its_name() -> None:

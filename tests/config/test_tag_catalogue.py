@@ -201,6 +201,8 @@ WHERE = "values[1].properties.addressPrefixes"
         (PREFIXES, ["10.128.0.0/8"], "'10.128.0.0/8' has host bits set"),
         (PREFIXES, ["10.0.0.1/31"], "'10.0.0.1/31' has host bits set"),
         (PREFIXES, ["10.0.0.1/8"], f"{WHERE}[0]: '10.0.0.1/8' has host bits set"),
+        (PREFIXES, ["2001:db8:1:0::/33"], "'2001:db8:1:0::/33' has host bits set"),
+        (PREFIXES, ["2001:db8::8/124"], "'2001:db8::8/124' has host bits set"),
         (PREFIXES, ["2001:db8::1/64"], f"{WHERE}[0]: '2001:db8::1/64' has host bits set"),
         (PREFIXES, ["0.0.0.0/0"], f"{WHERE}[0]: '0.0.0.0/0' is every address there is"),
         (PREFIXES, ["::/0"], f"{WHERE}[0]: '::/0' is every address there is"),
