@@ -61,10 +61,7 @@ def load_documents(
             (Problem("documents", "", None, "there is none", "name at least one document"),)
         )
     before = read_before or ReadDocuments()
-    known = [
-        before.get(document.content) if document.role is Role.POLICY else None
-        for document in documents
-    ]
+    known = before.find(documents)
     read_already = {index for index, document in enumerate(known) if document is not None}
     templates = read_templates(documents, read_already, read_linked)
     parsed: list[ParsedDocument | ReadAgain | Unreadable] = []
@@ -127,10 +124,8 @@ def load_documents(
     if before.has_any:
         present = {document.content for document in documents}
         fields = [
-            of_document
-            if known_document is not None
-            else before.with_known_groups(of_document, present)
-            for of_document, known_document in zip(fields, known, strict=True)
+            before.with_known_groups(document.content, of_document, present)
+            for document, of_document in zip(documents, fields, strict=True)
         ]
     in_force = read_dialect(fields, report)
     for place, mistake in mistakes:
@@ -140,7 +135,7 @@ def load_documents(
     if problems:
         raise ConfigRefused(problems)
     read = (
-        (documents[index].content, of_document)
+        (documents[index], of_document)
         for index, (of_document, native) in enumerate(zip(fields, natives, strict=True))
         if native is None and index not in templates.taken
     )

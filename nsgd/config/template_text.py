@@ -47,8 +47,7 @@ def read_template_text(content: bytes, *, is_given: bool = False) -> TemplateTex
     """
     if is_given:
         return _read_given(decode_document(content))
-    lowered = content.lower()  # with this, ten times as fast as a pattern for any case
-    if not any(sign in lowered for sign in _SIGNS):
+    if not may_be_deployment(content):
         return None
     text = decode_document(content)
     if _OBJECT.match(text) is None:
@@ -61,6 +60,12 @@ def read_template_text(content: bytes, *, is_given: bool = False) -> TemplateTex
         raise _unreadable(refused) from None
     kind = template_kind(parsed.tree)
     return None if kind is None else TemplateText(kind, parsed)
+
+
+def may_be_deployment(content: bytes) -> bool:
+    """Tell whether it may be a template or a parameter file; most documents may not."""
+    lowered = content.lower()  # with this, ten times as fast as a pattern for any case
+    return any(sign in lowered for sign in _SIGNS)
 
 
 def _read_given(text: str) -> TemplateText:

@@ -6,7 +6,7 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from nsgd.config.document import Document, Role
 from nsgd.config.problem import ConfigRefused, Problem, Refusal
 
 MAXIMUM_DOCUMENT_BYTES = 64 << 20
+_AT_ONCE = 1 << 16  # stays in the processor's cache, and its memory is taken again and again
 DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 
 _WAYS_OUT = {
@@ -24,12 +25,17 @@ _WAYS_OUT = {
 }
 
 
-def read_documents(paths: Sequence[Path], parameters: Sequence[Path] = ()) -> list[Document]:
+def read_documents(
+    paths: Sequence[Path], parameters: Sequence[Path] = (), known: Mapping[str, bytes] | None = None
+) -> list[Document]:
     """Read all files, in the order given; of a directory, its documents by name.
 
     Args:
         paths: The documents.
         parameters: Files with values for the parameters of templates.
+        known: What files held when they were last read, by the names of their documents. Where
+            that is still so the document has this very object: memory is not taken again, nor is
+            what is the same hashed again.
 
     Raises:
         ConfigRefused: With one problem for each file that cannot be read, is not a regular file
@@ -37,6 +43,7 @@ def read_documents(paths: Sequence[Path], parameters: Sequence[Path] = ()) -> li
     """
     documents: list[Document] = []
     problems: list[Problem] = []
+    known = known or {}
     files = chain(
         ((path, Role.POLICY) for path in _expand(paths, problems)),
         ((path, Role.PARAMETERS) for path in parameters),
@@ -44,7 +51,7 @@ def read_documents(paths: Sequence[Path], parameters: Sequence[Path] = ()) -> li
     for path, role in files:
         name = str(path)
         try:
-            documents.append(Document(name, _read(path), role))
+            documents.append(Document(name, _read(path, known.get(name)), role))
         except OSError as error:
             problems.append(Problem(name, "", None, *_reason(error)))
         except _Unsuitable as unsuitable:
@@ -114,7 +121,7 @@ class _Unsuitable(Exception):
     """Message and way out."""
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, known: bytes | None = None) -> bytes:
     # Before opening, which some devices take as a request.
     _require_regular(os.stat(path).st_mode)
     # It may be another file by now, and opening a pipe would wait for its writer.
@@ -122,6 +129,8 @@ def _read(path: Path) -> bytes:
     try:
         state = os.fstat(descriptor)
         _require_regular(state.st_mode)
+        if known is not None and state.st_size == len(known) and _has(descriptor, known):
+            return known
         content = _read_all(descriptor, state.st_size)
     finally:
         os.close(descriptor)
@@ -130,6 +139,25 @@ def _read(path: Path) -> bytes:
             f"is longer than {MAXIMUM_DOCUMENT_BYTES >> 20} MiB", "split it into several documents"
         )
     return content
+
+
+def _has(descriptor: int, known: bytes) -> bool:
+    """Whether a file holds these bytes; if not, it is at its beginning again.
+
+    All of it is read and compared. That times and sizes are the same would not do: a program that
+    writes to memory which is the file changes no times, and on some file systems nor do two writes
+    in the same second.
+    """
+    at = 0
+    while part := os.read(descriptor, _AT_ONCE):
+        if not known.startswith(part, at):
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return False
+        at += len(part)
+    if at != len(known):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return False
+    return True
 
 
 def _read_all(descriptor: int, size: int) -> bytes:

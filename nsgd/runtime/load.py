@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -96,6 +96,7 @@ class _Kept:
     numbers: DecisionNumbers | None = None
     is_gateway: bool = True
     digests: dict[bytes, bytes] = field(default_factory=dict)  # by content of a document
+    documents: tuple[Document, ...] = ()
 
 
 class LoadedBefore(ReadDocuments):
@@ -108,6 +109,11 @@ class LoadedBefore(ReadDocuments):
     def __init__(self) -> None:
         super().__init__()
         self.loaded = _Kept()
+
+    @property
+    def contents(self) -> Mapping[str, bytes]:
+        """Of those documents, by name."""
+        return {each.name: each.content for each in self.loaded.documents}
 
 
 def load_policy(
@@ -136,7 +142,11 @@ def load_policy(
     """
     is_first = isinstance(read_before, LoadedBefore) and read_before.loaded.compiled is None
     with collecting_rarely():
-        documents = read_documents(paths, parameters) if given is None else list(given)
+        if given is None:
+            known = read_before.contents if isinstance(read_before, LoadedBefore) else {}
+            documents = read_documents(paths, parameters, known)
+        else:
+            documents = list(given)
         linked = read_linked if given is None else None
         if isinstance(read_before, LoadedBefore):
             documents = _with_known_contents(documents, read_before.loaded.digests)
@@ -202,7 +212,9 @@ def _load(
         [digests[document.content] for document in documents], loaded.model.service_tags
     )
     if isinstance(read_before, LoadedBefore):
-        read_before.loaded = _Kept(compiled, numbered, loaded.settings.is_gateway, digests)
+        read_before.loaded = _Kept(
+            compiled, numbered, loaded.settings.is_gateway, digests, tuple(documents)
+        )
     for line in loaded.warnings:
         log.warning("%s", line)
     for line in note_lines([note for note in loaded.notes if note not in loaded.warnings]):

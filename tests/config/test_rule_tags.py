@@ -202,7 +202,7 @@ def test_a_new_file_beside_documents_that_were_read_before() -> None:
     before = ReadDocuments()
     old = load_documents(documents, before, TAGS)
     new = Tags(tag_file(change_number=8, Storage=["20.38.99.0/24"]))
-    assert before.get(documents[0].content) is not None
+    assert None not in before.find(documents)
     loaded = load_documents(documents, before, new)
     assert loaded.model.service_tags == (ServiceTagPrefixes("Storage", prefixes("20.38.99.0/24")),)
     assert loaded == load_documents(documents, None, new)

@@ -36,6 +36,25 @@ def test_bytes_are_kept_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_file_still_holds_is_the_same_object(tmp_path: Path) -> None:
+    """And what it holds now counts, whatever its times say."""
+    path = tmp_path / "long"
+    known = bytes(range(256)) * 1000
+    path.write_bytes(known)
+    times = path.stat()
+    (found,) = read_documents([path], known={str(path): known})
+    assert found.content is known
+    for place in (0, 65_536, len(known) - 1):
+        changed = bytearray(known)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert read_documents([path], known={str(path): known})[0].content == changed
+    for other in (known[:-1], known + b"x", b""):
+        path.write_bytes(other)
+        assert read_documents([path], known={str(path): known})[0].content == other
+
+
 def test_a_directory_is_its_documents(tmp_path: Path) -> None:
     """By name, among the other paths; what is hidden or of another kind is left out."""
     directory = tmp_path / "policy.d"
