@@ -134,6 +134,16 @@ def test_only_what_changed_in_a_document_is_parsed(monkeypatch: pytest.MonkeyPat
     assert not read
 
 
+def test_a_section_that_becomes_empty() -> None:
+    """It is as good as absent, whatever it was."""
+    before = ReadDocuments()
+    sections: Raw = {**group(rule()), "applicationSecurityGroups": [{"name": "a"}]}
+    for key in ("applicationSecurityGroups", "networkSecurityGroups"):
+        for value in ([], None, sections[key]):
+            given = documents(NETWORK, {**sections, key: value})
+            assert load_documents(given, before) == load_documents(given)
+
+
 def outcome(
     given: list[Document], before: ReadDocuments | None
 ) -> LoadedConfig | tuple[Problem, ...]:
