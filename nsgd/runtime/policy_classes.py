@@ -6,20 +6,25 @@ They are most of what a policy costs to hand over, and a change of one rule leav
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from nsgd.model.address import IP_VERSIONS, IPVersion
+from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, IPVersion
 from nsgd.model.rule import Protocol
 from nsgd.policy.address_set import Range
 from nsgd.policy.classes import StepMap, join_classes
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.effective import EffectiveSecurityRule
+from nsgd.policy.refine import refine_ports, refine_steps
 from nsgd.policy.table import CompiledTable
 
 _PORTS = 65536
-_T = TypeVar("_T")
+# Beyond so many ranges, as of a big tag, all is made anew.
+_MOST_RANGES = 256
+# What is gone stays told apart, until so many ranges have come since all was made anew: a quarter
+# of the number of rules, and not fewer than these.
+_MOST_SPARE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +33,25 @@ class PolicyClasses:
 
     addresses: Mapping[IPVersion, tuple[Sequence[int], Sequence[int]]]
     links: Mapping[str, int]
-    source_ports: array[int]
-    tcp_ports: array[int]
-    udp_ports: array[int]
+    source_ports: Sequence[int]
+    tcp_ports: Sequence[int]
+    udp_ports: Sequence[int]
 
 
 # Ports of a rule, and whether they are ports of TCP and of UDP.
 _PortsKey = tuple[bool, bool, Sequence[Range]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What some tables tell apart; by identity where that is quicker, as it often is."""
+class Told(NamedTuple):
+    """What some tables tell apart."""
 
-    addresses: frozenset[tuple[IPVersion, Sequence[Range]]]
-    source_ports: frozenset[Sequence[Range]]
-    destination_ports: frozenset[_PortsKey]
+    addresses: frozenset[tuple[IPVersion, Sequence[Range]]] = frozenset()
+    source_ports: frozenset[Sequence[Range]] = frozenset()
+    destination_ports: frozenset[_PortsKey] = frozenset()
 
     @classmethod
-    def of(cls, rules: Sequence[EffectiveSecurityRule]) -> _Told:
+    def of(cls, rules: Sequence[EffectiveSecurityRule]) -> Told:
+        """What rules tell apart."""
         return cls(
             frozenset(
                 (version, side.ranges(version))
@@ -58,45 +63,98 @@ class _Told:
             frozenset(map(_ports_key, rules)),
         )
 
+    def without(self, other: Told) -> Told:
+        """What only these tell apart."""
+        return Told(
+            self.addresses - other.addresses,
+            self.source_ports - other.source_ports,
+            self.destination_ports - other.destination_ports,
+        )
+
+    @property
+    def ranges(self) -> int:
+        """How many there are in all."""
+        ports = (*self.source_ports, *(ports for _, _, ports in self.destination_ports))
+        return sum(map(len, (*ports, *(ranges for _, ranges in self.addresses))))
+
+    def to_plain(self) -> tuple[list[object], ...]:
+        """For refined() in another process: Told(*plain)."""
+        return tuple(map(list, self))
+
 
 class PolicyClassesMaker:
-    """Makes the classes of one policy after the other; what cannot differ is made once."""
+    """Makes the classes of one policy after the other; what cannot differ is made once.
+
+    After a change of few rules they are those of before, refined by what is new: *added* says by
+    what, for refined(). It is None where they were made anew.
+    """
 
     def __init__(self) -> None:
         self._before: tuple[CompiledPolicy, PolicyClasses] | None = None
+        self._spare = self._most_spare = 0
+        self.added: Told | None = None
 
     def of(self, policy: CompiledPolicy) -> PolicyClasses:
         """The classes of a policy."""
-        before, known = self._before or (None, None)
-        has_all = before is not None and before.endpoint_map is policy.endpoint_map
-        came = _without(policy.tables, before.tables) if before is not None and has_all else ()
-        went = _without(before.tables, policy.tables) if before is not None and has_all else ()
-        now, then = map(_Told.of, _others(_rules(came), _rules(went)))
-
-        def kept_or(
-            is_same: bool, kept: Callable[[PolicyClasses], _T], make: Callable[[], _T]
-        ) -> _T:
-            return kept(known) if has_all and is_same and known is not None else make()
-
-        source_ports = kept_or(
-            now.source_ports == then.source_ports,
-            lambda known: known.source_ports,
-            lambda: _port_classes(rule.source_ports for rule in _rules(policy.tables)),
-        )
-        tcp_ports, udp_ports = kept_or(
-            now.destination_ports == then.destination_ports,
-            lambda known: (known.tcp_ports, known.udp_ports),
-            lambda: _destination_port_classes(_rules(policy.tables)),
-        )
-        addresses = kept_or(
-            now.addresses == then.addresses,
-            lambda known: known.addresses,
-            lambda: {version: _address_classes(policy, version) for version in IP_VERSIONS},
-        )
-        links = kept_or(True, lambda known: known.links, lambda: _link_classes(policy))
-        made = PolicyClasses(addresses, links, source_ports, tcp_ports, udp_ports)
+        made = None if self._before is None else self._after(*self._before, policy)
+        if made is None:
+            rules = _rules(policy.tables)
+            made = _made_anew(policy, rules)
+            self._spare, self._most_spare = 0, max(_MOST_SPARE, len(rules) // 4)
+            self.added = None
         self._before = policy, made
         return made
+
+    def _after(
+        self, before: CompiledPolicy, known: PolicyClasses, policy: CompiledPolicy
+    ) -> PolicyClasses | None:
+        if before.endpoint_map is not policy.endpoint_map:
+            return None
+        came = _without(policy.tables, before.tables)
+        went = _without(before.tables, policy.tables)
+        now, then = map(Told.of, _others(_rules(came), _rules(went)))
+        self.added = now.without(then)
+        self._spare += self.added.ranges
+        if self.added.ranges > _MOST_RANGES or self._spare > self._most_spare:
+            return None
+        return refined(known, self.added)
+
+
+def refined(known: PolicyClasses, added: Told) -> PolicyClasses | None:
+    """Classes that tell apart what *added* does too; what does so already is the same object.
+
+    None where there would be too many of ports.
+    """
+    made = known
+    if added.addresses:
+        addresses = dict(known.addresses)
+        for version, ranges in added.addresses:
+            addresses[version] = refine_steps(
+                addresses[version], ranges, 1 << ADDRESS_BITS[version]
+            )
+        if any(addresses[version] is not known.addresses[version] for version in IP_VERSIONS):
+            made = replace(made, addresses=addresses)
+    for ports in added.source_ports:
+        found = refine_ports([made.source_ports], [ports])
+        if found is None:
+            return None
+        made = replace(made, source_ports=found[0])
+    for is_tcp, is_udp, ports in added.destination_ports:
+        meant = [ports if is_tcp else (), ports if is_udp else ()]
+        found = refine_ports([made.tcp_ports, made.udp_ports], meant)
+        if found is None:
+            return None
+        made = replace(made, tcp_ports=found[0], udp_ports=found[1])
+    return made
+
+
+def _made_anew(policy: CompiledPolicy, rules: Sequence[EffectiveSecurityRule]) -> PolicyClasses:
+    return PolicyClasses(
+        {version: _address_classes(policy, version) for version in IP_VERSIONS},
+        _link_classes(policy),
+        _port_classes(rule.source_ports for rule in rules),
+        *_destination_port_classes(rules),
+    )
 
 
 def _without(
@@ -194,5 +252,5 @@ def _written_out(step_map: StepMap, count: int) -> array[int]:
     starts, results = step_map
     for first, after, number in zip(starts, (*starts[1:], count), results, strict=True):
         # No port is behind the last, though a range that ends there says what would be.
-        written.extend([number] * (min(after, count) - min(first, count)))
+        written += array("H", (number,)) * (min(after, count) - min(first, count))
     return written

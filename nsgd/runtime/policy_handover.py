@@ -17,7 +17,7 @@ from nsgd.policy.endpoints import EndpointMap
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.policy.table import CompiledTable
 from nsgd.policy.tree_nodes import Flattener
-from nsgd.runtime.policy_classes import PolicyClasses, PolicyClassesMaker
+from nsgd.runtime.policy_classes import PolicyClasses, PolicyClassesMaker, Told, refined
 from nsgd.runtime.worker_policy import (
     WorkerPolicy,
     marks_of,
@@ -139,10 +139,17 @@ class HandOverMaker:
             settings_of(parts.settings),
             tables,
             None if is_same_map else parts.policy.endpoint_map.to_plain(),
-            _classes_to_plain(parts.classes, before.classes),
+            self._classes_to_plain(parts.classes, before.classes),
             None if parts.nic_slots is before.nic_slots else slots_to_plain(parts.nic_slots),
         )
         return HandOver(parts.generation, parts.whole, marshal.dumps(changes), before.generation)
+
+    def _classes_to_plain(self, classes: PolicyClasses, before: PolicyClasses) -> Any:
+        """For _with_classes()."""
+        added = self._classes.added
+        if added is not None and classes is not before:
+            return added.to_plain()
+        return _others_to_plain(classes, before)
 
     def _whole(self, parts: _Parts) -> HandOver:
         self._apart = {}
@@ -187,7 +194,7 @@ _PORT_CLASSES = {
 }
 
 
-def _classes_to_plain(classes: PolicyClasses, before: PolicyClasses) -> dict[str, Any]:
+def _others_to_plain(classes: PolicyClasses, before: PolicyClasses) -> dict[str, Any]:
     """Those that are others than before, by their names in a WorkerPolicy."""
     others: dict[str, Any] = {}
     for name, in_worker in _PLAIN_CLASSES.items():
@@ -199,9 +206,23 @@ def _classes_to_plain(classes: PolicyClasses, before: PolicyClasses) -> dict[str
     return others
 
 
-def _classes_from_plain(plain: Mapping[str, Any]) -> dict[str, Any]:
-    ports = _PORT_CLASSES.values()
-    return {name: ports_from_plain(v) if name in ports else v for name, v in plain.items()}
+def _with_classes(policy: WorkerPolicy, plain: Any) -> WorkerPolicy:
+    """A policy with other classes: with those that are told, or with its own, refined.
+
+    Raises ValueError where those would be too many, which the supervisor would not have asked for.
+    """
+    told: dict[str, Any]
+    if isinstance(plain, dict):
+        ports = _PORT_CLASSES.values()
+        told = {name: ports_from_plain(v) if name in ports else v for name, v in plain.items()}
+        return replace(policy, **told)
+    of_fields = {**_PLAIN_CLASSES, **_PORT_CLASSES}
+    told = {field: getattr(policy, name) for field, name in of_fields.items()}
+    made = refined(PolicyClasses(**told), Told(*plain))
+    if made is None:
+        raise ValueError("too many classes of ports")
+    told = {name: getattr(made, field) for field, name in of_fields.items()}
+    return replace(policy, **told)
 
 
 def changed_policy(before: WorkerPolicy, data: bytes) -> WorkerPolicy:
@@ -232,7 +253,7 @@ def changed_policy(before: WorkerPolicy, data: bytes) -> WorkerPolicy:
         if endpoint_map is None
         else EndpointMap.from_plain(endpoint_map),
     )
-    return replace(
+    changed = replace(
         before,
         generation=generation,
         policy=policy,
@@ -240,5 +261,5 @@ def changed_policy(before: WorkerPolicy, data: bytes) -> WorkerPolicy:
         rule_marks=[marks for _, _, marks in made],
         nic_slots=before.nic_slots if slots is None else slots_from_plain(slots),
         **settings,
-        **_classes_from_plain(classes),
     )
+    return _with_classes(changed, classes)

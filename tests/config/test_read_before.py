@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,8 @@ def test_a_section_that_becomes_empty() -> None:
     before = ReadDocuments()
     sections: Raw = {**group(rule()), "applicationSecurityGroups": [{"name": "a"}]}
     for key in ("applicationSecurityGroups", "networkSecurityGroups"):
-        for value in ([], None, sections[key]):
+        values: tuple[Any, ...] = ([], None, sections[key])
+        for value in values:
             given = documents(NETWORK, {**sections, key: value})
             assert load_documents(given, before) == load_documents(given)
 
