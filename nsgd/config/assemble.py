@@ -173,4 +173,5 @@ def _assemble(
         taker.keep(fields, loaded.model.network_interfaces),
         rule_tags.to_keep(),
         loaded.model,
+        group_taker.networks,
     )

@@ -38,12 +38,14 @@ class Kept:
     interfaces: KeptInterfaces | None = None
     tags: KeptTags | None = None
     model: NetworkModel | None = None
+    networks: Mapping[str, str | None] = field(default_factory=dict)  # of application groups
 
     def taker(self, context: object, groups: Names[Group], tags: RuleTags) -> GroupTaker:
         """What takes groups over in a load of this context, whose interfaces have joined."""
         is_same = context == self.context
         networks = {group.name: group.virtual_network for group in groups.values()}
-        return GroupTaker(context, self.groups if is_same else {}, networks, tags)
+        known = self.groups if is_same else {}
+        return GroupTaker(context, known, networks, networks == self.networks, tags)
 
     def unified(self, model: NetworkModel) -> NetworkModel:
         """The model, with this one's objects where they are equal: comparing them is then quick."""
@@ -68,12 +70,13 @@ class GroupTaker:
         context: object,
         groups: Mapping[int, KeptGroup],
         networks: Mapping[str, str | None],
+        are_networks_same: bool,
         tags: RuleTags,
     ) -> None:
         """*networks* are those of the application security groups, by name."""
-        self.context = context
+        self.context, self.networks = context, networks
         self._groups = groups
-        self._networks = networks
+        self._are_networks_same = are_networks_same
         self._tags = tags
 
     def take(self, raw: Mapping[str, Any]) -> NetworkSecurityGroup | None:
@@ -81,8 +84,8 @@ class GroupTaker:
         found = self._groups.get(id(raw))
         if found is None:
             return None
-        networks = self._networks
-        for name, network in found.networks:
+        networks = self.networks
+        for name, network in () if self._are_networks_same else found.networks:
             if name not in networks or networks[name] != network:
                 return None
         return found.group if self._tags.take_again(found.tags) else None
@@ -108,5 +111,5 @@ class GroupTaker:
                     members.update(dict.fromkeys(side.application_security_groups))
                 elif isinstance(side, PublishedTag):
                     tags[side.name] = None
-        networks = tuple((name, self._networks[name]) for name in members)
+        networks = tuple((name, self.networks[name]) for name in members)
         return KeptGroup(raw, group, networks, tuple(tags))

@@ -144,7 +144,11 @@ class RuleTags:
         if not names:
             return True
         catalogue = self._ask()
-        if catalogue is None or any(catalogue.find(name) != name for name in names):
+        if catalogue is None:
+            return False
+        kept = self._kept
+        known = kept.prefixes if kept is not None and kept.catalogue is catalogue else {}
+        if any(name not in known and catalogue.find(name) != name for name in names):
             return False
         for name in names:
             self._by_text.setdefault(name, PublishedTag(name))

@@ -22,6 +22,7 @@ from nsgd.model.settings import DaemonSettings, OnStop
 from nsgd.observe.refused_reload import RefusedReload
 from nsgd.runtime.adoption import AdoptionWindow
 from nsgd.runtime.beside import Beside
+from nsgd.runtime.collection import collecting_rarely
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.ending import leave_rules, remove_rules
 from nsgd.runtime.flows import Flows
@@ -170,7 +171,7 @@ class Supervisor:
         return self._reload(None, reevaluate)
 
     def _reload(self, given: Sequence[Document] | None, reevaluate: bool) -> int:
-        with self._notifier.reload(self._state):
+        with collecting_rarely(), self._notifier.reload(self._state):
             try:
                 if given is None:
                     self.trial.require_none()
@@ -190,7 +191,7 @@ class Supervisor:
 
     def bring_into_force(self, documents: Sequence[Document], *, reevaluate: bool) -> int:
         """As reload(), of these documents; not counted as one."""
-        with self._notifier.reload(self._state):
+        with collecting_rarely(), self._notifier.reload(self._state):
             return self._load_and_change(documents, reevaluate)
 
     def go_back(self, before: LoadedPolicy, *, reevaluate: bool) -> int:
