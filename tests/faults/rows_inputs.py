@@ -60,7 +60,7 @@ DOCUMENTS = Section(
             f"{_DOCUMENTS}::test_a_link_that_is_swapped",
             _READ,
             "read_documents",
-            "documents.append(Document(name, _read(path), role))",
+            "documents.append(Document(name, _read(path, known.get(name)), role))",
             engines="queue",
         ),
         Fault(
