@@ -37,7 +37,7 @@ class NftTable(NftContents):
         self._written: Written | None = None
         self._epoch: str | None = None
         self._garbage: Iterable[commands.Message] | None = None
-        self._ending: frozenset[str] = frozenset()  # maps that go with it, and count till then
+        self._ending: frozenset[str] = frozenset()  # sets that go with it, and count till then
         self._carried: carry.Counts | None = None  # what elements that are gone have counted
         self._spare_counters: Callable[[], Collection[str]] = no_counters
 
@@ -122,7 +122,8 @@ class NftTable(NftContents):
         wait_for_packets()
         try:
             carrying, after = self._carrying(self.element_counts(self._ending))
-            self._transact(joined(carrying, garbage), "clean")
+            # A table of earlier versions has maps to counters that are counts to be carried now.
+            self._transact(joined(garbage, carrying), "clean")
         except KernelError:
             self.forget()
             raise
@@ -154,9 +155,15 @@ class NftTable(NftContents):
             raise
         self._written = change.written
         # Counters of an interface may go where no rule or set is another.
-        if is_changed or change.clean:
+        if is_changed or change.clean or self._has_unwanted():
             self._garbage, self._ending = change.clean, change.ending
         return is_changed
+
+    def _has_unwanted(self) -> bool:
+        if not self._carried:
+            return False
+        wanted = self._spare_counters()
+        return any(name not in wanted for name in self._carried)
 
     def _make_and_carry(self, change: diff.Change) -> bool:
         """What elements have counted that the switch deletes goes on in named counters.

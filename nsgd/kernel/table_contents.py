@@ -47,12 +47,13 @@ class NftContents(NftSocket):
     def read_counters(self) -> dict[str, int]:
         """Packets of each named counter, and of what elements count with those before them.
 
-        Elements are read first: what is denied is among what they count.
+        Denials are read behind what asks, which they are among.
         """
         for _ in range(_MOST_READINGS):
             generation = self._generation()
             counters = Counter[str]()
-            of_elements = self.element_counts(filter(carry.is_counting, self.set_names()))
+            counting = sorted(filter(carry.is_counting, self.set_names()), key=carry.is_of_denials)
+            of_elements = self.element_counts(counting)
             for name, counted in of_elements.items():
                 counters[name] = counted.packets
             for name, data in self.objects(commands.OBJECT_COUNTER):
@@ -64,14 +65,14 @@ class NftContents(NftSocket):
         return counters
 
     def element_counts(
-        self, maps: Iterable[str], only: Mapping[str, Collection[bytes]] | None = None
+        self, sets: Iterable[str], only: Mapping[str, Collection[bytes]] | None = None
     ) -> carry.Counts:
-        """What elements of these maps have counted, those of each name together.
+        """What elements of these maps and sets have counted, those of each name together.
 
-        *only* are the keys of those that are meant, by their map's name; None for all.
+        *only* are the keys of those that are meant, by their set's name; None for all.
         """
         counts: carry.Counts = {}
-        for each in maps:
+        for each in sets:
             request = netlink.text(1, TABLE) + netlink.text(2, each)
             try:
                 parts = self._dump(commands.GETSETELEM, request)

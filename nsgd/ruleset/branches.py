@@ -106,14 +106,14 @@ class LimitBy:
 
 
 @dataclass(frozen=True, slots=True)
-class CountBy:
-    """Add the packet to the counter that a named map has for it; unmatched where it has none."""
+class CountIn:
+    """Count the packet by its element of a CountingSet; unmatched where it has none."""
 
     key: Key
-    map_name: str
+    set_name: str
 
     def text(self) -> str:
-        return f"counter name {self.key.text} map @{self.map_name}"
+        return f"{self.key.text} @{self.set_name}"
 
     def encode(self) -> list[bytes]:
-        return [*self.key.loading, x.count_by_map(self.map_name)]
+        return [*self.key.loading, x.lookup(self.set_name)]

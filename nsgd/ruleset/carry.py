@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nsgd.ruleset import commands, encode
 from nsgd.ruleset.commands import Message
-from nsgd.ruleset.endpoint_maps import COUNTING
+from nsgd.ruleset.endpoint_maps import COUNTING_DENIALS, COUNTING_WAYS
 from nsgd.wire.netlink import iterate_attributes, split_attributes
 
 _NUMBER = struct.Struct(">Q")
@@ -35,8 +35,13 @@ Counts = dict[str, Counted]
 
 
 def is_counting(name: str) -> bool:
-    """Tell by its name in the kernel whether elements of a map count."""
-    return name.partition(".")[0] in COUNTING
+    """Tell by its name in the kernel whether elements of a map or set count."""
+    return is_of_denials(name) or name.partition(".")[0] in COUNTING_WAYS
+
+
+def is_of_denials(name: str) -> bool:
+    """Tell by its name in the kernel whether elements of a set count what is denied."""
+    return name.partition(".")[0] in COUNTING_DENIALS
 
 
 def read_counter(data: bytes) -> Counted | None:

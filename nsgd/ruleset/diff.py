@@ -23,7 +23,7 @@ from nsgd.ruleset.commands import Message
 from nsgd.ruleset.objects import (
     AnySet,
     Chain,
-    CounterMap,
+    CountingSet,
     GroupParts,
     LinkAddressSet,
     LinkSet,
@@ -31,7 +31,7 @@ from nsgd.ruleset.objects import (
     VerdictMap,
 )
 from nsgd.ruleset.physical import is_fixed
-from nsgd.ruleset.written import GroupNames, Present, Written, part_unused
+from nsgd.ruleset.written import GroupNames, Present, Written
 
 _T = TypeVar("_T")
 
@@ -45,7 +45,7 @@ class Change:
     clean: Iterable[Message]
     written: Written
     is_at_once: bool = False  # the first two may be one: nothing that is new has intervals
-    # Keys of elements that count and that the switch deletes, by their map's name; and the maps
+    # Keys of elements that count and that the switch deletes, by their set's name; and the sets
     # that are cleaned away (nsgd.ruleset.carry).
     losing: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
     ending: frozenset[str] = frozenset()
@@ -107,10 +107,6 @@ class _Difference:
         for chain in desired.chains:
             self._take(chain)
         self._take_groups()
-        self._gone_counters: frozenset[str] = frozenset()
-        if before.spare or before.counters is not desired.counters:
-            unused = before.spare.union(before.counters).difference(desired.counters)
-            self.after.spare, self._gone_counters = part_unused(unused, desired)
 
     def _take(self, chain: Chain) -> None:
         if chain.name in self.after.chains:
@@ -203,14 +199,19 @@ class _Difference:
             before = self._before.sets.get(name, after)
             if before is after or before == after:
                 continue
-            if isinstance(before, VerdictMap) and isinstance(after, VerdictMap):
-                gone = {
-                    before.key.encode(value)
-                    for (value, _, _), count in _less(before.counted(), after.counted())
-                    if count
-                }
-                if gone:
-                    lost[name] = frozenset(gone)
+            match before, after:
+                case VerdictMap(), VerdictMap():
+                    gone = {
+                        before.key.encode(value)
+                        for (value, _, _), count in _less(before.counted(), after.counted())
+                        if count
+                    }
+                case CountingSet(entries=counted), CountingSet(entries=now_counted):
+                    gone = {before.key.encode(value) for value, _ in _less(counted, now_counted)}
+                case _:
+                    continue
+            if gone:
+                lost[name] = frozenset(gone)
         return lost
 
     def refilled_chains(self, live: Container[str]) -> Iterator[Message]:
@@ -232,7 +233,7 @@ class _Difference:
                 before.group_sets.keys() - after.group_sets.keys(),
             ),
             limits,
-            self._gone_counters,
+            (),  # those of rules outlive them, those of interfaces end apart (nsgd.ruleset.carry)
         )
 
 
@@ -255,8 +256,8 @@ def _set_difference(before: AnySet, after: AnySet) -> Iterator[Message]:
     match before, after:
         case VerdictMap(), VerdictMap(is_interval=False):
             return _elements(partial(_map_of, after), before.counted(), after.counted())
-        case CounterMap(entries=counted), CounterMap(name, key, now_counted):
-            return _elements(partial(CounterMap, name, key), counted, now_counted)
+        case CountingSet(entries=counted), CountingSet(name, key, now_counted):
+            return _elements(partial(CountingSet, name, key), counted, now_counted)
         case LinkSet(links=links), LinkSet(name, new_links):
             return _elements(partial(LinkSet, name), links, new_links)
         case LinkAddressSet(pairs=pairs), LinkAddressSet(name, version, new_pairs):
@@ -275,7 +276,7 @@ def _elements(
 def _map_of(whole: VerdictMap, counted: tuple[tuple[BranchEntry, str], ...]) -> VerdictMap:
     """The map with these entries only."""
     entries = tuple(entry for entry, _ in counted)
-    counts = tuple(count for _, count in counted) if whole.counts else ()
+    counts = tuple(count for _, count in counted) if whole.counts is not None else None
     return replace(whole, entries=entries, counts=counts)
 
 

@@ -14,7 +14,7 @@ from nsgd.model.network import NetworkModel
 from nsgd.model.rule import Direction
 from nsgd.policy.endpoints import EndpointMap
 from nsgd.ruleset import chains, endpoint_maps
-from nsgd.ruleset.branches import RETURN, BranchBy, CountBy, MatchValue
+from nsgd.ruleset.branches import RETURN, BranchBy, CountIn, MatchValue
 from nsgd.ruleset.chains import ASK
 from nsgd.ruleset.endpoint_maps import SIDES, EndpointMaps
 from nsgd.ruleset.keys import NEXT_HEADER, address_key, link_key, mark_key
@@ -45,6 +45,7 @@ ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP = (
 )
 ALLOWED = {Direction.INBOUND: ALLOWED_INBOUND, Direction.OUTBOUND: ALLOWED_OUTBOUND}
 COUNTERS = (ALLOWED_INBOUND, ALLOWED_OUTBOUND, ALLOWED_WITHOUT_GROUP, UNTOLD)
+_COUNTERS = (*chains.COUNTERS, *COUNTERS)
 # Headers that stand before the transport header; the worker walks them.
 _EXTENSION_HEADERS = (0, 43, 44, 60)
 
@@ -84,10 +85,9 @@ class Dispatch:
         self._maps = EndpointMaps(endpoint_map, model.network_interfaces, ways)
 
     def ruleset(self) -> KernelRuleset:
-        """The maps, their counters and the chains, without groups."""
+        """The maps, the counters and the chains, without groups."""
         filled = joined(self._maps.sets(), self._finals(), self._telling.sets())
         sets = {each.name: each for each in filled}
-        counters = (*chains.COUNTERS, *COUNTERS, *self._maps.counters())
         if self._is_host_only:
             first, sent = (
                 tuple(self._first_rules_of_one_end(direction))
@@ -95,7 +95,8 @@ class Dispatch:
             )
         else:
             first, sent = tuple(self._first_rules()), ()
-        return KernelRuleset(counters, tuple(sets.values()), first, sent, tuple(self._chains()), ())
+        chains_made = tuple(self._chains())
+        return KernelRuleset(_COUNTERS, tuple(sets.values()), first, sent, chains_made, ())
 
     # Chains
 
@@ -204,11 +205,11 @@ class Dispatch:
         """Count for the interface of the link, or else of the address, and go on."""
         side = SIDES[direction]
         if self._has_links:
-            counters = endpoint_maps.denied_by_link(direction)
-            yield nft_rule(CountBy(link_key(self._link_side(direction)), counters), after)
+            counting = endpoint_maps.denied_by_link(direction)
+            yield nft_rule(CountIn(link_key(self._link_side(direction)), counting), after)
         for version in IP_VERSIONS:
-            counters = endpoint_maps.denied_by_address(direction, version)
-            yield nft_rule(CountBy(address_key(version, side), counters))
+            counting = endpoint_maps.denied_by_address(direction, version)
+            yield nft_rule(CountIn(address_key(version, side), counting), after)
         yield nft_rule(after)
 
     def _ask_tables(

@@ -16,7 +16,6 @@ from nsgd.ruleset.commands import (
     IN_TABLE,
     NEWSET,
     NEWSETELEM,
-    OBJECT_COUNTER,
     SET_ANONYMOUS,
     Message,
 )
@@ -24,7 +23,7 @@ from nsgd.ruleset.keys import Key, address_key, link_key
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
-    CounterMap,
+    CountingSet,
     DynamicSet,
     LinkAddressSet,
     LinkSet,
@@ -33,7 +32,7 @@ from nsgd.ruleset.objects import (
 from nsgd.wire import expressions as x
 from nsgd.wire.netlink import attribute, be32, be64, nested, text
 
-_CONSTANT, _INTERVAL, _MAP, _OBJECT_MAP, _CONCAT = 0x2, 0x4, 0x8, 0x40, 0x80
+_CONSTANT, _INTERVAL, _MAP, _CONCAT = 0x2, 0x4, 0x8, 0x80
 _TIMEOUT, _DYNAMIC = 0x10, 0x20
 _VERDICT_TYPE = 0xFFFFFF00
 _ELEMENT_INTERVAL_END = 1
@@ -81,13 +80,12 @@ def new_set(any_set: AnySet, identifier: int) -> Iterator[Message]:
             yield NEWSET, CREATE, _set(name, _INTERVAL, key, identifier)
         case LinkAddressSet(name, version):
             yield NEWSET, CREATE, _link_address_set(name, version, identifier)
-        case VerdictMap(name, key, _, is_interval, room):
+        case VerdictMap(name, key, _, is_interval, room, counts):
             flags = _MAP | (_INTERVAL if is_interval else 0)
-            kind = be32(6, _VERDICT_TYPE) + _room(room)
+            kind = be32(6, _VERDICT_TYPE) + _room(room) + (b"" if counts is None else _COUNTING)
             yield NEWSET, CREATE, _set(name, flags, key, identifier, kind)
-        case CounterMap(name, key, _, room):
-            kind = be32(15, OBJECT_COUNTER) + _room(room)
-            yield NEWSET, CREATE, _set(name, _OBJECT_MAP, key, identifier, kind)
+        case CountingSet(name, key, _, room):
+            yield NEWSET, CREATE, _set(name, 0, key, identifier, _room(room) + _COUNTING)
     yield from new_elements(any_set)
 
 
@@ -176,28 +174,33 @@ def _elements(any_set: AnySet) -> Iterator[bytes]:
         case AddressRangeSet(version=version, ranges=ranges):
             key = address_key(version, "source")
             yield from _range_elements(key, ranges)
-        case VerdictMap(key=key, counts=counts) if counts:
+        case VerdictMap(counts=counts) if counts is not None:
             yield from _counting_elements(any_set)
         case VerdictMap(key=key, entries=branches, is_interval=is_interval):
             yield from _branch_elements(
                 key, branches, is_interval=is_interval, is_map=True, call=x.NFT_JUMP
             )
-        case CounterMap(key=key, entries=counted):
-            for each, counter in counted:
-                yield _element(key.encode(each), text(9, counter))
+        case CountingSet(key=key, entries=counted):
+            for each, count in counted:
+                yield _element(key.encode(each), _comment(count))
 
 
 def _counting_elements(any_map: VerdictMap) -> Iterator[bytes]:
-    """Elements that count from 0, with nft's comment: type, length, text."""
+    """Elements that lead on, with the names of their counts."""
     verdicts: dict[str, bytes] = {}
     for (value, _, target), count in any_map.counted():
         more = verdicts.get(target)
         if more is None:
             more = verdicts[target] = x.verdict_data(2, x.NFT_JUMP, target)
         if count:
-            comment = count.encode() + b"\0"
-            more += _COUNTER + attribute(6, bytes([0, len(comment)]) + comment)
+            more += _comment(count)
         yield _element(any_map.key.encode(value), more)
+
+
+def _comment(count: str) -> bytes:
+    """An element's comment, as nft notes it: type, length, text."""
+    comment = count.encode() + b"\0"
+    return attribute(6, bytes([0, len(comment)]) + comment)
 
 
 def _range_elements(key: Key, ranges: Iterable[Range]) -> Iterator[bytes]:
@@ -234,7 +237,9 @@ def _branch_elements(
 
 
 _END = be32(3, _ELEMENT_INTERVAL_END)
-_COUNTER = nested(7, text(1, "counter"), nested(2, be64(1, 0), be64(2, 0)))
+# Of a set: each of its elements gets such a counter, which is half as dear as with a counter told
+# of each, in the kernel and in what is sent.
+_COUNTING = nested(17, text(1, "counter"), nested(2, be64(1, 0), be64(2, 0)))
 
 
 def _verdict(call: int, chain: str) -> bytes:

@@ -16,7 +16,7 @@ from nsgd.ruleset.names import interface_count, interface_counter
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
-    CounterMap,
+    CountingSet,
     LinkSet,
     VerdictMap,
 )
@@ -64,23 +64,31 @@ def by_subnet(direction: Direction, version: IPVersion) -> str:
     return f"{DIRECTION_NAMES[direction]}_subnets{version}"
 
 
-# Those whose elements count, by which more than one may stand in the table for a time.
-COUNTING = frozenset(
+def denied_by_address(direction: Direction, version: IPVersion) -> str:
+    """The set of addresses whose elements count denials."""
+    return f"{DIRECTION_NAMES[direction]}_denied{version}"
+
+
+def denied_by_link(direction: Direction) -> str:
+    """The set of links whose elements count denials."""
+    return f"{DIRECTION_NAMES[direction]}_denied_links"
+
+
+# What has elements that count: of each more than one may stand in the table for a time.
+COUNTING_WAYS = frozenset(
     name
     for direction in SIDES
     for version in IP_VERSIONS
     for name in (by_address(direction, version), by_link(direction, version))
 )
-
-
-def denied_by_address(direction: Direction, version: IPVersion) -> str:
-    """The map of addresses to counters of denials."""
-    return f"{DIRECTION_NAMES[direction]}_denied{version}"
-
-
-def denied_by_link(direction: Direction) -> str:
-    """The map of links to counters of denials."""
-    return f"{DIRECTION_NAMES[direction]}_denied_links"
+COUNTING_DENIALS = frozenset(
+    name
+    for direction in SIDES
+    for name in (
+        *(denied_by_address(direction, version) for version in IP_VERSIONS),
+        denied_by_link(direction),
+    )
+)
 
 
 def asked(version: IPVersion) -> str:
@@ -108,7 +116,7 @@ class EndpointMaps:
         self._interfaces = interfaces
         self._first_interface = len(endpoint_map.endpoints) - len(interfaces)
         self._ways = ways
-        self._counters = {
+        self._denials = {
             direction: tuple(
                 interface_counter(each.name, direction, Access.DENY) for each in interfaces
             )
@@ -151,20 +159,15 @@ class EndpointMaps:
                     yield VerdictMap(name, key, subnets, is_interval=True)
                 links = self._links(direction, version)
                 yield _counting(by_link(direction, version), link_key(side), links)
-                counters = tuple(self._denied(direction, version))
+                denials = tuple(self._denied(direction, version))
                 name = denied_by_address(direction, version)
-                yield CounterMap(name, key, counters, _room(len(counters)))
+                yield CountingSet(name, key, denials, _room(len(denials)))
             of_links = tuple(
-                (each.link, counter)
-                for each, counter in zip(self._interfaces, self._counters[direction], strict=True)
+                (each.link, count)
+                for each, count in zip(self._interfaces, self._denials[direction], strict=True)
                 if each.link is not None
             )
-            yield CounterMap(denied_by_link(direction), link_key(side), of_links)
-
-    def counters(self) -> Iterator[str]:
-        """The counters of all interfaces' denials."""
-        for names in zip(*self._counters.values(), strict=True):
-            yield from names
+            yield CountingSet(denied_by_link(direction), link_key(side), of_links)
 
     def _of_address(self, value: int, direction: Direction, version: IPVersion) -> str:
         if value <= AMBIGUOUS:
@@ -232,10 +235,14 @@ class EndpointMaps:
             yield (link, link, target), counted
 
     def _denied(self, direction: Direction, version: IPVersion) -> Iterator[tuple[int, str]]:
-        for interface, counter in zip(self._interfaces, self._counters[direction], strict=True):
+        counts = zip(self._interfaces, self._denials[direction], strict=True)
+        for endpoint, (interface, count) in enumerate(counts, self._first_interface):
             for address in interface.private_ip_addresses:
-                if address.version == version:
-                    yield address.value, counter
+                # Of one that others have too, what is not known by its link is the worker's.
+                if address.version == version and (
+                    self._map.by_address(version, address.value) == endpoint
+                ):
+                    yield address.value, count
 
 
 def _joined(entries: Iterable[tuple[int, int, str]]) -> Iterator[BranchEntry]:

@@ -21,7 +21,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./-]*")  # seen at once, but for what ._ is
 _NO_GROUP = "-"
 _ANY_SUBNET = ".subnet"  # no resource's name begins with a dot
 _DIRECTIONS = {Direction.OUTBOUND: "out", Direction.INBOUND: "in"}
-_COUNT_ENDS = tuple(f"/{each}" for each in _DIRECTIONS.values())
 _MOST = 200  # of 255 that the kernel takes
 
 
@@ -34,7 +33,7 @@ def rule_name(decision: TableDecision) -> str:
 
 
 def interface_counter(interface: str, direction: Direction, access: Access) -> str:
-    """The counter of flows that a network interface's rules allow or deny."""
+    """The count of flows that a network interface's rules allow or deny; see interface_count."""
     verdict = "allow" if access is Access.ALLOW else "deny"
     return _name(f"{OF_INTERFACES}{interface}/{_DIRECTIONS[direction]}/{verdict}")
 
@@ -42,14 +41,15 @@ def interface_counter(interface: str, direction: Direction, access: Access) -> s
 def interface_count(interface: str, direction: Direction) -> str:
     """The count of flows that ask a network interface's rules, whatever these say.
 
-    Its elements of maps count it; the named counter, where there is one, has what earlier ones did.
+    Its elements of maps count it, or of sets; the named counter, where there is one, has what
+    earlier ones did.
     """
     return f"{_name(f'{OF_INTERFACES}{interface}')}/{_DIRECTIONS[direction]}"
 
 
 def is_interface_count(counter: str) -> bool:
-    """Tell such a count's name from others."""
-    return counter.startswith(OF_INTERFACES) and counter.endswith(_COUNT_ENDS)
+    """Tell by its name whether a counter is there for what elements have counted."""
+    return counter.startswith(OF_INTERFACES)
 
 
 def interface_counters(interfaces: Iterable[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ TABLE = "nsgd"
 
 # How the names of counters of network interfaces begin.
 OF_INTERFACES = "nic/"
-
+_COUNTER = ("\t\tcounter",)  # of each element
 _WITH_SETS = (Branch, MatchValues)
 
 
@@ -116,8 +116,8 @@ class VerdictMap:
     is_interval: bool = False
     room: int = 0  # entries that it can ever have, which makes look-ups cheaper; 0 for any number
     # Where entries count the packets that they lead on: the name of each one's count, which is the
-    # element's comment; "" for one that does not count. A name may have several entries.
-    counts: tuple[str, ...] = ()
+    # element's comment; "" for one whose count nobody reads. A name may have several entries.
+    counts: tuple[str, ...] | None = None
 
     def counted(self) -> tuple[tuple[BranchEntry, str], ...]:
         """Each entry with the name of its count."""
@@ -125,13 +125,13 @@ class VerdictMap:
 
 
 @dataclass(frozen=True, slots=True)
-class CounterMap:
-    """The named counter to add to, by the value of a field."""
+class CountingSet:
+    """Values of a field, each with the name of the count that its element adds to if looked up."""
 
     name: str
     key: Key
     entries: tuple[tuple[int | str, str], ...] = ()
-    room: int = 0  # as of a VerdictMap
+    room: int = 0  # as of a VerdictMap; so are the counts' names
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class DynamicSet:
     rate: tuple[int, int] | None = None  # that its rules give each: packets a second, burst
 
 
-AnySet = DynamicSet | LinkSet | AddressRangeSet | LinkAddressSet | VerdictMap | CounterMap
+AnySet = DynamicSet | LinkSet | AddressRangeSet | LinkAddressSet | VerdictMap | CountingSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class Ruleset:
         for timeout in self.timeouts:
             lines += [f"\tct timeout {timeout.name} {{", f"\t\t{timeout.text()}", "\t}", ""]
         for any_set in self.sets:
-            kind = "map" if isinstance(any_set, VerdictMap | CounterMap) else "set"
+            kind = "map" if isinstance(any_set, VerdictMap) else "set"
             lines += [f"\t{kind} {any_set.name} {{", *_set_body(any_set), "\t}", ""]
         hooks = {base.name: base for base in self.base_chains}
         for chain in self.chains:
@@ -276,17 +276,18 @@ def _set_body(any_set: AnySet) -> list[str]:
             ]
         case VerdictMap():
             kind = f"{any_set.key.type_name} : verdict"
-            flags = ("\t\tflags interval",) if any_set.is_interval else ()
+            if any_set.is_interval or any_set.counts is not None:
+                flags = ("\t\tflags interval",) if any_set.is_interval else _COUNTER
             elements = [
                 f"{any_set.key.range_text(first, last)}{counting} : {_verdict(target)}"
                 for (first, last, target), count in any_set.counted()
                 for counting in (f' counter comment "{count}"' if count else "",)
             ]
-        case CounterMap():
-            kind = f"{any_set.key.type_name} : counter"
+        case CountingSet():
+            kind, flags = any_set.key.type_name, _COUNTER
             elements = [
-                f'{any_set.key.range_text(value, value)} : "{counter}"'
-                for value, counter in any_set.entries
+                f'{any_set.key.range_text(value, value)} counter comment "{count}"'
+                for value, count in any_set.entries
             ]
     lines = [f"\t\ttype {kind}", *flags]
     if elements:

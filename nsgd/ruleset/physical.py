@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 
-from nsgd.ruleset.branches import BranchBy, CountBy, LimitBy
+from nsgd.ruleset.branches import BranchBy, CountIn, LimitBy
 from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchLinkAddress
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
     Chain,
     ChainGroup,
-    CounterMap,
+    CountingSet,
     DynamicSet,
     GroupParts,
     NftRule,
@@ -63,7 +63,7 @@ def with_physical_sets(ruleset: Ruleset, epoch: str, more: tuple[Chain, ...] = (
         name = f"{any_set.name}.{epoch}"
         if is_fixed(any_set):
             name = f"{name}/{content_digest(any_set, epoch)}"
-        elif isinstance(any_set, VerdictMap | CounterMap):
+        elif isinstance(any_set, VerdictMap | CountingSet):
             # One that has become too small is another one.
             name = f"{name}/{any_set.room}"
         names[any_set.name] = name
@@ -101,9 +101,9 @@ def _statement(statement: Statement, names: Mapping[str, str]) -> Statement:
     match statement:
         case MatchLink() | MatchAddress() | MatchLinkAddress():
             return replace(statement, set_name=names[statement.set_name])
-        case MatchSource() | UpdateSource() | LimitBy():
+        case MatchSource() | UpdateSource() | LimitBy() | CountIn():
             return replace(statement, set_name=names[statement.set_name])
-        case BranchBy() | CountBy():
+        case BranchBy():
             return replace(statement, map_name=names[statement.map_name])
         case _:
             return statement

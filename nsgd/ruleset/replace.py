@@ -11,7 +11,7 @@ from nsgd.ruleset.carry import is_counting
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.diff import Change, clean
 from nsgd.ruleset.objects import AnySet, Chain, ChainGroup, GroupParts, Ruleset
-from nsgd.ruleset.written import GroupNames, Present, Written, part_unused
+from nsgd.ruleset.written import GroupNames, Present, Written
 
 
 def replace_ruleset(desired: Ruleset, present: Present, table_flags: int) -> Change:
@@ -56,7 +56,6 @@ class _Replacement:
         self._identifiers = count(1)
         self._sets: set[str] = set()
         self._counters: set[str] = set()
-        self._gone_counters: frozenset[str] = frozenset()
         sets = {each.name: each for each in desired.sets}
         self.after = Written(desired.counters, desired.limits, sets, timeouts=desired.timeouts)
         for chain in desired.chains:
@@ -93,8 +92,6 @@ class _Replacement:
         for chain in self._refilled:
             yield encode.empty_chain(chain.name)
             yield from encode.plain_rules_of(chain)
-        unused = self._present.counters - self._counters
-        self.after.spare, self._gone_counters = part_unused(unused, self._desired)
 
     def clean(self) -> Iterator[Message]:
         """Delete the rest of what was there."""
@@ -105,7 +102,7 @@ class _Replacement:
             sorted(there - after.chains.keys() - after.group_chains.keys()),
             present.sets,
             present.limits.difference(limit.name for limit in self.after.limits),
-            self._gone_counters,
+            (),  # as of any change
         )
 
     def _name(self, chain: Chain, chains: dict[str, object]) -> None:

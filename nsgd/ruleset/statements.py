@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nsgd.model.address import IPVersion
-from nsgd.ruleset.branches import Branch, BranchBy, CountBy, LimitBy, MatchValue, MatchValues
+from nsgd.ruleset.branches import Branch, BranchBy, CountIn, LimitBy, MatchValue, MatchValues
 from nsgd.ruleset.flow_timeout import FlowTimeout
 from nsgd.ruleset.local_matches import MatchLoopback, MatchTranslatedToLocal
 from nsgd.ruleset.matches import (
@@ -248,7 +248,7 @@ Statement = (
     | MatchValues
     | Branch
     | BranchBy
-    | CountBy
+    | CountIn
     | Limit
     | LimitBy
     | SetFlowTimeout

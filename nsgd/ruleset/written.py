@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from nsgd.ruleset.flow_timeout import FlowTimeout
-from nsgd.ruleset.names import is_interface_count
-from nsgd.ruleset.objects import OF_INTERFACES, AnySet, GroupParts, RateLimit, Ruleset
+from nsgd.ruleset.objects import AnySet, GroupParts, RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +50,3 @@ class Written:
     group_chains: dict[str, object] = field(default_factory=dict)
     group_sets: Counter[str] = field(default_factory=Counter)  # groups that use each
     timeouts: tuple[FlowTimeout, ...] = ()  # those of earlier rulesets are there too
-    # Counters of interfaces that are there for their counts only (Ruleset.spare_counters).
-    spare: frozenset[str] = frozenset()
-
-
-def are_kept(counter: str) -> bool:
-    """Tell whether a counter outlives what it counts, as those of rules; their numbers do too.
-
-    What elements have counted of interfaces is kept and ended apart (nsgd.ruleset.carry).
-    """
-    return not counter.startswith(OF_INTERFACES) or is_interface_count(counter)
-
-
-def part_unused(counters: Iterable[str], desired: Ruleset) -> tuple[frozenset[str], frozenset[str]]:
-    """Of counters that no rule of a ruleset counts in: those that stay as spare, those that go."""
-    unused = frozenset(name for name in counters if not are_kept(name))
-    if not unused:
-        return frozenset(), frozenset()
-    spare = unused.intersection(desired.spare_counters())
-    return spare, unused - spare

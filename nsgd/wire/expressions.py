@@ -292,8 +292,3 @@ def flow_timeout(timeout_name: str) -> bytes:
     name = timeout_name.encode()
     head, tail = _object_around(OBJECT_FLOW_TIMEOUT, len(name))
     return head + name + tail
-
-
-def count_by_map(map_name: str, register: int = REGISTER) -> bytes:
-    """Add the packet to the counter that a named map has; no match where it has none."""
-    return expression("objref", be32(3, register), text(4, map_name))

@@ -11,7 +11,7 @@ from nsgd.ruleset.branches import (
     Branch,
     BranchBy,
     BranchEntry,
-    CountBy,
+    CountIn,
     LimitBy,
     MatchValue,
     MatchValues,
@@ -35,7 +35,7 @@ from nsgd.ruleset.matches import (
 from nsgd.ruleset.objects import (
     AddressRangeSet,
     AnySet,
-    CounterMap,
+    CountingSet,
     DynamicSet,
     LinkAddressSet,
     LinkSet,
@@ -151,15 +151,15 @@ class Interpreter:
             case Count(name):
                 assert name in self._counters
                 walk.counted[name] += 1
-            case CountBy(key, name):
+            case CountIn(key, name):
                 found = self._sets[name]
-                assert isinstance(found, CounterMap)
-                counters = dict(found.entries)
+                assert isinstance(found, CountingSet)
+                assert found.key.type_number == key.type_number
+                counts = dict(found.entries)
                 value = _value(walk, key)
-                if value not in counters:
+                if value not in counts:
                     raise _Unmatched
-                assert counters[value] in self._counters
-                walk.counted[counters[value]] += 1
+                walk.counted[counts[value]] += 1
             case Limit(name):
                 left = self._left.setdefault(name, self._limits[name])
                 if not left:

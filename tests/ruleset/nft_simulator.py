@@ -36,10 +36,12 @@ class SetModel:
     key_bytes: int
     elements: dict[tuple[bytes, bool], Data] = field(default_factory=dict)
     taken: int = 0  # of *size*; what is deleted counts until the transaction is over
+    is_counting: bool = False  # each element has a counter
 
     def content(self) -> tuple[object, ...]:
         """What makes it equal to another."""
-        return self.flags, self.size, self.key_bytes, tuple(sorted(self.elements.items()))
+        kind = self.flags, self.size, self.key_bytes, self.is_counting
+        return *kind, tuple(sorted(self.elements.items()))
 
 
 @dataclass(frozen=True)
@@ -266,6 +268,7 @@ class Table:
         described = split_attributes(attributes.get(9, b""))
         size = _number(described[1]) if 1 in described else 0
         made = SetModel(_number(attributes[3]), size, _number(attributes[5]))
+        made.is_counting = 17 in attributes
         if not made.flags & ANONYMOUS:
             if name in self.sets:
                 raise Refused(f"there is a set {name} already")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nsgd.model.rule import Access, Direction
 from nsgd.ruleset import carry, commands, encode
 from nsgd.ruleset.carry import Counted
-from nsgd.ruleset.endpoint_maps import by_address, by_link
+from nsgd.ruleset.endpoint_maps import by_address, by_link, denied_by_address, denied_by_link
 from nsgd.ruleset.names import interface_count, interface_counter, is_interface_count
 from nsgd.wire.netlink import attribute, be64, nested, text
 
@@ -48,18 +48,22 @@ def test_maps_are_told_by_their_names() -> None:
     """As they stand in the kernel."""
     assert carry.is_counting(f"{by_address(Direction.INBOUND, 4)}.a/256")
     assert carry.is_counting(f"{by_link(Direction.OUTBOUND, 6)}.b/0")
-    assert not carry.is_counting("in_denied4.a/256")
+    assert carry.is_counting(f"{denied_by_address(Direction.INBOUND, 4)}.a/256")
+    assert carry.is_counting(f"{denied_by_link(Direction.OUTBOUND)}.a/0")
+    assert carry.is_of_denials("in_denied6.a/256")
+    assert not carry.is_of_denials("in_addresses6.a/256")
     assert not carry.is_counting("managed4.a/3f0ee931e0")
 
 
 def test_counts_are_told_by_their_names() -> None:
-    """Not one is that of a denial, whatever the interface is named, nor as long."""
+    """Whatever the interface is named, and however long."""
     for name in ("web", "a/out", "in", "x" * 500):
         count = interface_count(name, Direction.INBOUND)
         denied = interface_counter(name, Direction.INBOUND, Access.DENY)
         assert is_interface_count(count)
-        assert not is_interface_count(denied)
-        assert len(count) < 250
+        assert is_interface_count(denied)
+        assert denied != count
+        assert max(len(count), len(denied)) < 250
     assert not is_interface_count("allow/web/in")
 
 

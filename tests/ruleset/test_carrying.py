@@ -12,9 +12,12 @@ import pytest
 from nsgd.kernel import table as kernel_table
 from nsgd.kernel.nft_socket import NftSocket
 from nsgd.kernel.table import NftTable
-from nsgd.ruleset import commands, table_chains
+from nsgd.model.rule import Access, Direction
+from nsgd.ruleset import carry, commands, encode, table_chains
 from nsgd.ruleset.carry import is_counting
 from nsgd.ruleset.commands import Message
+from nsgd.ruleset.names import interface_count, interface_counter, is_interface_count
+from nsgd.wire.expressions import REGISTER, expression
 from nsgd.wire.netlink import (
     attribute,
     be32,
@@ -24,7 +27,7 @@ from nsgd.wire.netlink import (
     split_attributes,
     text,
 )
-from tests.ruleset.nft_simulator import Table
+from tests.ruleset.nft_simulator import OBJECT_MAP, Table
 from tests.ruleset.policies import Daemon, Policy
 
 SEQUENCES, STEPS = 6, 30
@@ -51,8 +54,8 @@ class CountingTable(Table):
             key = split_attributes(parts[1])[1]
             if command == commands.DELSETELEM:
                 counts.pop(key, None)
-            elif 7 in parts:
-                counts.setdefault(key, (parts[6], 0))
+            elif self.sets[_name(found[2])].is_counting:
+                counts.setdefault(key, (parts.get(6, b""), 0))
 
 
 class SimulatedTable(NftTable):
@@ -176,14 +179,19 @@ def edited(draw: random.Random, interfaces: list[dict[str, Any]]) -> list[dict[s
     return [{k: v for k, v in each.items() if v is not None} for each in made]
 
 
+@pytest.fixture(autouse=True)
+def without_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is a model, and no packet is ever on its way."""
+    monkeypatch.setattr(NftSocket, "__init__", lambda self: None)
+    monkeypatch.setattr(kernel_table, "wait_for_packets", lambda: None)
+
+
 @pytest.mark.parametrize("seed", range(SEQUENCES))
 @pytest.mark.parametrize("longest_list", [3, 64])
 def test_counts_through_changes(
     monkeypatch: pytest.MonkeyPatch, seed: int, longest_list: int
 ) -> None:
     """Of interfaces that stay, neither lost nor counted twice; of others, none stays."""
-    monkeypatch.setattr(NftSocket, "__init__", lambda self: None)
-    monkeypatch.setattr(kernel_table, "wait_for_packets", lambda: None)
     # Tables with longer lists make no tree: the worker is asked, and counts by itself.
     monkeypatch.setattr(table_chains, "LONGEST_LIST", longest_list)
     draw = random.Random(seed)
@@ -219,4 +227,138 @@ def test_counts_through_changes(
                 for key, (notes, packets) in elements.items():
                     more = draw.choice((0, 0, 1, 5))
                     elements[key] = notes, packets + more
-                    expected[_name(notes[2:])] += more
+                    if notes:  # the others' packets are the worker's to count
+                        expected[_name(notes[2:])] += more
+
+
+def of_older_version(counters: dict[str, int], by_value: dict[bytes, str]) -> list[Message]:
+    """A table as once written: denials are counted by counters, to which maps of addresses lead."""
+    in_table = text(1, "nsgd")
+    counting = expression("objref", be32(3, REGISTER), text(4, "in_denied4.z/256"))
+    elements = (
+        nested(1, nested(1, attribute(1, key)), text(9, name)) for key, name in by_value.items()
+    )
+    return [
+        *(encode.new_counter(name, packets, 60 * packets) for name, packets in counters.items()),
+        (
+            commands.NEWSET,
+            commands.CREATE,
+            in_table + text(2, "in_denied4.z/256") + be32(3, OBJECT_MAP) + be32(5, 4) + be32(10, 1),
+        ),
+        (
+            commands.NEWSETELEM,
+            commands.CREATE,
+            in_table + text(2, "in_denied4.z/256") + nested(3, *elements),
+        ),
+        encode.new_chain("denied_in"),
+        (
+            commands.NEWRULE,
+            commands.APPEND,
+            in_table + text(2, "denied_in") + nested(4, counting),
+        ),
+    ]
+
+
+@pytest.mark.parametrize("engine", ["kernel", "queue"])
+def test_counters_of_an_older_version(engine: str) -> None:
+    """What was counted goes on, of interfaces that are declared; other counters go."""
+    simulated, daemon = CountingTable(), Daemon()
+    long = "(" * 60 + "rg/web"  # longer than a name in the kernel, where it is cut
+    counters = {
+        interface_counter(name, direction, access): packets
+        for name, direction, access, packets in (
+            ("web", Direction.INBOUND, Access.DENY, 5),
+            ("web", Direction.INBOUND, Access.ALLOW, 9),
+            ("web", Direction.OUTBOUND, Access.DENY, 0),
+            (long, Direction.INBOUND, Access.DENY, 4),
+            ("gone", Direction.INBOUND, Access.DENY, 3),
+        )
+    }
+    counters |= {interface_count("web", Direction.INBOUND): 7, "deny/web/in/Gone": 2}
+    denied = {
+        bytes([10, 0, 1, 4]): interface_counter("web", Direction.INBOUND, Access.DENY),
+        bytes([10, 0, 1, 5]): interface_counter("gone", Direction.INBOUND, Access.DENY),
+    }
+    simulated.commit(of_older_version(counters, denied))
+    interfaces = [
+        {"name": name, "subnet": "lab/s", "privateIPAddresses": [f"10.0.1.{host}"]}
+        for name, host in (("web", 4), (long, 6))
+    ]
+    policy = document(random.Random(0), interfaces, engine)
+    expected = {
+        "nic/web/in": 7,
+        "nic/web/in/deny": 5,
+        interface_counter(long, Direction.INBOUND, Access.DENY): 4,
+        "deny/web/in/Gone": 2,
+    }
+    for _ in range(2):
+        table = SimulatedTable(simulated)
+        table.apply(daemon.load(policy, table.epoch()))
+        table.tidy()
+        assert {k: v for k, v in table.read_counters().items() if v} == expected
+        of_interfaces = filter(is_interface_count, simulated.counters())
+        assert set(of_interfaces) == set(filter(is_interface_count, expected))
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_counts_while_the_queue_engine_decides(is_restarted: bool) -> None:
+    """They stay as long as the interface is declared, also where no rule or set is another."""
+    simulated = CountingTable()
+    table, daemon = SimulatedTable(simulated), Daemon()
+
+    def load(engine: str, *names: str) -> None:
+        nonlocal table, daemon
+        if is_restarted:
+            table, daemon = SimulatedTable(simulated), Daemon(daemon.numbers)
+        interfaces = [
+            {"name": name, "subnet": "lab/s", "privateIPAddresses": [f"10.0.1.{ord(name)}"]}
+            for name in names
+        ]
+        table.apply(daemon.load(document(random.Random(0), interfaces, engine), table.epoch()))
+        table.tidy()
+
+    def counted() -> set[str]:
+        return {name for name, packets in table.read_counters().items() if packets}
+
+    load("kernel", "a", "b", "c")
+    assert not any(map(is_interface_count, simulated.counters()))
+    for name, elements in simulated.counts.items():
+        if carry.is_of_denials(name):
+            elements.update((key, (notes, 3)) for key, (notes, _) in elements.items())
+    denials = {f"nic/{name}/{way}/deny" for name in "abc" for way in ("in", "out")}
+    assert counted() == denials
+    load("queue", "a", "b", "c")
+    assert counted() == denials
+    assert not any(map(is_counting, simulated.sets))
+    load("queue", "a", "c", "d")
+    assert {name.split("/")[1] for name in counted()} == {"a", "c"}
+    load("kernel", "c", "d")
+    assert {name: n for name, n in table.read_counters().items() if n} == {
+        "nic/c/in/deny": 3,
+        "nic/c/out/deny": 3,
+    }
+
+
+def test_an_address_that_two_interfaces_have() -> None:
+    """In networks that are not peered; both are known by their links, which count."""
+    policy = document(random.Random(0), [], "kernel")
+    (network,) = policy["virtualNetworks"]
+    policy["virtualNetworks"] = [network, network | {"name": "other"}]
+    policy["networkInterfaces"] = [
+        {
+            "name": name,
+            "subnet": f"{place}/s",
+            "privateIPAddresses": ["10.0.1.4"],
+            "link": f"eth-{name}",
+        }
+        for name, place in (("a", "lab"), ("b", "other"))
+    ]
+    simulated = CountingTable()
+    table = SimulatedTable(simulated)
+    table.apply(Daemon().load(policy, table.epoch()))
+    counts = {
+        name.partition(".")[0]: [_name(notes[2:]) for notes, _ in elements.values()]
+        for name, elements in simulated.counts.items()
+        if name.startswith("in_denied")
+    }
+    assert counts == {"in_denied_links": ["nic/a/in/deny", "nic/b/in/deny"]}

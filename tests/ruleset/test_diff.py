@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from nsgd.ruleset import commands, encode, encode_sets
+from nsgd.ruleset.carry import is_counting, is_of_denials
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.diff import Change, change_ruleset
 from nsgd.ruleset.gateway import fail_closed_ruleset
+from nsgd.ruleset.names import is_interface_count
 from nsgd.ruleset.objects import Ruleset
 from nsgd.ruleset.physical import next_epoch
 from nsgd.ruleset.replace import replace_ruleset
-from nsgd.ruleset.written import Present, Written, are_kept
+from nsgd.ruleset.written import Present, Written
 from tests.ruleset.nft_simulator import (
     INTERVAL,
-    OBJECT_MAP,
     Refused,
     SetModel,
     Table,
@@ -116,19 +116,18 @@ class Kernel:
         for kind in ("chains", "sets", "limits"):
             assert _of(after, kind).items() <= _of(before, kind).items()
         assert reached <= set(self.table.chains)
-        assert not {c for c in counters - self.table.counters() if are_kept(c)}
+        assert self.table.counters() == counters
         return number
 
     def is_as_if_written_from_scratch(self, desired: Ruleset) -> None:
-        """The same content, and no counter but those whose counts are wanted longer."""
+        """The same content, and all its counters; of interfaces there are none."""
         scratch = Table()
         change = replace_ruleset(desired, Present(), 6)
         for messages in (change.prepare, change.switch, change.clean):
             scratch.commit(messages)
         assert self.table.content() == scratch.content()
         assert scratch.counters() <= self.table.counters()
-        others = self.table.counters() - scratch.counters()
-        assert all(are_kept(name) for name in others.difference(desired.spare_counters()))
+        assert not any(map(is_interface_count, self.table.counters()))
 
     def _sets(self) -> list[SetModel]:
         return [*self.table.sets.values(), *self.table.anonymous.values()]
@@ -205,7 +204,7 @@ def test_a_failure_between_transactions_leaves_no_garbage(seed: int) -> None:
 
 
 def test_engines_take_turns() -> None:
-    """The queue engine's table holds nothing of the kernel engine's, but counts."""
+    """The queue engine's table holds nothing of the kernel engine's, but counters of rules."""
     kernel, daemon = Kernel(), Daemon()
     policy = worst_policy(rules=12)
     for engine in ("queue", "kernel", "queue", "kernel"):
@@ -213,58 +212,7 @@ def test_engines_take_turns() -> None:
         kernel.change(daemon.load(policy))
         is_kernel = engine == "kernel"
         assert any(name.startswith("nsg/") for name in kernel.table.chains) is is_kernel
-        has_objects = any(each.flags & OBJECT_MAP for each in kernel.table.sets.values())
-        assert has_objects is is_kernel
-
-
-@pytest.mark.parametrize("is_restarted", [False, True])
-def test_what_was_counted_of_interfaces_stays_while_the_queue_engine_decides(
-    is_restarted: bool,
-) -> None:
-    """As long as they are declared, over reloads and restarts; nothing is begun for others."""
-    kernel, daemon = Kernel(), Daemon()
-
-    def load(engine: str, *names: str) -> None:
-        nonlocal daemon
-        epoch = "a"
-        if is_restarted:
-            kernel.forget()
-            daemon = Daemon(daemon.numbers)
-            epoch = next_epoch(kernel.table.present().sets)
-        kernel.change(daemon.load(_interfaces(engine, names), epoch))
-
-    def counted() -> set[str]:
-        found = {name.split("/")[1] for name in kernel.table.counters() if name.startswith("nic/")}
-        assert len([n for n in kernel.table.counters() if n.startswith("nic/")]) == 2 * len(found)
-        return found
-
-    load("queue", "one", "two")
-    assert counted() == set()
-    load("kernel", "one", "two", "three")
-    assert counted() == {"one", "two", "three"}
-    load("queue", "one", "two", "three")
-    assert counted() == {"one", "two", "three"}
-    load("queue", "one", "two", "new")
-    assert counted() == {"one", "two"}
-    load("queue", "one", "three", "new")
-    assert counted() == {"one"}
-    load("kernel", "one", "three", "new")
-    assert counted() == {"one", "three", "new"}
-    load("kernel", "three")
-    assert counted() == {"three"}
-
-
-def _interfaces(engine: str, names: Sequence[str]) -> Policy:
-    subnet = {"name": "one", "addressPrefixes": ["10.0.1.0/24"], "networkSecurityGroup": "web"}
-    return {
-        "virtualNetworks": [{"name": "lab", "addressSpace": ["10.0.0.0/16"], "subnets": [subnet]}],
-        "networkInterfaces": [
-            {"name": name, "subnet": "lab/one", "privateIPAddresses": [f"10.0.1.{4 + number}"]}
-            for number, name in enumerate(names)
-        ],
-        "networkSecurityGroups": [{"name": "web", "securityRules": []}],
-        "daemon": {"engine": engine},
-    }
+        assert any(map(is_counting, kernel.table.sets)) is is_kernel
 
 
 def test_after_a_boot_without_policy() -> None:
@@ -432,8 +380,8 @@ def test_maps_have_room_for_what_comes() -> None:
             "daemon": {"engine": "kernel"},
         }
         kernel.change(daemon.load(policy))
-        counted = {name for name in kernel.table.counters() if name.startswith("nic/")}
-        assert len(counted) == 2 * number
+        counting = [each for name, each in kernel.table.sets.items() if is_of_denials(name)]
+        assert sum(len(each.elements) for each in counting) == 2 * number
 
 
 def test_the_simulator_refuses() -> None:
