@@ -13,9 +13,17 @@ from typing import NamedTuple
 from nsgd.ruleset import commands, encode
 from nsgd.ruleset.commands import Message
 from nsgd.ruleset.endpoint_maps import COUNTING_DENIALS, COUNTING_WAYS
-from nsgd.wire.netlink import iterate_attributes, split_attributes
+from nsgd.wire.netlink import NESTED, be64, iterate_attributes, split_attributes, text
 
 _NUMBER = struct.Struct(">Q")
+# Tens of thousands are read at once. Kernels write them alike, which is looked at in one go; what
+# looks otherwise is read attribute by attribute.
+_NUMBERS = struct.Struct(">4xQ4xQ")
+_OCTETS_HEAD, _PACKETS_HEAD = be64(1, 0)[:4], be64(2, 0)[:4]
+_COUNTER_HEADS = tuple(
+    text(1, "counter") + struct.pack("=HH", 4 + _NUMBERS.size, kind) for kind in (2, 2 | NESTED)
+)
+_COUNTER_HEAD_BYTES = len(_COUNTER_HEADS[0])
 _COMMENT = 0  # of nft's own notes on an element
 
 
@@ -46,6 +54,9 @@ def is_of_denials(name: str) -> bool:
 
 def read_counter(data: bytes) -> Counted | None:
     """Of the attributes of a counter; None where they are malformed."""
+    if len(data) == _NUMBERS.size and data[:4] == _OCTETS_HEAD and data[12:16] == _PACKETS_HEAD:
+        number_of_octets, number = _NUMBERS.unpack(data)
+        return Counted(number, number_of_octets)
     found = split_attributes(data)
     octets, packets = found.get(1, b""), found.get(2, b"")
     if len(octets) != _NUMBER.size or len(packets) != _NUMBER.size:
@@ -57,7 +68,12 @@ def read_elements(elements: bytes) -> Iterator[tuple[bytes, str, Counted]]:
     """Key, name and count of each element that counts, of the kernel's list of elements."""
     for _, element in iterate_attributes(elements):
         parts = split_attributes(element)
-        counted = read_counter(split_attributes(parts.get(7, b"")).get(2, b""))
+        expression = parts.get(7, b"")
+        if expression[:_COUNTER_HEAD_BYTES] in _COUNTER_HEADS:
+            data = expression[_COUNTER_HEAD_BYTES:]
+        else:
+            data = split_attributes(expression).get(2, b"")
+        counted = read_counter(data)
         name = _comment(parts.get(6, b""))
         if counted is not None and name:
             yield split_attributes(parts.get(1, b"")).get(1, b""), name, counted

@@ -17,7 +17,7 @@ NLM_F_EXCL = 0x200
 NLM_F_CREATE = 0x400
 NLM_F_APPEND = 0x800
 
-_NESTED = 0x8000
+NESTED = 0x8000
 _TYPE_MASK = 0x3FFF
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id
 _GENERIC = struct.Struct("=BBH")  # family, version, resource id (big endian, swapped by hand)
@@ -41,7 +41,7 @@ def nested(kind: int, *parts: bytes) -> bytes:
     """An attribute that holds attributes."""
     payload = b"".join(parts)
     length = len(payload)
-    return _head(4 + length, kind | _NESTED) + payload + _PADDING[length & 3]
+    return _head(4 + length, kind | NESTED) + payload + _PADDING[length & 3]
 
 
 def text(kind: int, value: str) -> bytes:

@@ -7,7 +7,7 @@ from nsgd.ruleset import carry, commands, encode
 from nsgd.ruleset.carry import Counted
 from nsgd.ruleset.endpoint_maps import by_address, by_link, denied_by_address, denied_by_link
 from nsgd.ruleset.names import interface_count, interface_counter, is_interface_count
-from nsgd.wire.netlink import attribute, be64, nested, text
+from nsgd.wire.netlink import NESTED, attribute, be64, nested, text
 
 
 def element(notes: bytes, packets: int | None) -> bytes:
@@ -42,6 +42,21 @@ def test_elements_are_read() -> None:
     ]
     cut = element(comment("nic/web/in"), 3)[:-1]
     assert list(carry.read_elements(cut)) == []
+
+
+def test_counters_of_every_form() -> None:
+    """With padding between, or in another order, as with none; half a number is none."""
+    octets, packets = be64(1, 300), be64(2, 3)
+    for data in (octets + packets, packets + octets, octets + attribute(3, b"") + packets):
+        assert carry.read_counter(data) == Counted(3, 300)
+        for kind in (7, 7 | NESTED):
+            parts = text(1, "counter") + attribute(2, data)
+            listed = attribute(1, nested(1, attribute(1, b"k")) + attribute(kind, parts))
+            assert list(carry.read_elements(listed)) == []
+            listed = attribute(1, listed[4:] + attribute(6, comment("nic/a/in")))
+            assert list(carry.read_elements(listed)) == [(b"k", "nic/a/in", Counted(3, 300))]
+    for data in (b"", octets, packets + octets[:-1], octets + be64(4, 3), attribute(1, b"\0" * 20)):
+        assert carry.read_counter(data) is None
 
 
 def test_maps_are_told_by_their_names() -> None:
