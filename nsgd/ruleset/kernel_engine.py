@@ -50,7 +50,7 @@ class KernelEngine:
         tables = self._tables.make(policy, numbers, circumstances)
         # Trees lead to rules.
         groups = [*self._tables.rule_groups(policy, numbers, circumstances)]
-        groups += (group for table in tables for group in table.groups)
+        groups += self._tables.tree_groups(policy, numbers, circumstances)
         asked = tuple(
             AskedTable(
                 made.label,

@@ -1,4 +1,4 @@
-"""What a security rule does once it is known to decide: one chain for each."""
+"""What a security rule does once it is known to decide."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from functools import lru_cache
 from nsgd.model.decision import TableDecision
 from nsgd.model.rule import Access, Direction
 from nsgd.ruleset.marks import ALL_BITS, NO_TABLE, MarkLayout
-from nsgd.ruleset.names import rule_name
-from nsgd.ruleset.objects import Chain, nft_rule
-from nsgd.ruleset.statements import Count, Goto, SetMark
+from nsgd.ruleset.objects import Chain, NftRule
+from nsgd.ruleset.statements import Count, Goto, Return, SetMark, Statement
 
 DENIED = {Direction.OUTBOUND: "denied_out", Direction.INBOUND: "denied_in"}
+_DENIED = {direction: Goto(chain) for direction, chain in DENIED.items()}
+_RETURN = Return()
 
 
 @lru_cache(maxsize=8)
@@ -29,20 +30,37 @@ def set_number(layout: MarkLayout, direction: Direction, number: int) -> SetMark
     return SetMark("meta", ~half_of(layout, direction) & ALL_BITS, bits)
 
 
-def rule_chain(decision: TableDecision, number: int, layout: MarkLayout) -> Chain:
-    """The chain of a rule: one rule of few statements, since there are tens of thousands.
+def what_follows(
+    name: str, decision: TableDecision, number: int, layout: MarkLayout
+) -> tuple[Statement, ...]:
+    """What is done with a packet that a rule decides about: count it, note the number, and go on.
 
-    Count, note the number and, where the rule allows, go back, which the end of the chain does by
-    itself; a denial goes on to where all of its direction are told and counted by the network
-    interface. The counter has the chain's name.
+    Allowed packets go back; denied ones to where all of their direction are told and counted by
+    the network interface.
+
+    Args:
+        name: Of the rule's counter, by nsgd.ruleset.names.
+        decision: What the rule decides.
+        number: Its decision number.
+        layout: Of the marks.
     """
-    name, direction = rule_name(decision), decision.direction
-    told_by = layout.mask << 32 | number
+    direction = decision.direction
     noted = set_number(layout, direction, number)
     if decision.access is Access.ALLOW:
-        return Chain(name, (nft_rule(Count(name), noted),), told_by)
+        return Count(name), noted, _RETURN
     if direction is Direction.OUTBOUND:
         # In audit mode the flow goes on from here, asked nothing more.
         inbound = half_of(layout, Direction.INBOUND)
         noted = SetMark("meta", noted.keep & ~inbound, noted.bits | layout.inbound(NO_TABLE))
-    return Chain(name, (nft_rule(Count(name), noted, Goto(DENIED[direction])),), told_by)
+    return Count(name), noted, _DENIED[direction]
+
+
+def rule_chain(name: str, decision: TableDecision, number: int, layout: MarkLayout) -> Chain:
+    """The chain of a rule, named as its counter: one rule, since there are tens of thousands.
+
+    The arguments are those of what_follows().
+    """
+    statements = what_follows(name, decision, number, layout)
+    if statements[-1] is _RETURN:
+        statements = statements[:-1]  # the end of the chain does so by itself
+    return Chain(name, (NftRule(statements),), layout.mask << 32 | number)

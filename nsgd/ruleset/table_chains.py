@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from operator import is_
+from functools import partial, reduce
+from operator import is_, or_
 
 from nsgd.model.address import IPVersion
 from nsgd.model.rule import Direction
@@ -18,8 +18,10 @@ from nsgd.ruleset.branches import RETURN
 from nsgd.ruleset.marks import MarkLayout
 from nsgd.ruleset.names import rule_name, table_labels
 from nsgd.ruleset.objects import Chain, ChainGroup, GroupParts
-from nsgd.ruleset.rule_chains import rule_chain, set_number
+from nsgd.ruleset.rule_chains import rule_chain, set_number, what_follows
+from nsgd.ruleset.rule_places import rules_apart
 from nsgd.ruleset.same import Same, Together
+from nsgd.ruleset.statements import Statement
 from nsgd.ruleset.tree_chains import AddressSets, TreeChains
 
 
@@ -38,7 +40,9 @@ class TableChains:
     label: str
     final_marks: tuple[int, ...]  # of the numbers of final rules
     has_tree: dict[IPVersion, bool] = field(default_factory=dict)
-    groups: list[ChainGroup] = field(default_factory=list)
+    trees: dict[IPVersion, Together] = field(default_factory=dict)  # keys of their chains
+    # The rules, as bits, to which a tree leads in chains of their own.
+    apart: dict[IPVersion, int] = field(default_factory=dict)
 
 
 # What the chains of any table depend on beside it and its label.
@@ -55,7 +59,7 @@ class TableChainsMaker:
         # By the table's id, with the table that has it.
         self._kept: dict[tuple[int, str], tuple[CompiledTable, TableChains]] = {}
         self._labels: tuple[Sequence[CompiledTable], list[str]] = ((), [])
-        self._rule_keys: tuple[Circumstances | None, _RuleKeys] = None, {}
+        self._rule_keys: tuple[_Common | None, _RuleKeys] = None, {}
 
     def make(
         self, policy: CompiledPolicy, numbers: DecisionNumbers, circumstances: Circumstances
@@ -63,7 +67,7 @@ class TableChainsMaker:
         """Of each table of a policy, in its order; of the IP versions that anybody has."""
         labels = self._labels_of(policy.tables)
         versions = policy.endpoint_map.versions
-        shared = _Shared(Flattener(), AddressSets(circumstances.epoch))
+        flattener = Flattener()
         known = self._kept if self._common == (versions, circumstances) else {}
         kept = {}
         result = []
@@ -72,7 +76,7 @@ class TableChainsMaker:
             found = known.get(key)
             if found is None:
                 of_rules = partial(numbers.of_table, policy, index)
-                made = _table_chains(table, label, versions, of_rules, circumstances, shared)
+                made = _table_chains(table, label, versions, of_rules, circumstances, flattener)
                 found = table, made
             kept[key] = found
             result.append(found[1])
@@ -93,14 +97,33 @@ class TableChainsMaker:
         self._labels = tables, labels
         return labels
 
+    def tree_groups(
+        self, policy: CompiledPolicy, numbers: DecisionNumbers, circumstances: Circumstances
+    ) -> Iterable[ChainGroup]:
+        """The trees of the tables of the last make(), whose arguments these are."""
+        sets = AddressSets(circumstances.epoch)
+        for index, (table, made) in enumerate(self._kept.values()):
+            of_rules = partial(numbers.of_table, policy, index)
+            for version, key in made.trees.items():
+                make = partial(
+                    _tree_parts, table, made, version, sets, of_rules, circumstances.layout
+                )
+                yield ChainGroup(key, make)
+
     def rule_groups(
         self, policy: CompiledPolicy, numbers: DecisionNumbers, circumstances: Circumstances
     ) -> Iterable[ChainGroup]:
-        """What the rules of each network security group do, for all tables of the group."""
+        """What the rules of each network security group do, for all tables of the group.
+
+        The arguments are those of the last make().
+        """
+        every = list(self._kept.values())
         tables: dict[tuple[str, Direction], list[int]] = {}
         for index, table in enumerate(policy.tables):
             tables.setdefault((table.network_security_group, table.direction), []).append(index)
-        known = self._rule_keys[1] if self._rule_keys[0] == circumstances else {}
+        # By the trees of the IP versions a rule has a chain or none.
+        common = policy.endpoint_map.versions, circumstances
+        known = self._rule_keys[1] if self._rule_keys[0] == common else {}
         kept: _RuleKeys = {}
         for group, indexes in tables.items():
             of_group = tuple(policy.tables[index] for index in indexes)
@@ -111,11 +134,12 @@ class TableChainsMaker:
                 or not all(map(is_, of_group, found[0]))
             ):
                 same = tuple(map(Same, of_group))
-                found = of_group, Together("rules", group, same, circumstances)
+                found = of_group, Together("rules", group, same, *common)
             kept[group] = found
-            make = partial(_rule_parts, policy, numbers, circumstances, indexes)
+            apart = {index: reduce(or_, every[index][1].apart.values(), 0) for index in indexes}
+            make = partial(_rule_parts, policy, numbers, circumstances, apart)
             yield ChainGroup(found[1], make)
-        self._rule_keys = circumstances, kept
+        self._rule_keys = common, kept
 
 
 def _table_chains(
@@ -124,7 +148,7 @@ def _table_chains(
     versions: Iterable[IPVersion],
     numbers: Callable[[], Sequence[int]],
     circumstances: Circumstances,
-    shared: _Shared,
+    flattener: Flattener,
 ) -> TableChains:
     marks = {
         set_number(circumstances.layout, table.direction, number).bits
@@ -133,31 +157,36 @@ def _table_chains(
     }
     made = TableChains(label, tuple(sorted(marks)))
     for version in versions:
-        root = table.plain_tree(version, shared.flattener)
+        root = table.plain_tree(version, flattener)
         made.has_tree[version] = has_tree = longest_list_of(root) <= LONGEST_LIST
         if has_tree:
-            make = partial(_tree_parts, table, label, version, shared.sets)
-            key = Together("tree", label, version, Same(table), circumstances)
-            made.groups.append(ChainGroup(key, make))
+            made.apart[version] = rules_apart(root, table.silent)
+            made.trees[version] = Together("tree", label, version, Same(table), circumstances)
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What the tables of one policy have in common."""
-
-    flattener: Flattener
-    sets: AddressSets
-
-
 def _tree_parts(
-    table: CompiledTable, label: str, version: IPVersion, sets: AddressSets
+    table: CompiledTable,
+    chains: TableChains,
+    version: IPVersion,
+    sets: AddressSets,
+    numbers: Callable[[], Sequence[int]],
+    layout: MarkLayout,
 ) -> GroupParts:
-    targets = [
-        RETURN if table.is_silent(rule) else rule_name(table.decision(rule))
-        for rule in range(len(table.rule_names))
-    ]
-    made = TreeChains(label, version, table.plain_tree(version, Flattener()), targets, sets)
+    root = table.plain_tree(version, Flattener())
+    apart = chains.apart[version]
+    targets: list[str] = []
+    follows: dict[int, tuple[int, tuple[Statement, ...]]] = {}
+    for rule, number in enumerate(numbers()):
+        if table.is_silent(rule):
+            targets.append(RETURN)
+        else:
+            decision = table.decision(rule)
+            name = rule_name(decision)
+            targets.append(name)
+            if not apart >> rule & 1:
+                follows[rule] = number, what_follows(name, decision, number, layout)
+    made = TreeChains(chains.label, version, root, targets, sets, follows)
     return GroupParts(made.chains, tuple(made.sets.values()))
 
 
@@ -165,17 +194,22 @@ def _rule_parts(
     policy: CompiledPolicy,
     numbers: DecisionNumbers,
     circumstances: Circumstances,
-    indexes: Iterable[int],
+    apart: Mapping[int, int],
 ) -> GroupParts:
+    """What rules count in and the chains of some, of tables by their indexes, with these rules."""
+    counters: dict[str, None] = {}
     made: dict[str, Chain] = {}
     seen: set[int] = set()
-    for index in indexes:
+    for index, of_table in apart.items():
         table = policy.tables[index]
         for rule, number in enumerate(numbers.of_table(policy, index)):
-            # In several networks a rule has one number, and one chain.
+            # In several networks a rule has one number, and at most one chain.
             if table.is_silent(rule) or number in seen:
                 continue
-            seen.add(number)
-            chain = rule_chain(table.decision(rule), number, circumstances.layout)
-            made[chain.name] = chain
-    return GroupParts(tuple(made.values()), (), tuple(made))
+            decision = table.decision(rule)
+            name = rule_name(decision)
+            counters[name] = None
+            if of_table >> rule & 1:
+                seen.add(number)
+                made[name] = rule_chain(name, decision, number, circumstances.layout)
+    return GroupParts(tuple(made.values()), (), tuple(counters))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nsgd.model.address import IPVersion
 from nsgd.policy.address_set import Range
@@ -14,11 +13,12 @@ from nsgd.ruleset.matches import MatchAddress, Side
 from nsgd.ruleset.names import node_chain, root_chain
 from nsgd.ruleset.objects import AddressRangeSet, Chain, NftRule
 from nsgd.ruleset.physical import content_digest
+from nsgd.ruleset.rule_places import written_split
 from nsgd.ruleset.statements import Goto, Return, Statement
 
-# So many comparisons cost less than a look-up: they lie one behind the other in memory, and of a
-# look-up nearly each step is outside of the processor's caches.
-_MOST_COMPARISONS = 24
+# Of a rule its number, and what is done with a packet that it decides about.
+Follows = Mapping[int, tuple[int, tuple[Statement, ...]]]
+
 _KEYS: dict[tuple[int, IPVersion], Key] = {
     (field, version): key
     for version in (4, 6)
@@ -61,6 +61,7 @@ class TreeChains:
         root: PlainNode,
         targets: Sequence[str],
         sets: AddressSets,
+        follows: Follows,
     ) -> None:
         """Prepare.
 
@@ -70,8 +71,11 @@ class TreeChains:
             root: Of the tree of the same.
             targets: Where to go on for each rule: a chain, or RETURN.
             sets: Those that there are.
+            follows: Of all rules but those of nsgd.ruleset.rule_places.rules_apart().
         """
         self._version, self._targets, self._sets = version, targets, sets
+        self._follows = follows
+        self._silent = sum(1 << rule for rule, target in enumerate(targets) if target == RETURN)
         self._names: dict[int, str] = {}
         self._chains: list[Chain] = []
         self.sets: dict[str, AddressRangeSet] = {}
@@ -99,8 +103,20 @@ class TreeChains:
         # Only this one ever changes its rules: it has no look-ups that could be empty for a moment.
         self.chains = (Chain(root_chain(label, version), rules), *self._chains)
 
+    def _ending(self, node: PlainNode) -> tuple[Statement, ...]:
+        """The end of a rule that goes on to a node."""
+        if isinstance(node, int) and node in self._follows:
+            return self._follows[node][1]
+        return (_go(self._target(node)),)
+
     def _target(self, node: PlainNode) -> str:
         return self._targets[node] if isinstance(node, int) else self._names[id(node)]
+
+    def _told(self, node: PlainNode) -> object:
+        """What tells the end of a rule that goes on to a node."""
+        if isinstance(node, int) and node in self._follows:
+            return self._targets[node], self._follows[node][0]
+        return self._target(node)
 
     def _named(self, node: PlainNode) -> tuple[str, int]:
         """A name for a node, and what tells its rules from others of that name.
@@ -126,12 +142,12 @@ class TreeChains:
         """All that the rules of a node are made of."""
         if is_split(node):
             field, starts, children = node
-            return field, starts, [self._target(child) for child in children]
+            return field, starts, [self._told(child) for child in children]
         _, tests, rest = node
         return (
             [
                 (
-                    self._targets[rule],
+                    self._told(rule),
                     [
                         (field, bounds if _is_short(field, bounds) else self._set(bounds).name)
                         for field, bounds in conditions
@@ -142,7 +158,7 @@ class TreeChains:
             # The root's list may go on with a node that has no name.
             self._content(rest)
             if is_split(rest) and id(rest) not in self._names
-            else self._target(rest),
+            else self._told(rest),
         )
 
     def _rules(self, node: PlainNode) -> Iterator[NftRule]:
@@ -152,31 +168,29 @@ class TreeChains:
         _, tests, rest = node
         for rule, conditions in tests:
             matches = (self._condition(field, bounds) for field, bounds in conditions)
-            yield NftRule((*matches, _go(self._targets[rule])))
+            yield NftRule((*matches, *self._ending(rule)))
         if is_split(rest) and id(rest) not in self._names:
             yield from self._split(rest)
         else:
-            yield NftRule((_go(self._target(rest)),))
+            yield NftRule(self._ending(rest))
 
     def _split(self, node: PlainNode) -> Iterator[NftRule]:
         field, starts, children = node
         key = _KEYS[field, self._version]
         top = 255 if field == Field.PROTOCOL else key.top
         lasts = (*(start - 1 for start in starts[1:]), top)
-        targets = [self._target(child) for child in children]
-        # What most classes lead to needs no entry.
-        usual = Counter(targets).most_common(1)[0][0]
-        entries = tuple(
-            (first, last, target)
-            for first, last, target in zip(starts, lasts, targets, strict=True)
-            if target != usual
-        )
-        if len(entries) <= _MOST_COMPARISONS or field == Field.PROTOCOL:
-            for first, last, target in entries:
-                yield NftRule((MatchValue(key, first, last), _go(target)))
+        split = written_split(node, self._silent)
+        if split.is_compared:
+            for index in split.others:
+                match = MatchValue(key, starts[index], lasts[index])
+                yield NftRule((match, *self._ending(children[index])))
         else:
+            entries = tuple(
+                (starts[index], lasts[index], self._target(children[index]))
+                for index in split.others
+            )
             yield NftRule((Branch(key, entries),))
-        yield NftRule((_go(usual),))
+        yield NftRule(self._ending(split.usual))
 
     def _condition(self, field: int, bounds: Bounds) -> Statement:
         key = _KEYS[field, self._version]

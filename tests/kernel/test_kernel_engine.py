@@ -202,7 +202,9 @@ def test_a_change_touches_its_group_only(net: Network) -> None:
     net.reload(policy("81", rule("Last", 300, "Inbound", "Deny", "Tcp", "82")))
     assert net.tcp("internet", "server", 81)
     second = chains()
-    assert second["deny/web/in/Last"]
+    others = second.keys() ^ first.keys()
+    assert others
+    assert all(name.startswith("nsg/web/in") for name in others)
     net.reload(policy("81"))
     net.wait(lambda: len(chains()) == len(first), "chains are left over")
     third = chains()
@@ -226,7 +228,7 @@ def test_the_ruleset_is_listed(net: Network) -> None:
     listed = net.gateway.run(["nft", "list", "ruleset"]).stdout
     for text in (
         "chain nsg/web/in4 {",
-        "chain allow/web/in/Allow80 {",
+        'counter name "allow/web/in/Allow80"',
         'counter name "deny/web/in/DenyAllInBound"',
         "chain from4",
         'counter packets 0 bytes 0 comment "nic/server/out/deny"',

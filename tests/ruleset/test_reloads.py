@@ -11,7 +11,7 @@ import pytest
 
 from nsgd.model.settings import Engine
 from nsgd.policy.numbers import DecisionNumbers
-from nsgd.ruleset import profiles, table_chains, tree_chains
+from nsgd.ruleset import profiles, rule_places, table_chains
 from nsgd.ruleset.objects import Ruleset
 from nsgd.ruleset.physical import next_epoch
 from nsgd.ruleset.policy_rulesets import PolicyRulesets
@@ -53,7 +53,8 @@ def test_every_table_is_as_from_nothing(
     """Whatever rulesets and tables keep of the policies before."""
     monkeypatch.setattr(runtime_load, "set_aside", lambda: None)
     # Other forms of trees and of ways, which small policies have else not.
-    monkeypatch.setattr(tree_chains, "_MOST_COMPARISONS", (24, 2, 0, 5)[seed % 4])
+    monkeypatch.setattr(rule_places, "_MOST_COMPARISONS", (24, 2, 0, 5)[seed % 4])
+    monkeypatch.setattr(rule_places, "_MOST_PLACES", (2, 0, 1, 9)[seed % 4])
     monkeypatch.setattr(table_chains, "LONGEST_LIST", (100, 100, 2, 4)[seed % 4])
     monkeypatch.setattr(profiles, "MOST_PAIRS", (256, 1, 256, 0)[seed % 4])
     chooser, draw = RandomChooser(f"tables-{seed}"), random.Random(seed)

@@ -17,7 +17,7 @@ from nsgd.ruleset import commands, encode
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, MarkLayout
 from nsgd.ruleset.objects import Chain, DynamicSet, RateLimit, Ruleset, nft_rule
 from nsgd.ruleset.replace import replace_ruleset
-from nsgd.ruleset.statements import Count, Drop, Limit
+from nsgd.ruleset.statements import Count, Drop, Goto, Limit, SetMark
 from nsgd.ruleset.telling import ALL_DENIALS, RULE_RATE, TOLD_RULES, UNTOLD, Telling
 from tests.ruleset.nft_interpreter import Interpreter, Walk
 from tests.ruleset.nft_simulator import Table
@@ -194,9 +194,15 @@ def test_as_nft_has_it() -> None:
 def test_a_denying_rule_is_one_rule(mode: str, roles: list[str]) -> None:
     """In each mode and role: nothing of the telling is there for each of them."""
     ruleset = case(denying(mode=mode, roles=roles)).ruleset.whole()
-    rules = [chain for chain in ruleset.chains if chain.name.startswith(("deny/", "allow/"))]
-    assert len(rules) > 2 * RULES
-    assert all(len(chain.rules) == 1 for chain in rules)
+    follows = {
+        statement.counter: tuple(type(each) for each in rule.statements[place:])
+        for chain in ruleset.chains
+        for rule in chain.rules
+        for place, statement in enumerate(rule.statements)
+        if isinstance(statement, Count) and statement.counter.startswith("deny/")
+    }
+    assert len(follows) > 2 * RULES
+    assert set(follows.values()) == {(Count, SetMark, Goto)}
     assert [limit.name for limit in ruleset.limits if limit.name.startswith("told")] == ["told"]
     for name in ("denied_in", "denied_out"):
         (chain,) = (each for each in ruleset.chains if each.name == name)
