@@ -21,6 +21,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./-]*")  # seen at once, but for what ._ is
 _NO_GROUP = "-"
 _ANY_SUBNET = ".subnet"  # no resource's name begins with a dot
 _DIRECTIONS = {Direction.OUTBOUND: "out", Direction.INBOUND: "in"}
+_DIRECTION_OF = {name: direction for direction, name in _DIRECTIONS.items()}
+_ACCESS_OF = {"allow": Access.ALLOW, "deny": Access.DENY}
 _MOST = 200  # of 255 that the kernel takes
 
 
@@ -30,6 +32,24 @@ def rule_name(decision: TableDecision) -> str:
     group = decision.network_security_group
     parts = access, group or _NO_GROUP, _DIRECTIONS[decision.direction], decision.rule
     return _name("/".join(parts))
+
+
+def rule_of(counter: str) -> tuple[Direction, str, str, Access] | None:
+    """Direction, group, rule and access of a rule_name() that has them as they are.
+
+    None for any other counter, and for a rule's that has characters by their number or is cut off.
+    """
+    access, _, rest = counter.partition("/")
+    rest, _, rule = rest.rpartition("/")
+    group, _, way = rest.rpartition("/")
+    if (
+        access not in _ACCESS_OF
+        or way not in _DIRECTION_OF
+        or not group
+        or not _is_as_it_is(counter)
+    ):
+        return None
+    return _DIRECTION_OF[way], "" if group == _NO_GROUP else group, rule, _ACCESS_OF[access]
 
 
 def interface_counter(interface: str, direction: Direction, access: Access) -> str:
@@ -45,6 +65,21 @@ def interface_count(interface: str, direction: Direction) -> str:
     earlier ones did.
     """
     return f"{_name(f'{OF_INTERFACES}{interface}')}/{_DIRECTIONS[direction]}"
+
+
+def interface_of(counter: str) -> tuple[str, Direction, bool] | None:
+    """Interface and direction of a count that has them as they are, and whether it is of denials.
+
+    As rule_of(), of interface_counter() of denials and of interface_count().
+    """
+    rest, _, last = counter.rpartition("/")
+    is_of_denials = last == "deny"
+    if is_of_denials:
+        rest, _, last = rest.rpartition("/")
+    direction = _DIRECTION_OF.get(last)
+    if direction is None or not rest.startswith(OF_INTERFACES) or not _is_as_it_is(counter):
+        return None
+    return rest[len(OF_INTERFACES) :], direction, is_of_denials
 
 
 def is_interface_count(counter: str) -> bool:
@@ -93,6 +128,11 @@ def root_chain(label: str, version: IPVersion) -> str:
 def node_chain(label: str, version: IPVersion, digest: str) -> str:
     """A chain further down, by its content."""
     return f"{label}{version}/{digest}"
+
+
+def _is_as_it_is(name: str) -> bool:
+    """Whether a name is the text that it was made of."""
+    return len(name) <= _MOST and "._" not in name
 
 
 def _name(text: str) -> str:

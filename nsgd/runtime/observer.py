@@ -9,10 +9,9 @@ from operator import add
 
 import nsgd
 from nsgd.model.decision import Reason
-from nsgd.model.rule import Access
-from nsgd.model.settings import DaemonRole, Mode
+from nsgd.model.settings import DaemonRole
 from nsgd.observe.conntrack_state import ConntrackState
-from nsgd.observe.counted import DecisionTimes, Rule
+from nsgd.observe.counted import DecisionTimes
 from nsgd.observe.service_tag_state import ServiceTagsState
 from nsgd.observe.snapshot import (
     AppliedState,
@@ -33,6 +32,7 @@ from nsgd.runtime.flow_log.state import flow_log_state
 from nsgd.runtime.kernel_counts import KernelCounts, KernelNicCounts
 from nsgd.runtime.load import LoadedPolicy
 from nsgd.runtime.open_flow_count import OpenFlowCount
+from nsgd.runtime.rules_in_force import RulesInForce
 from nsgd.runtime.supervisor import Supervisor
 from nsgd.runtime.table_guard import TableGuard
 from nsgd.runtime.trial import Trial
@@ -72,9 +72,7 @@ class Observer:
         self._open_flows = OpenFlowCount(marks)
         self._kernel_counts = KernelCounts()
         self._kernel_nic_counts = KernelNicCounts()
-        self._rules_of: LoadedPolicy | None = None
-        self._rules: frozenset[Rule] = frozenset()
-        self._passing: frozenset[Rule] = frozenset()  # those that may let something through
+        self._rules: RulesInForce | None = None  # of the policy at the last reading
 
     def scrape(self) -> Snapshot:
         """One reading with the open flows, which with many of them takes seconds."""
@@ -103,7 +101,9 @@ class Observer:
             )
             cells, counters = SharedCounters.sum(areas), areas[0]
             self._kernel_counts.add(cells, kernel, loaded.numbers, counters)
-            in_force = self._rules_in_force(loaded)
+            if self._rules is None or self._rules.of is not loaded:
+                self._rules = RulesInForce(loaded)
+            in_force, passing = self._rules.all, self._rules.passing
             unmanaged_dropped = kernel.get("unmanaged_dropped", 0) + cells[cell.UNMANAGED_DROPPED]
             denied = {
                 reason.value: cells[index]
@@ -139,7 +139,7 @@ class Observer:
                         direction
                     ].items()
                     for hits in (cells[counters.first_hit_cell(direction) + number],)
-                    if hits or (group, direction, rule, access) in in_force
+                    if hits or in_force[direction][number]
                 ),
                 flows=tuple(
                     FlowCount(direction, access, reason, cells[index])
@@ -180,7 +180,7 @@ class Observer:
                 foreign_acts=_foreign_acts(supervisor.guard),
                 conntrack=self._conntrack(),
                 flow_log=flow_log_state(
-                    supervisor.told.flow_log, settings.flow_log, loaded.numbers, self._passing
+                    supervisor.told.flow_log, settings.flow_log, loaded.numbers, passing
                 ),
                 metrics_detail=settings.metrics_detail.value,
                 nics=self._nics(areas, kernel),
@@ -196,20 +196,6 @@ class Observer:
             counts = {name: list(map(add, counts[name], other[name])) for name in slots}
         self._kernel_nic_counts.add(counts, kernel, slots)
         return counts
-
-    def _rules_in_force(self, loaded: LoadedPolicy) -> frozenset[Rule]:
-        if self._rules_of is not loaded:
-            self._rules_of = loaded
-            self._rules = frozenset(
-                (table.network_security_group, table.direction, decision.rule, decision.access)
-                for table in loaded.policy.tables
-                for decision in table.decisions()
-            )
-            is_audit = loaded.settings.mode is Mode.AUDIT
-            self._passing = frozenset(
-                rule for rule in self._rules if is_audit or rule[3] is Access.ALLOW
-            )
-        return self._rules
 
 
 def _decision_times(cells: Sequence[int]) -> DecisionTimes:

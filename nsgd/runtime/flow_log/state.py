@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 
+from nsgd.model.rule import Direction
 from nsgd.model.settings import FlowLog
-from nsgd.observe.counted import Rule
 from nsgd.observe.flow_log_state import FlowLogState, RuleTraffic
 from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers
 from nsgd.runtime.flow_log import cells as cell
@@ -16,7 +16,7 @@ def flow_log_state(
     keeper: FlowLogKeeper,
     settings: FlowLog | None,
     numbers: DecisionNumbers,
-    in_force: Collection[Rule],
+    passing: Mapping[Direction, Sequence[int]],
 ) -> FlowLogState | None:
     """At about one moment; None where flows are not logged.
 
@@ -24,7 +24,8 @@ def flow_log_state(
         keeper: Of the log's process.
         settings: Those in force.
         numbers: Of all rules that ever had one.
-        in_force: Rules that may yet let something through: their traffic begins at 0.
+        passing: Not 0 for rules that may yet let something through, by their number: their traffic
+            begins at 0.
     """
     cells = keeper.cells
     if settings is None or cells is None:
@@ -35,7 +36,7 @@ def flow_log_state(
         for direction in DIRECTIONS
         for (group, rule, access), number in numbers.by_direction[direction].items()
         for index in (cells.traffic_cell(direction, number),)
-        if counts[index] or (group, direction, rule, access) in in_force
+        if counts[index] or passing[direction][number]
     ]
     return FlowLogState(
         path=settings.path,

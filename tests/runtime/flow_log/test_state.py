@@ -26,9 +26,8 @@ NUMBERS = DecisionNumbers(
     }
 )
 PASSING = {
-    ("web", Direction.OUTBOUND, "AllowOut", Access.ALLOW),
-    ("web", Direction.INBOUND, "AllowHttp", Access.ALLOW),
-    ("web", Direction.INBOUND, "AllowIdle", Access.ALLOW),
+    Direction.OUTBOUND: bytes((0, 0, 0, 0, 1)),
+    Direction.INBOUND: bytes((0, 0, 0, 0, 1, 1, 0, 0, 0)),
 }
 
 
