@@ -12,7 +12,8 @@ from nsgd.model.settings import Mode
 from nsgd.policy.numbers import DIRECTIONS
 from nsgd.runtime.load import LoadedPolicy
 
-Flags = Mapping[Direction, Sequence[int]]  # not 0 or 0, by a rule's number
+# Not 0 or 0, by a rule's number; 0 is the number of silent ones, and says nothing.
+Flags = Mapping[Direction, Sequence[int]]
 
 
 class RulesInForce:
@@ -30,7 +31,5 @@ class RulesInForce:
                 present[direction][number] = 1
                 if allows >> rule & 1:
                     allowing[direction][number] = 1
-        for each in DIRECTIONS:
-            present[each][0] = allowing[each][0] = 0  # silent rules have this number
         self.all: Flags = present
         self.passing: Flags = present if loaded.settings.mode is Mode.AUDIT else allowing

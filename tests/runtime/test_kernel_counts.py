@@ -100,6 +100,25 @@ def test_interfaces_are_found_by_their_counters(declared: list[str], others: lis
         assert counts[name] == [expected[access] for _, access in NICS]
 
 
+def test_a_name_that_looks_written_otherwise_is_not_taken_for_another(
+    counters: SharedCounters,
+) -> None:
+    """A rule or an interface that has gone, whose counter reads as the name of one there is."""
+    gone, declared = "a(b/web", "a._28_.b/web"
+    rules = {(declared, "r", Access.DENY): 1}
+    numbers = DecisionNumbers({Direction.OUTBOUND: {}, Direction.INBOUND: rules})
+    totals = counters.totals()
+    counter = rule_name(TableDecision(gone, Direction.INBOUND, "r", Access.DENY))
+    assert counter == f"deny/{declared}/in/r"
+    KernelCounts().add(totals, {counter: 7}, numbers, counters)
+    assert totals == counters.totals()
+    counts = {declared: [0] * len(NICS)}
+    counter = interface_count(gone, Direction.INBOUND)
+    assert counter == f"nic/{declared}/in"
+    KernelNicCounts().add(counts, {counter: 7}, [declared])
+    assert not any(counts[declared])
+
+
 def test_nothing_is_kept_of_usual_names(counters: SharedCounters) -> None:
     """A thousand rules and interfaces, and two whose names nft cannot write."""
     rules = {("rg/web", f"r-{number}", Access.DENY): number for number in range(1, 1001)}

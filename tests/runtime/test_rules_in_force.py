@@ -52,4 +52,3 @@ def test_they_are_those_of_the_tables(tmp_path: Path, mode: str) -> None:
     assert numbered(loaded.numbers, found.all) == rules
     passing = rules if mode == "Audit" else {each for each in rules if each[3] is Access.ALLOW}
     assert numbered(loaded.numbers, found.passing) == passing
-    assert not any(flags[each][0] for flags in (found.all, found.passing) for each in DIRECTIONS)
