@@ -10,13 +10,14 @@ import logging
 import math
 import os
 import selectors
-import socket
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from nsgd.config.problem import ConfigRefused
+from nsgd.runtime.collection import give_back
+from nsgd.runtime.control_connection import Connection, Handler, Parts, Stream
 from nsgd.runtime.control_listen import (
     MAXIMUM_CONNECTIONS,
     ControlSocketError,
@@ -33,7 +34,6 @@ from nsgd.runtime.control_wire import (
     UsageRefused,
     check_request,
     parse_object,
-    to_frame,
 )
 from nsgd.runtime.open_flows import RefusedByKernel
 from nsgd.runtime.state import StateError
@@ -41,43 +41,14 @@ from nsgd.runtime.worker_process import WorkerError
 
 log = logging.getLogger("nsgd")
 
-# A long answer comes in parts, each made when the one before has been sent: the loop goes on in
-# between, and no more than one is held.
-Parts = Generator[dict[str, Any], None, dict[str, Any]]
-
-
-class Stream(Protocol):
-    """An answer that goes on until the client leaves: what comes is asked for at feed()."""
-
-    def take(self) -> dict[str, Any] | None:
-        """The next part; None where there is nothing to say yet."""
-
-    def close(self) -> None:
-        """The client has left."""
-
-
-Handler = Callable[[dict[str, Any]], dict[str, Any] | Parts | Stream]
-
 # What a handler may raise to refuse; anything else is a bug and stops the daemon.
 REFUSALS = (ConfigRefused, StateError, RefusedByKernel, WorkerError)
 # Kept for those who may write: others cannot keep them from stopping the daemon.
 _RESERVED_CONNECTIONS = 8
 TIMEOUT_S = 5.0
 _CHUNK_BYTES = 1 << 20
-
-
-class _Connection:
-    """One client: first bytes of a request come in, then bytes of the answer go out."""
-
-    def __init__(self, end: socket.socket, peer: Peer, deadline_s: float) -> None:
-        self.socket = end
-        self.peer = peer
-        self.deadline_s = deadline_s  # for the whole request, then for each part of the answer
-        self.received = bytearray()
-        self.unsent: memoryview | None = None  # None until there is an answer
-        self.verb = ""
-        self.parts: Parts | None = None  # of the answer, those that are still to be made
-        self.stream: Stream | None = None  # a part of which waits to be sent, or none has come
+# The C library keeps what such an answer was made of: 9 MiB for the status of 20 000 rules.
+_LARGE_ANSWER_BYTES = 1 << 20
 
 
 class ControlServer:
@@ -90,6 +61,7 @@ class ControlServer:
         write_verbs: Collection[str],
         *,
         clock: Callable[[], float] = time.monotonic,
+        after_large: Callable[[], None] = give_back,
     ) -> None:
         """Take the place of a dead daemon's socket, but not of a live one's.
 
@@ -98,6 +70,7 @@ class ControlServer:
             handlers: Called with a verb's arguments; a result, or an exception of REFUSALS.
             write_verbs: Verbs that only root and the daemon's own user may use.
             clock: Monotonic seconds.
+            after_large: Called once a large answer, or a large part of one, has gone.
 
         Raises:
             ControlSocketError: A daemon runs there, or the place cannot be used.
@@ -107,8 +80,10 @@ class ControlServer:
         self._verbs = {verb: VERB_ARGUMENTS.get(verb, {}) for verb in handlers}
         self._write_verbs = frozenset(write_verbs)
         self._clock = clock
+        self._after_large = after_large
+        self._has_sent_much = False
         self._writers = {0, os.geteuid()}
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         try:
             self._lock = lock_directory(path)
             try:
@@ -142,6 +117,10 @@ class ControlServer:
             self._drop(connection)
         if None in ready:
             self._accept()
+        if self._has_sent_much:
+            # Here, where nothing refers to the answer any more.
+            self._has_sent_much = False
+            self._after_large()
 
     def feed(self) -> None:
         """Send those whose answer is a stream what has come for them; called from the loop.
@@ -176,7 +155,7 @@ class ControlServer:
         end = self._door.accept()
         if end is None:
             return
-        connection = _Connection(end, Peer.of(end), self._clock() + TIMEOUT_S)
+        connection = Connection(end, Peer.of(end), self._clock() + TIMEOUT_S)
         self._connections.add(connection)
         self._selector.register(end, selectors.EVENT_READ, connection)
         limit = MAXIMUM_CONNECTIONS
@@ -186,7 +165,7 @@ class ControlServer:
             self._answer(connection, _refusal("busy", "too many clients at once; try again"))
             self._drop(connection)
 
-    def _advance(self, connection: _Connection) -> None:
+    def _advance(self, connection: Connection) -> None:
         try:
             if connection.unsent is None and connection.stream is not None:
                 # Whoever is told has nothing to say: gone, or no client of ours.
@@ -201,7 +180,7 @@ class ControlServer:
         except OSError:
             self._drop(connection)
 
-    def _receive(self, connection: _Connection) -> None:
+    def _receive(self, connection: Connection) -> None:
         received = connection.received
         may_write = connection.peer.uid in self._writers
         limit = MAXIMUM_WRITE_BYTES if may_write else MAXIMUM_REQUEST_BYTES
@@ -222,7 +201,7 @@ class ControlServer:
         elif len(received) == LENGTH.size + length:
             self._answer(connection, self._result(connection, received[LENGTH.size :]))
 
-    def _result(self, connection: _Connection, body: bytearray) -> dict[str, Any]:
+    def _result(self, connection: Connection, body: bytearray) -> dict[str, Any]:
         peer = connection.peer
         try:
             verb, arguments = check_request(parse_object(body), self._verbs)
@@ -236,7 +215,7 @@ class ControlServer:
         return self._frame_of(connection, lambda: self._handlers[verb](arguments))
 
     def _frame_of(
-        self, connection: _Connection, make: Callable[[], dict[str, Any] | Parts | Stream]
+        self, connection: Connection, make: Callable[[], dict[str, Any] | Parts | Stream]
     ) -> dict[str, Any]:
         """The frame of a result, of the next part of one, or of a refusal."""
         verb, connection.parts = connection.verb, None
@@ -262,13 +241,13 @@ class ControlServer:
         except REFUSALS as refused:
             return _refusal("refused", f"{verb} refused") | {"problems": [str(refused)]}
 
-    def _answer(self, connection: _Connection, answer: Mapping[str, Any]) -> None:
-        connection.unsent = memoryview(to_frame(answer))
+    def _answer(self, connection: Connection, answer: Mapping[str, Any]) -> None:
+        connection.to_send(answer)
         self._selector.modify(connection.socket, selectors.EVENT_WRITE, connection)
         # At once: a small answer is then on its way before the daemon stops.
         self._advance(connection)
 
-    def _send(self, connection: _Connection) -> None:
+    def _send(self, connection: Connection) -> None:
         assert connection.unsent is not None
         is_stream = connection.stream is not None
         connection.deadline_s = math.inf if is_stream else self._clock() + TIMEOUT_S
@@ -283,9 +262,9 @@ class ControlServer:
             self._drop(connection)
         else:
             # One at a time: it goes out when the loop comes by again.
-            connection.unsent = memoryview(to_frame(self._frame_of(connection, lambda: parts)))
+            connection.to_send(self._frame_of(connection, lambda: parts))
 
-    def _drop(self, connection: _Connection) -> None:
+    def _drop(self, connection: Connection) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
             if connection.parts is not None:
@@ -294,6 +273,8 @@ class ControlServer:
                 connection.stream.close()
             self._selector.unregister(connection.socket)
             connection.socket.close()
+            connection.unsent = None
+            self._has_sent_much |= connection.longest >= _LARGE_ANSWER_BYTES
 
 
 def _refusal(code: str, text: str) -> dict[str, Any]:

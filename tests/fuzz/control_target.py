@@ -29,7 +29,8 @@ from nsgd.model.settings import DaemonSettings
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import FIRST_RULE_NUMBER, NO_TABLE, MarkLayout
 from nsgd.runtime import control_client
-from nsgd.runtime.control import ControlServer, Handler, Parts
+from nsgd.runtime.control import ControlServer
+from nsgd.runtime.control_connection import Handler, Parts
 from nsgd.runtime.control_wire import (
     LENGTH,
     SOCKET_NAME,

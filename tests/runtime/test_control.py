@@ -13,6 +13,7 @@ import stat
 import struct
 import tempfile
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsgd.config.problem import ConfigRefused, Problem
-from nsgd.runtime.control import ControlServer, Handler, Parts
+from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_client import (
     ControlError,
     ControlErrorKind,
@@ -31,6 +32,7 @@ from nsgd.runtime.control_client import (
     request,
     request_parts,
 )
+from nsgd.runtime.control_connection import Handler, Parts
 from nsgd.runtime.control_listen import MAXIMUM_CONNECTIONS, ControlSocketError
 from nsgd.runtime.control_wire import Peer, listener_of
 from nsgd.runtime.open_flows import RefusedByKernel
@@ -68,10 +70,15 @@ class Clock:
 
 @contextlib.contextmanager
 def server_at(
-    path: Path, handlers: Mapping[str, Handler] = HANDLERS, clock: Clock | None = None
+    path: Path,
+    handlers: Mapping[str, Handler] = HANDLERS,
+    clock: Clock | None = None,
+    after_large: Callable[[], None] = lambda: None,
 ) -> Iterator[ControlServer]:
     """A server that nobody drives yet."""
-    made = ControlServer(path, handlers, {"reload", "stop"}, clock=clock or Clock())
+    made = ControlServer(
+        path, handlers, {"reload", "stop"}, clock=clock or Clock(), after_large=after_large
+    )
     try:
         yield made
     finally:
@@ -803,3 +810,42 @@ def test_who_listens(path: Path) -> None:
             assert process.wait(0) is False
     with DaemonProcess(path) as process:
         assert process.wait(0) is None
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_memory_is_given_back_after_a_large_answer(path: Path, leaves: bool) -> None:
+    """Once, whether or not the client has read it all; nothing of the answer is kept by then."""
+    kept_bytes: list[int] = []
+
+    def after_large() -> None:
+        kept_bytes.append(tracemalloc.get_traced_memory()[0])
+
+    def in_parts(arguments: dict[str, Any]) -> Parts:
+        yield {}
+        return dict(LARGE)
+
+    handlers: dict[str, Handler] = {"status": lambda arguments: dict(LARGE), "policy": in_parts}
+    tracemalloc.start()
+    try:
+        with server_at(path, handlers, after_large=after_large) as server:
+            for number, verb in enumerate(handlers):
+                with connect(path) as client:
+                    client.sendall(frame({"verb": verb}))
+                    pump(server)
+                    assert len(kept_bytes) == number
+                    while client.recv(1 << 16) and not leaves:
+                        server.handle()
+                pump(server)
+                assert len(kept_bytes) == number + 1
+    finally:
+        tracemalloc.stop()
+    assert max(kept_bytes) < 1 << 20
+
+
+def test_small_answers_leave_nothing_to_give_back(path: Path) -> None:
+    """Nor does a refusal."""
+    calls: list[None] = []
+    with server_at(path, after_large=lambda: calls.append(None)) as server:
+        for verb in HANDLERS:
+            assert exchange(server, path, frame({"verb": verb}))
+    assert not calls

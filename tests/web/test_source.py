@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from nsgd.config.document import Document
-from nsgd.runtime.control import ControlServer, Handler, Parts
+from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_client import ControlError, ControlErrorKind
+from nsgd.runtime.control_connection import Handler, Parts
 from nsgd.runtime.packed_documents import pack_documents
 from nsgd.web.source import ControlSource
 from tests.runtime.test_control import driven
