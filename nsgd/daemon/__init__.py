@@ -31,7 +31,7 @@ from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.gateway import fail_closed_ruleset
 from nsgd.ruleset.guarded import Guarded
 from nsgd.ruleset.telling import UNTOLD
-from nsgd.runtime.collection import keep_together
+from nsgd.runtime.collection import give_back, keep_together
 from nsgd.runtime.conntrack_watch import ConntrackWatch
 from nsgd.runtime.control import ControlServer
 from nsgd.runtime.control_wire import SOCKET_NAME
@@ -154,7 +154,7 @@ def _run(
         # What can fail without touching traffic comes before what touches it.
         settings = supervisor.prepare()
         metrics = start_metrics_server(
-            settings.metrics_host, settings.metrics_port, observer.scrape
+            settings.metrics_host, settings.metrics_port, observer.scrape, after_large=give_back
         )
         # An end in the middle would leave what was written, or rules that settings.on_stop removes.
         supervisor.loop.note(*END_SIGNALS)

@@ -59,7 +59,11 @@ def metrics_registry(collect: Callable[[], Snapshot]) -> CollectorRegistry:
 
 
 def start_metrics_server(
-    host: str, port: int, collect: Callable[[], Snapshot], timeout_s: float = 10.0
+    host: str,
+    port: int,
+    collect: Callable[[], Snapshot],
+    timeout_s: float = 10.0,
+    after_large: Callable[[], None] = lambda: None,
 ) -> MetricsServer:
     """Serve ``/metrics`` from a thread.
 
@@ -68,11 +72,13 @@ def start_metrics_server(
         port: TCP port; 0 takes a free one, which the server's *port* then names.
         collect: Called at each scrape, from the scrape's own thread.
         timeout_s: A client that is silent for longer is cut off.
+        after_large: Called once a large answer has gone, from the scrape's own thread.
 
     Raises:
         OSError: It cannot listen there; the text names the address.
     """
-    return MetricsServer(host, port, metrics_registry(collect), timeout_s)
+    registry = metrics_registry(collect)
+    return MetricsServer(host, port, registry, timeout_s, after_large=after_large)
 
 
 def _daemon(snapshot: Snapshot) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ import gzip
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
@@ -22,6 +23,7 @@ log = logging.getLogger("nsgd")
 
 _CONNECTIONS = 16
 _STOP_POLL_S = 0.1
+_LARGE_BYTES = 1 << 20
 
 
 class MetricsServer:
@@ -34,6 +36,7 @@ class MetricsServer:
         registry: CollectorRegistry,
         timeout_s: float = 10.0,
         deadline_s: float = 60.0,
+        after_large: Callable[[], None] = lambda: None,
     ) -> None:
         """Listen and start the thread.
 
@@ -43,12 +46,13 @@ class MetricsServer:
             registry: What is served.
             timeout_s: How long a client may be silent.
             deadline_s: How long a connection may last.
+            after_large: Called once a large answer has gone, from the scrape's thread.
 
         Raises:
             OSError: It cannot; the address is in the text.
         """
         try:
-            self._server = _Server(host, port, registry, timeout_s, deadline_s)
+            self._server = _Server(host, port, registry, timeout_s, deadline_s, after_large)
         except OSError as error:
             where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             reason = error.strerror or str(error)
@@ -75,8 +79,10 @@ class _Server(FewConnections):
         registry: CollectorRegistry,
         timeout_s: float,
         deadline_s: float,
+        after_large: Callable[[], None],
     ) -> None:
         self.registry = registry
+        self.after_large = after_large
         self.timeout_s = timeout_s
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         self.address_family, _, _, _, address = found[0]
@@ -110,6 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
             log.exception("metrics could not be collected")
             self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, explain="See the daemon's log.")
             return
+        is_large = len(body) >= _LARGE_BYTES
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", content_type)
         if "gzip" in self.headers.get("Accept-Encoding", ""):
@@ -117,7 +124,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.wfile.write(body)
+        finally:
+            del body
+            if is_large:
+                self.server.after_large()
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: a scrape is no event."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gzip
+import queue
 import re
 import socket
 import subprocess
@@ -268,10 +269,12 @@ def test_promtool_has_no_complaint() -> None:
 
 @contextlib.contextmanager
 def serving(
-    collect: Callable[[], Snapshot] = lambda: SNAPSHOT, timeout_s: float = 10.0
+    collect: Callable[[], Snapshot] = lambda: SNAPSHOT,
+    timeout_s: float = 10.0,
+    after_large: Callable[[], None] = lambda: None,
 ) -> Iterator[MetricsServer]:
     """A server on a free port."""
-    server = start_metrics_server("127.0.0.1", 0, collect, timeout_s)
+    server = start_metrics_server("127.0.0.1", 0, collect, timeout_s, after_large)
     try:
         yield server
     finally:
@@ -389,6 +392,26 @@ def test_a_client_that_goes_away_is_not_logged(caplog: pytest.LogCaptureFixture)
             client.sendall(b"GET /metrics HTTP/1.0\r\n")
         assert get(server)[0] == 200
     assert caplog.text == ""
+
+
+def test_memory_is_given_back_after_a_large_scrape() -> None:
+    """Once for each, whether or not the client has waited for it; never after a small one."""
+    hits = tuple(
+        RuleHits(f"group{number}", Direction.INBOUND, "r" * 80, Access.ALLOW, number)
+        for number in range(8000)
+    )
+    snapshots = iter([SNAPSHOT, *[dataclasses.replace(SNAPSHOT, rule_hits=hits)] * 2, SNAPSHOT])
+    calls: queue.SimpleQueue[None] = queue.SimpleQueue()
+    with serving(lambda: next(snapshots), after_large=lambda: calls.put(None)) as server:
+        assert len(get(server)[1]) < 1 << 20
+        assert calls.empty()
+        assert len(get(server)[1]) > 1 << 20
+        calls.get(timeout=5)
+        with socket.create_connection(("127.0.0.1", server.port), 5) as client:
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        calls.get(timeout=5)
+        assert len(get(server)[1]) < 1 << 20
+        assert calls.empty()
 
 
 DOCUMENTED = re.compile(
