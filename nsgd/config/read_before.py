@@ -13,6 +13,7 @@ from nsgd.config.schema import DOCUMENT
 from nsgd.config.shape import Mistake
 from nsgd.config.template_text import may_be_deployment
 from nsgd.config.tree import Unreadable
+from nsgd.model.address import ALL_PORTS
 
 Fields = Mapping[str, Any]
 
@@ -82,7 +83,7 @@ class ReadDocuments:
         taken = []
         for raw in sections:
             before = known.get(raw.get("name")) if raw else None
-            taken.append(before if before == raw else raw)
+            taken.append(before if before == raw and not _may_be_refused(raw) else raw)
         return {**fields, GROUPS: taken}
 
     def keep(self, read: Iterable[tuple[Document, Fields]], kept: Kept) -> None:
@@ -98,6 +99,19 @@ class ReadDocuments:
         self._by_name = {each.name: by_content[each.content] for each, _ in documents}
         self._changed = {}
         self.kept = kept
+
+
+def _may_be_refused(group: Fields) -> bool:
+    """Whether a group may have a mistake though it equals one that has none.
+
+    '*' equals '0-65535', and of the two only this may stand in a list of several.
+    """
+    return any(
+        len(ports) > 1 and any(each is ALL_PORTS for each in ports)
+        for key in ("securityRules", "defaultSecurityRules")
+        for rule in group.get(key) or ()
+        for ports in (rule.get("sourcePortRanges", ()), rule.get("destinationPortRanges", ()))
+    )
 
 
 def _read_changed(before: _Read, content: bytes) -> _Read | None:

@@ -146,6 +146,19 @@ def test_a_section_that_becomes_empty() -> None:
             assert load_documents(given, before) == load_documents(given)
 
 
+@pytest.mark.parametrize("key", ["sourcePortRanges", "destinationPortRanges"])
+def test_all_ports_in_a_list_where_they_were_a_range(key: str) -> None:
+    """The one equals the other, and is refused in a list of several."""
+    ports = rule()
+    ports.pop(key.removesuffix("s"))
+    before = ReadDocuments()
+    good, bad = (
+        documents(NETWORK, group({**ports, key: [written, "80"]})) for written in ("0-65535", "*")
+    )
+    for given in (good, bad, good, bad):
+        assert outcome(given, before) == outcome(given, None)
+
+
 def outcome(
     given: list[Document], before: ReadDocuments | None
 ) -> LoadedConfig | tuple[Problem, ...]:
