@@ -38,7 +38,7 @@ class TableChains:
     """What became of one table."""
 
     label: str
-    final_marks: tuple[int, ...]  # of the numbers of final rules
+    final_marks: tuple[int, ...] = ()  # of the numbers of final rules
     has_tree: dict[IPVersion, bool] = field(default_factory=dict)
     trees: dict[IPVersion, Together] = field(default_factory=dict)  # keys of their chains
     # The rules, as bits, to which a tree leads in chains of their own.
@@ -75,9 +75,12 @@ class TableChainsMaker:
             key = id(table), label
             found = known.get(key)
             if found is None:
-                of_rules = partial(numbers.of_table, policy, index)
-                made = _table_chains(table, label, versions, of_rules, circumstances, flattener)
+                made = _table_chains(table, label, versions, circumstances, flattener)
                 found = table, made
+            if table.final:
+                # After a load that was refused late, the same table may have other numbers.
+                of_rules = numbers.of_table(policy, index)
+                found[1].final_marks = _final_marks(table, of_rules, circumstances.layout)
             kept[key] = found
             result.append(found[1])
         self._common, self._kept = (versions, circumstances), kept
@@ -146,16 +149,10 @@ def _table_chains(
     table: CompiledTable,
     label: str,
     versions: Iterable[IPVersion],
-    numbers: Callable[[], Sequence[int]],
     circumstances: Circumstances,
     flattener: Flattener,
 ) -> TableChains:
-    marks = {
-        set_number(circumstances.layout, table.direction, number).bits
-        for rule, number in enumerate(numbers() if table.final else ())
-        if table.is_final(rule)
-    }
-    made = TableChains(label, tuple(sorted(marks)))
+    made = TableChains(label)
     for version in versions:
         root = table.plain_tree(version, flattener)
         made.has_tree[version] = has_tree = longest_list_of(root) <= LONGEST_LIST
@@ -163,6 +160,17 @@ def _table_chains(
             made.apart[version] = rules_apart(root, table.silent)
             made.trees[version] = Together("tree", label, version, Same(table), circumstances)
     return made
+
+
+def _final_marks(
+    table: CompiledTable, numbers: Iterable[int], layout: MarkLayout
+) -> tuple[int, ...]:
+    marks = {
+        set_number(layout, table.direction, number).bits
+        for rule, number in enumerate(numbers)
+        if table.is_final(rule)
+    }
+    return tuple(sorted(marks))
 
 
 def _tree_parts(

@@ -6,6 +6,7 @@ import copy
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,9 @@ from nsgd.runtime.load import LoadedBefore, LoadedPolicy
 from tests.oracle.choose import RandomChooser, chance, pick
 from tests.ruleset.nft_simulator import Table
 from tests.ruleset.test_diff import Kernel
-from tests.runtime.directories import Tags, loaded, write
+from tests.runtime.directories import Tags, load_all, loaded, policy, write
 from tests.runtime.edits import EDITS
-from tests.runtime.test_incremental_load import drawn
+from tests.runtime.test_incremental_load import ADMIN, drawn
 
 SEQUENCES, STEPS = 8, 7
 
@@ -91,3 +92,46 @@ def test_every_table_is_as_from_nothing(
             state = copy.deepcopy(good)
         for _ in range(draw.choice((1, 1, 2, 3))):
             pick(chooser, EDITS)(chooser, state)
+
+
+def admin_rules(*names: str) -> dict[str, Any]:
+    """A section of security admin rules that are final."""
+    (rule,) = ADMIN["ruleCollections"][0]["rules"]
+    rules = [
+        rule | {"name": name, "priority": number, "access": "AlwaysAllow"}
+        for number, name in enumerate(names, 1)
+    ]
+    collection = ADMIN["ruleCollections"][0] | {"rules": rules}
+    return {"securityAdminConfigurations": [ADMIN | {"ruleCollections": [collection]}]}
+
+
+def test_other_numbers_after_a_refused_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that the next load has too gets the numbers of that one, in the map of final rules.
+
+    The kernel has refused the first, so its numbers are nobody's.
+    """
+    monkeypatch.setattr(runtime_load, "set_aside", lambda: None)
+    before, rulesets, kernel = LoadedBefore(), PolicyRulesets(), Kernel()
+    parts = policy(2, 10)
+
+    def load(numbers: DecisionNumbers) -> LoadedPolicy:
+        return load_all(tmp_path, parts, numbers, before)
+
+    first = load(DecisionNumbers())
+    kernel.change(ruleset_of(rulesets, first, Engine.KERNEL, "a"))
+    rules = parts["g0.json"]["networkSecurityGroups"][0]["securityRules"]
+    rules.append(rules[0] | {"name": "new", "priority": 900})
+    parts["base.json"].update(admin_rules("one", "two"))
+    refused = load(first.numbers)
+    ruleset_of(rulesets, refused, Engine.KERNEL, "a")
+    rules.pop()
+    second = load(first.numbers)
+    assert second.policy.tables[-1] is refused.policy.tables[-1]
+    assert second.numbers.of_table(second.policy, -1) != refused.numbers.of_table(
+        refused.policy, -1
+    )
+    desired = ruleset_of(rulesets, second, Engine.KERNEL, "a")
+    anew = ruleset_of(PolicyRulesets(), second, Engine.KERNEL, "a")
+    assert desired.whole() == anew.whole()
