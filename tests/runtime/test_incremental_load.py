@@ -100,7 +100,7 @@ def change_tag_file(_: dict[str, Any], tags: Tags) -> None:
     tags.files = {"Public": tag_document({"Storage": ["203.0.113.0/25"]}, change_number=8)}
 
 
-ADMIN = {
+ADMIN: dict[str, Any] = {
     "name": "baseline",
     "ruleCollections": [
         {
