@@ -15,6 +15,7 @@ from nsgd.policy.table import CompiledTable
 
 RuleIdentity = tuple[str, str, Access]  # network security group, rule, access
 DIRECTIONS = (Direction.OUTBOUND, Direction.INBOUND)
+_ALLOW, _DENY = Access.ALLOW, Access.DENY
 
 
 class NumbersExhaustedError(Exception):
@@ -77,12 +78,14 @@ class DecisionNumbers:
         """The number of each rule of a table, in the table's order; 0 for silent ones."""
         table = policy.tables[table_index]
         known = self.by_direction[table.direction]
-        group = table.network_security_group
+        group, allows, silent = table.network_security_group, table.allows, table.silent
         return tuple(
-            0
-            if table.is_silent(index)
-            else known[group, name, Access.ALLOW if table.is_allowed(index) else Access.DENY]
-            for index, name in enumerate(table.rule_names)
+            [
+                0
+                if silent >> index & 1
+                else known[group, name, _ALLOW if allows >> index & 1 else _DENY]
+                for index, name in enumerate(table.rule_names)
+            ]
         )
 
 

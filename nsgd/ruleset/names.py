@@ -28,10 +28,25 @@ _MOST = 200  # of 255 that the kernel takes
 
 def rule_name(decision: TableDecision) -> str:
     """The chain and the counter of a rule; all tables of a group share them."""
-    access = "allow" if decision.access is Access.ALLOW else "deny"
-    group = decision.network_security_group
-    parts = access, group or _NO_GROUP, _DIRECTIONS[decision.direction], decision.rule
-    return _name("/".join(parts))
+    is_allowed = decision.access is Access.ALLOW
+    group, direction = decision.network_security_group, decision.direction
+    return _name(_rules_of(group, direction)[is_allowed] + decision.rule)
+
+
+def rule_names(table: CompiledTable) -> list[str]:
+    """rule_name() of each rule of a table, in its order; of silent ones nothing."""
+    starts = _rules_of(table.network_security_group, table.direction)
+    allows, silent = table.allows, table.silent
+    return [
+        "" if silent >> index & 1 else _name(starts[allows >> index & 1] + rule)
+        for index, rule in enumerate(table.rule_names)
+    ]
+
+
+def _rules_of(group: str, direction: Direction) -> tuple[str, str]:
+    """How names of rules begin that deny, and of those that allow."""
+    rest = f"{group or _NO_GROUP}/{_DIRECTIONS[direction]}/"
+    return f"deny/{rest}", f"allow/{rest}"
 
 
 def rule_of(counter: str) -> tuple[Direction, str, str, Access] | None:

@@ -8,9 +8,12 @@ this process writes apart from what an earlier one left.
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 from nsgd.ruleset.branches import BranchBy, CountIn, LimitBy
 from nsgd.ruleset.matches import MatchAddress, MatchLink, MatchLinkAddress
@@ -82,11 +85,29 @@ def with_physical_sets(ruleset: Ruleset, epoch: str, more: tuple[Chain, ...] = (
 
 def content_digest(content: object, epoch: str) -> str:
     """A short name for what something holds."""
-    data = memoryview(repr(content).encode())
-    digest = blake2b(digest_size=_DIGEST_BYTES, key=epoch.encode())
-    for start in range(0, len(data), _PIECE_BYTES):
-        digest.update(data[start : start + _PIECE_BYTES])
-    return digest.hexdigest()
+    return _digest(repr(content).encode(), epoch).hex()
+
+
+def plain_digest(content: Any, epoch: str) -> bytes:
+    """The same for what is made of tuples, lists, strings and integers only: 16 bytes, at once."""
+    # Of this version no two ways to write the same: later ones tell whether objects are shared.
+    return _digest(marshal.dumps(content, 2), epoch)
+
+
+def _digest(data: bytes, epoch: str) -> bytes:
+    digest = _keyed(epoch).copy()
+    if len(data) <= _PIECE_BYTES:
+        digest.update(data)
+    else:
+        view = memoryview(data)
+        for start in range(0, len(view), _PIECE_BYTES):
+            digest.update(view[start : start + _PIECE_BYTES])
+    return digest.digest()
+
+
+@lru_cache(maxsize=2)
+def _keyed(epoch: str) -> blake2b:
+    return blake2b(digest_size=_DIGEST_BYTES, key=epoch.encode())
 
 
 def _renamed(chain: Chain, names: Mapping[str, str]) -> Chain:

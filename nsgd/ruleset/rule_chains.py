@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from nsgd.model.decision import TableDecision
-from nsgd.model.rule import Access, Direction
+from nsgd.model.rule import Direction
 from nsgd.ruleset.marks import ALL_BITS, NO_TABLE, MarkLayout
 from nsgd.ruleset.objects import Chain, NftRule
 from nsgd.ruleset.statements import Count, Goto, Return, SetMark, Statement
@@ -30,37 +29,36 @@ def set_number(layout: MarkLayout, direction: Direction, number: int) -> SetMark
     return SetMark("meta", ~half_of(layout, direction) & ALL_BITS, bits)
 
 
-def what_follows(
-    name: str, decision: TableDecision, number: int, layout: MarkLayout
-) -> tuple[Statement, ...]:
-    """What is done with a packet that a rule decides about: count it, note the number, and go on.
+class RuleEnds:
+    """What the rules of one direction do with packets that they decide about.
 
-    Allowed packets go back; denied ones to where all of their direction are told and counted by
-    the network interface.
-
-    Args:
-        name: Of the rule's counter, by nsgd.ruleset.names.
-        decision: What the rule decides.
-        number: Its decision number.
-        layout: Of the marks.
+    A packet is counted, its rule's number noted, and it goes on. Allowed ones go back; denied ones
+    to where all of their direction are told and counted by the network interface.
     """
-    direction = decision.direction
-    noted = set_number(layout, direction, number)
-    if decision.access is Access.ALLOW:
-        return Count(name), noted, _RETURN
-    if direction is Direction.OUTBOUND:
-        # In audit mode the flow goes on from here, asked nothing more.
-        inbound = half_of(layout, Direction.INBOUND)
-        noted = SetMark("meta", noted.keep & ~inbound, noted.bits | layout.inbound(NO_TABLE))
-    return Count(name), noted, _DENIED[direction]
 
+    def __init__(self, direction: Direction, layout: MarkLayout) -> None:
+        """Prepare what all of them have in common."""
+        self._mask = layout.mask
+        self._keep = self._denied_keep = ~half_of(layout, direction) & ALL_BITS
+        self._bits, self._denied_bits = layout.inbound, 0
+        self._denied = _DENIED[direction]
+        if direction is Direction.OUTBOUND:
+            self._bits = layout.outbound
+            # In audit mode the flow goes on from here, asked nothing more.
+            self._denied_keep &= ~half_of(layout, Direction.INBOUND)
+            self._denied_bits = layout.inbound(NO_TABLE)
 
-def rule_chain(name: str, decision: TableDecision, number: int, layout: MarkLayout) -> Chain:
-    """The chain of a rule, named as its counter: one rule, since there are tens of thousands.
+    def of(self, name: str, number: int, *, is_allowed: int) -> tuple[Statement, ...]:
+        """What a rule does; *name* is its counter's, by nsgd.ruleset.names."""
+        bits = self._bits(number)
+        if is_allowed:
+            return Count(name), SetMark("meta", self._keep, bits), _RETURN
+        noted = SetMark("meta", self._denied_keep, bits | self._denied_bits)
+        return Count(name), noted, self._denied
 
-    The arguments are those of what_follows().
-    """
-    statements = what_follows(name, decision, number, layout)
-    if statements[-1] is _RETURN:
-        statements = statements[:-1]  # the end of the chain does so by itself
-    return Chain(name, (NftRule(statements),), layout.mask << 32 | number)
+    def chain(self, name: str, number: int, *, is_allowed: int) -> Chain:
+        """The same as a chain, named as the counter: one rule, since there can be many."""
+        statements = self.of(name, number, is_allowed=is_allowed)
+        if is_allowed:
+            statements = statements[:-1]  # the end of the chain does so by itself
+        return Chain(name, (NftRule(statements),), self._mask << 32 | number)

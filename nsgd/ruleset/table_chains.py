@@ -14,11 +14,10 @@ from nsgd.policy.numbers import DecisionNumbers
 from nsgd.policy.table import CompiledTable
 from nsgd.policy.tree import LONGEST_LIST
 from nsgd.policy.tree_nodes import Flattener, longest_list_of
-from nsgd.ruleset.branches import RETURN
 from nsgd.ruleset.marks import MarkLayout
-from nsgd.ruleset.names import rule_name, table_labels
+from nsgd.ruleset.names import rule_names, table_labels
 from nsgd.ruleset.objects import Chain, ChainGroup, GroupParts
-from nsgd.ruleset.rule_chains import rule_chain, set_number, what_follows
+from nsgd.ruleset.rule_chains import RuleEnds, set_number
 from nsgd.ruleset.rule_places import rules_apart
 from nsgd.ruleset.same import Same, Together
 from nsgd.ruleset.statements import Statement
@@ -182,18 +181,14 @@ def _tree_parts(
     layout: MarkLayout,
 ) -> GroupParts:
     root = table.plain_tree(version, Flattener())
-    apart = chains.apart[version]
-    targets: list[str] = []
+    # What is RETURN of those that say nothing.
+    targets = rule_names(table)
+    apart, allows = chains.apart[version], table.allows
+    ends = RuleEnds(table.direction, layout)
     follows: dict[int, tuple[int, tuple[Statement, ...]]] = {}
-    for rule, number in enumerate(numbers()):
-        if table.is_silent(rule):
-            targets.append(RETURN)
-        else:
-            decision = table.decision(rule)
-            name = rule_name(decision)
-            targets.append(name)
-            if not apart >> rule & 1:
-                follows[rule] = number, what_follows(name, decision, number, layout)
+    for rule, (name, number) in enumerate(zip(targets, numbers(), strict=True)):
+        if name and not apart >> rule & 1:
+            follows[rule] = number, ends.of(name, number, is_allowed=allows >> rule & 1)
     made = TreeChains(chains.label, version, root, targets, sets, follows)
     return GroupParts(made.chains, tuple(made.sets.values()))
 
@@ -210,14 +205,15 @@ def _rule_parts(
     seen: set[int] = set()
     for index, of_table in apart.items():
         table = policy.tables[index]
+        names = rule_names(table)
+        counters.update(dict.fromkeys(filter(None, names)))  # silent ones count nothing
+        if not of_table:
+            continue
+        ends = RuleEnds(table.direction, circumstances.layout)
         for rule, number in enumerate(numbers.of_table(policy, index)):
             # In several networks a rule has one number, and at most one chain.
-            if table.is_silent(rule) or number in seen:
-                continue
-            decision = table.decision(rule)
-            name = rule_name(decision)
-            counters[name] = None
-            if of_table >> rule & 1:
+            if of_table >> rule & 1 and number not in seen:
                 seen.add(number)
-                made[name] = rule_chain(name, decision, number, circumstances.layout)
+                is_allowed = table.is_allowed(rule)
+                made[names[rule]] = ends.chain(names[rule], number, is_allowed=is_allowed)
     return GroupParts(tuple(made.values()), (), tuple(counters))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from nsgd.model.address import IPVersion
 from nsgd.policy.address_set import Range
-from nsgd.policy.tree_nodes import Bounds, Field, PlainNode, is_list, is_split, nodes_of
+from nsgd.policy.tree_nodes import LIST, Bounds, Field, PlainNode, is_list, is_split, nodes_of
 from nsgd.ruleset.branches import RETURN, Branch, MatchValue, MatchValues
 from nsgd.ruleset.keys import PROTOCOL, Key, address_key, port_key
 from nsgd.ruleset.matches import MatchAddress, Side
 from nsgd.ruleset.names import node_chain, root_chain
 from nsgd.ruleset.objects import AddressRangeSet, Chain, NftRule
-from nsgd.ruleset.physical import content_digest
+from nsgd.ruleset.physical import plain_digest
 from nsgd.ruleset.rule_places import written_split
 from nsgd.ruleset.statements import Goto, Return, Statement
+
+_SIDES: dict[int, Side] = {Field.SOURCE: "source", Field.DESTINATION: "destination"}
 
 # Of a rule its number, and what is done with a packet that it decides about.
 Follows = Mapping[int, tuple[int, tuple[Statement, ...]]]
@@ -46,7 +49,8 @@ class AddressSets:
         key = id(bounds), version
         found = self._made.get(key)
         if found is None:
-            name = f"addresses{version}.{self.epoch}/{content_digest(bounds, self.epoch)}"
+            digest = plain_digest(bounds, self.epoch).hex()
+            name = f"addresses{version}.{self.epoch}/{digest}"
             found = self._made[key] = bounds, AddressRangeSet(name, version, _ranges(bounds))
         return found[1]
 
@@ -73,10 +77,11 @@ class TreeChains:
             sets: Those that there are.
             follows: Of all rules but those of nsgd.ruleset.rule_places.rules_apart().
         """
-        self._version, self._targets, self._sets = version, targets, sets
-        self._follows = follows
+        self._version, self._sets = version, sets
         self._silent = sum(1 << rule for rule, target in enumerate(targets) if target == RETURN)
-        self._names: dict[int, str] = {}
+        self._of_rule = [_Way.of(target, follows.get(rule)) for rule, target in enumerate(targets)]
+        self._of_node: dict[int, _Way] = {}  # by id
+        self._keys = [_KEYS[field, version] for field in Field]
         self._chains: list[Chain] = []
         self.sets: dict[str, AddressRangeSet] = {}
         known: set[str] = set()
@@ -86,135 +91,112 @@ class TreeChains:
         for node in nodes_of(root):
             if node is within:
                 continue
-            if node is root:
-                rules = tuple(self._rules(node))
-                if not any(_has_set(rule) for rule in rules):
-                    break
-            name, told_by = self._named(node)
-            name = node_chain(label, version, name)
-            self._names[id(node)] = name
+            made = self._split(node) if node[0] != LIST else self._list(node)
+            if node is root and not any(map(_has_set, made.rules)):
+                rules = made.rules
+                break
+            digest = plain_digest(made.content, sets.epoch)
+            told_by = 0
+            if made.asked is not None:
+                told_by = int.from_bytes(digest, "big")
+                digest = plain_digest(made.asked, sets.epoch)
+            name = node_chain(label, version, digest.hex())
+            self._of_node[id(node)] = _Way(name, name, (Goto(name),))
             # Nodes with other rules left can ask the same.
             if name not in known:
                 known.add(name)
-                rules = tuple(self._rules(node))
-                self._chains.append(Chain(name, rules, told_by=told_by))
+                self._chains.append(Chain(name, made.rules, told_by))
         else:
-            rules = (NftRule((_go(self._target(root)),)),)
+            rules = (NftRule(self._way(root).end),)
         # Only this one ever changes its rules: it has no look-ups that could be empty for a moment.
         self.chains = (Chain(root_chain(label, version), rules), *self._chains)
 
-    def _ending(self, node: PlainNode) -> tuple[Statement, ...]:
-        """The end of a rule that goes on to a node."""
-        if isinstance(node, int) and node in self._follows:
-            return self._follows[node][1]
-        return (_go(self._target(node)),)
+    def _way(self, node: PlainNode) -> _Way:
+        return self._of_rule[node] if isinstance(node, int) else self._of_node[id(node)]
 
-    def _target(self, node: PlainNode) -> str:
-        return self._targets[node] if isinstance(node, int) else self._names[id(node)]
-
-    def _told(self, node: PlainNode) -> object:
-        """What tells the end of a rule that goes on to a node."""
-        if isinstance(node, int) and node in self._follows:
-            return self._targets[node], self._follows[node][0]
-        return self._target(node)
-
-    def _named(self, node: PlainNode) -> tuple[str, int]:
-        """A name for a node, and what tells its rules from others of that name.
-
-        By its content, as sets are. But a list without sets of its own is named by its rules and
-        the fields that they ask: where only values differ, it gets new rules under its name, and
-        what leads to it stays as it is.
-        """
-        digest = content_digest(self._content(node), self._sets.epoch)
-        if is_split(node) or (is_split(node[2]) and id(node[2]) not in self._names):
-            return digest, 0
+    def _list(self, node: PlainNode) -> _Made:
         _, tests, rest = node
-        if not all(_is_plain(*condition) for _, conditions in tests for condition in conditions):
-            return digest, 0
-        asked = [
-            # What says nothing goes back, whichever rule it is.
-            (self._targets[rule] or rule, [field for field, _ in conditions])
-            for rule, conditions in tests
-        ]
-        return content_digest((asked, self._target(rest)), self._sets.epoch), int(digest, 16)
-
-    def _content(self, node: PlainNode) -> object:
-        """All that the rules of a node are made of."""
-        if is_split(node):
-            field, starts, children = node
-            return field, starts, [self._told(child) for child in children]
-        _, tests, rest = node
-        return (
-            [
-                (
-                    self._told(rule),
-                    [
-                        (field, bounds if _is_short(field, bounds) else self._set(bounds).name)
-                        for field, bounds in conditions
-                    ],
-                )
-                for rule, conditions in tests
-            ],
-            # The root's list may go on with a node that has no name.
-            self._content(rest)
-            if is_split(rest) and id(rest) not in self._names
-            else self._told(rest),
-        )
-
-    def _rules(self, node: PlainNode) -> Iterator[NftRule]:
-        if is_split(node):
-            yield from self._split(node)
-            return
-        _, tests, rest = node
+        rules, content, asked = [], [], []
+        is_plain = True  # without sets of their own
         for rule, conditions in tests:
-            matches = (self._condition(field, bounds) for field, bounds in conditions)
-            yield NftRule((*matches, *self._ending(rule)))
-        if is_split(rest) and id(rest) not in self._names:
-            yield from self._split(rest)
-        else:
-            yield NftRule(self._ending(rest))
+            way = self._of_rule[rule]
+            statements: list[Statement] = []
+            tested, fields = [], []
+            for field, bounds in conditions:
+                fields.append(field)
+                test: object = bounds
+                if len(bounds) == 2:
+                    statements.append(MatchValue(self._keys[field], bounds[0], bounds[1] - 1))
+                elif field in _SIDES:
+                    found = self._sets.of(self._version, bounds)
+                    self.sets[found.name] = found
+                    test = found.name
+                    statements.append(MatchAddress(self._version, _SIDES[field], found.name))
+                else:
+                    is_plain = False
+                    statements.append(MatchValues(self._keys[field], _ranges(bounds)))
+                tested.append((field, test))
+            statements += way.end
+            rules.append(NftRule(tuple(statements)))
+            content.append((way.told, tested))
+            # What says nothing goes back, whichever rule it is.
+            asked.append((way.target or rule, fields))
+        # The root's list may go on with a node that has no name.
+        if is_split(rest) and id(rest) not in self._of_node:
+            split = self._split(rest)
+            return _Made((*rules, *split.rules), (content, split.content))
+        way = self._way(rest)
+        rules.append(NftRule(way.end))
+        return _Made(tuple(rules), (content, way.told), (asked, way.target) if is_plain else None)
 
-    def _split(self, node: PlainNode) -> Iterator[NftRule]:
+    def _split(self, node: PlainNode) -> _Made:
         field, starts, children = node
-        key = _KEYS[field, self._version]
+        key = self._keys[field]
         top = 255 if field == Field.PROTOCOL else key.top
         lasts = (*(start - 1 for start in starts[1:]), top)
         split = written_split(node, self._silent)
+        rules: list[NftRule] = []
         if split.is_compared:
             for index in split.others:
                 match = MatchValue(key, starts[index], lasts[index])
-                yield NftRule((match, *self._ending(children[index])))
+                rules.append(NftRule((match, *self._way(children[index]).end)))
         else:
             entries = tuple(
-                (starts[index], lasts[index], self._target(children[index]))
+                (starts[index], lasts[index], self._way(children[index]).target)
                 for index in split.others
             )
-            yield NftRule((Branch(key, entries),))
-        yield NftRule(self._ending(split.usual))
-
-    def _condition(self, field: int, bounds: Bounds) -> Statement:
-        key = _KEYS[field, self._version]
-        if len(bounds) == 2:
-            return MatchValue(key, bounds[0], bounds[1] - 1)
-        if key.version is None:
-            return MatchValues(key, _ranges(bounds))
-        found = self._set(bounds)
-        self.sets[found.name] = found
-        side: Side = "source" if field == Field.SOURCE else "destination"
-        return MatchAddress(self._version, side, found.name)
-
-    def _set(self, bounds: Bounds) -> AddressRangeSet:
-        return self._sets.of(self._version, bounds)
+            rules.append(NftRule((Branch(key, entries),)))
+        rules.append(NftRule(self._way(split.usual).end))
+        told = [self._way(child).told for child in children]
+        return _Made(tuple(rules), (field, starts, told))
 
 
-def _is_plain(field: int, bounds: Bounds) -> bool:
-    """Tell whether a condition has no set of its own."""
-    return len(bounds) == 2 or field in (Field.SOURCE, Field.DESTINATION)
+class _Way(NamedTuple):
+    """Where a packet goes on, at a node or a rule."""
+
+    target: str  # a chain or RETURN
+    told: object  # what tells the end of a rule that goes on so
+    end: tuple[Statement, ...]  # of such a rule
+
+    @classmethod
+    def of(cls, target: str, follows: tuple[int, tuple[Statement, ...]] | None) -> _Way:
+        if follows is None:
+            return cls(target, target, (_go(target),))
+        number, end = follows
+        return cls(target, (target, number), end)
 
 
-def _is_short(field: int, bounds: Bounds) -> bool:
-    """Tell whether a condition has no set with a name."""
-    return len(bounds) == 2 or field not in (Field.SOURCE, Field.DESTINATION)
+class _Made(NamedTuple):
+    """A node's rules and what names them.
+
+    They are named by their content, as sets are. But a list without sets of its own is named by its
+    rules and the fields that they ask: where only values differ, it gets new rules under its name,
+    and what leads to it stays as it is.
+    """
+
+    rules: tuple[NftRule, ...]
+    content: object  # all that the rules are made of
+    asked: object = None  # of such a list
 
 
 def _ranges(bounds: Bounds) -> tuple[Range, ...]:

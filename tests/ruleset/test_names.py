@@ -20,6 +20,7 @@ from nsgd.ruleset.names import (
     node_chain,
     root_chain,
     rule_name,
+    rule_names,
     table_labels,
 )
 from nsgd.ruleset.objects import AddressRangeSet
@@ -117,6 +118,17 @@ def test_names_that_look_alike(one: TableDecision, other: TableDecision) -> None
     """Each of these had, or could have had, the name of another."""
     assert rule_name(one) != rule_name(other)
     check((rule_name(one), rule_name(other)))
+
+
+@pytest.mark.parametrize("group", ["", "rg/web", "a(b"])
+def test_all_of_a_table_at_once(group: str) -> None:
+    """They are what each is by itself; rules that say nothing have none."""
+    for direction in Direction:
+        names = "x", "(", "._28_", "y" * 250, "z"
+        table = CompiledTable(group, direction, names, 0b00101, 0b10000, 0, ())
+        *named, last = rule_names(table)
+        assert named == [rule_name(decision) for decision in table.decisions()]
+        assert last == ""
 
 
 def test_people_recognise_them() -> None:

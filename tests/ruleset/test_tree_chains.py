@@ -17,7 +17,7 @@ def node(classes: int, field: Field = Field.DESTINATION_PORT) -> Chain:
     children = tuple(0 if start % 2 == 0 else 1 + start // 2 for start in starts)
     targets = ["other", *(f"of{number}" for number in range(classes))]
     (root, *below) = TreeChains(
-        "nsg/web/in", 4, (field, starts, children), targets, AddressSets("a"), {}
+        "nsg/web/in", 4, (int(field), starts, children), targets, AddressSets("a"), {}
     ).chains
     return below[0] if below else root
 
