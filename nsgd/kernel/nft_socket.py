@@ -87,13 +87,10 @@ class NftSocket:
         return is_any
 
     def _batch(self, messages: Iterable[commands.Message]) -> _Batch | None:
-        first = last = self._sequence + 1
+        first = self._sequence + 1
         # One buffer, which can be large: it is given back as a whole.
         data = bytearray(batch.bracket(netlink.NFNL_MSG_BATCH_BEGIN, 0, first))
-        for command, flags, payload in messages:
-            last += 1
-            kind = netlink.nft_message_type(command)
-            data += netlink.message(kind, flags, last, commands.FAMILY_INET, payload)
+        last = netlink.append_messages(data, messages, first, commands.FAMILY_INET)
         if last == first:
             return None
         last += 1

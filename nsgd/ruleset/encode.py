@@ -143,7 +143,8 @@ def _plain_rule(place: bytes, rule: NftRule) -> bytes | None:
         if isinstance(statement, _WITH_SETS):
             return None
         parts += statement.encode()
-    return place + nested(4, *parts) + _comment(rule)
+    expressions = nested(4, b"".join(parts))
+    return place + expressions + _comment(rule) if rule.comment else place + expressions
 
 
 def _comment(rule: NftRule) -> bytes:

@@ -29,6 +29,12 @@ from nsgd.ruleset.matches import (
 from nsgd.wire import expressions as x
 from nsgd.wire import hand_out
 
+_MARKS = {
+    "meta": (x.meta_load(x.META_MARK), x.meta_set(x.META_MARK)),
+    "ct": (x.ct_load(x.CT_MARK), x.ct_set(x.CT_MARK)),
+}
+_RETURN = x.verdict(x.NFT_RETURN)
+
 
 @dataclass(frozen=True, slots=True)
 class SetMark:
@@ -47,9 +53,8 @@ class SetMark:
 
     def encode(self) -> list[bytes]:
         change = x.bitwise32(self.keep & ~self.bits & 0xFFFFFFFF, self.bits)
-        if self.where == "meta":
-            return [x.meta_load(x.META_MARK), change, x.meta_set(x.META_MARK)]
-        return [x.ct_load(x.CT_MARK), change, x.ct_set(x.CT_MARK)]
+        load, store = _MARKS[self.where]
+        return [load, change, store]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +198,7 @@ class Return:
         return "return"
 
     def encode(self) -> list[bytes]:
-        return [x.verdict(x.NFT_RETURN)]
+        return [_RETURN]
 
 
 @dataclass(frozen=True, slots=True)

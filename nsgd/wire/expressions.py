@@ -44,6 +44,7 @@ OBJECT_COUNTER = 1
 OBJECT_LIMIT = 4
 OBJECT_FLOW_TIMEOUT = 7
 LINK_NAME_BYTES = 16
+_NATIVE32 = struct.Struct("=I").pack
 # The kernel puts a number in; a rule finds its own by the identifier in the batch.
 ANONYMOUS_SET, ANONYMOUS_MAP = "__set%d", "__map%d"
 
@@ -69,7 +70,7 @@ def _value(kind: int, data: bytes) -> bytes:
 
 def native32(value: int) -> bytes:
     """Marks and conntrack states are compared in host byte order."""
-    return struct.pack("=I", value)
+    return _NATIVE32(value)
 
 
 def link_name(name: str) -> bytes:
@@ -115,7 +116,7 @@ def transport_payload(offset: int, length: int, register: int = REGISTER) -> byt
 
 def bitwise32(mask: int, xor: int = 0, register: int = REGISTER) -> bytes:
     """Replace a 32-bit register by ``(register & mask) ^ xor``."""
-    return _bitwise32_head(mask, register) + native32(xor)
+    return _bitwise32_head(mask, register) + _NATIVE32(xor)
 
 
 @lru_cache(maxsize=256)
@@ -152,6 +153,7 @@ def _compare_around(operator: int, size: int, register: int) -> tuple[bytes, byt
     return _around(make, size)
 
 
+@lru_cache(maxsize=512)
 def lookup(set_name: str, *, inverted: bool = False, register: int = REGISTER) -> bytes:
     """Go on with the rule only if the register is in the set, or is not."""
     return expression(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 NFNL_SUBSYS_NFTABLES = 10
 NFNL_MSG_BATCH_BEGIN = 0x10
@@ -74,6 +74,24 @@ def message(
     length = _BOTH.size + len(payload)
     head = _BOTH.pack(length, kind, flags | NLM_F_REQUEST, sequence, 0, family, 0, swapped)
     return head + payload
+
+
+def append_messages(
+    data: bytearray, messages: Iterable[tuple[int, int, bytes]], sequence: int, family: int
+) -> int:
+    """Append requests of nftables, each by its command, flags and payload, as message() has them.
+
+    Sequence numbers go on behind *sequence*; the last one is returned.
+    """
+    pack, header_bytes = _BOTH.pack, _BOTH.size
+    subsystem = NFNL_SUBSYS_NFTABLES << 8
+    for command, flags, payload in messages:
+        sequence += 1
+        length = header_bytes + len(payload)
+        kind, request = subsystem | command, flags | NLM_F_REQUEST
+        data += pack(length, kind, request, sequence, 0, family, 0, 0)
+        data += payload
+    return sequence
 
 
 def nft_message_type(command: int) -> int:
