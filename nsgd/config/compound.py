@@ -11,7 +11,8 @@ from nsgd.config.shape import Known, Mistake, OfText, Shape, not_text
 from nsgd.config.wording import closest, show
 
 _ABSENT: tuple[object, ...] = (None, "", [])
-_Reader = tuple[Callable[[object, list[Mistake]], Any], Known | None]
+_Read = Callable[[object, list[Mistake]], Any]
+_Reader = tuple[_Read, Known | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,10 @@ class ListOf(Shape):
         result = []
         before = len(mistakes)
         for index, entry in enumerate(value):
-            if known is not None and type(entry) is str:
-                found = known.get(entry)
-                if found is not None:
-                    result.append(found)
-                    continue
+            if known is None or type(entry) is not str:
                 found = read(entry, mistakes)
-                if len(mistakes) == before:
-                    known.keep(entry, found)
-            else:
-                found = read(entry, mistakes)
+            elif (found := known.get(entry)) is None:
+                found = _read_text(read, known, entry, mistakes)
             result.append(found)
             if len(mistakes) != before:
                 _prefix(mistakes, before, index)
@@ -101,16 +96,11 @@ class ObjectOf(Shape):
                 continue
             else:
                 read, known = reader
-                if known is not None and type(entry) is str:
-                    found = known.get(entry)
-                    if found is not None:
-                        result[key] = found
-                        continue
-                    found = result[key] = read(entry, mistakes)
-                    if len(mistakes) == before:
-                        known.keep(entry, found)
-                else:
-                    result[key] = read(entry, mistakes)
+                if known is None or type(entry) is not str:
+                    found = read(entry, mistakes)
+                elif (found := known.get(entry)) is None:
+                    found = _read_text(read, known, entry, mistakes)
+                result[key] = found
             if len(mistakes) != before:
                 _prefix(mistakes, before, key)
                 before = len(mistakes)
@@ -141,7 +131,6 @@ class NameOr(OfText):
     """An object, or text that stands for one with that name and nothing else."""
 
     full: ObjectOf
-    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
 
     def read(self, value: object, mistakes: list[Mistake]) -> dict[str, Any] | None:
         """Return the object's fields in both cases."""
@@ -156,6 +145,15 @@ class NameOr(OfText):
 def _reader(shape: Shape) -> _Reader:
     """How to read a value of the shape, and what its texts are already known to be."""
     return shape.read, shape.known if isinstance(shape, OfText) else None
+
+
+def _read_text(read: _Read, known: Known, text: str, mistakes: list[Mistake]) -> Any:
+    """Read a text that is not known, and remember it where it has no mistake."""
+    before = len(mistakes)
+    found = read(text, mistakes)
+    if len(mistakes) == before:
+        known.keep(text, found)
+    return found
 
 
 def _prefix(mistakes: list[Mistake], start: int, key: Key) -> None:

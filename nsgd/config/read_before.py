@@ -88,7 +88,7 @@ class ReadDocuments:
 
     def keep(self, read: Iterable[tuple[Document, Fields]], kept: Kept) -> None:
         """Remember these documents, which had no mistake, and what was made of them; no others."""
-        documents = [(document, fields) for document, fields in read]
+        documents = list(read)
         by_content: dict[bytes, _Read] = {}
         for document, fields in documents:
             content = document.content

@@ -54,10 +54,11 @@ class Known(dict[str, Any]):
         self[text] = value
 
 
+@dataclass(frozen=True, slots=True)
 class OfText(Shape):
     """A shape that reads a text to the same value whenever it comes; nobody changes that value."""
 
-    known: Known
+    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,6 @@ class Text(OfText):
     pattern: re.Pattern[str] | None = None
     longest: int | None = None
     is_multiline: bool = False
-    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
 
     def read(self, value: object, mistakes: list[Mistake]) -> str | None:
         """Text that is refused is still returned: references to it can then be followed."""
@@ -151,7 +151,6 @@ class Choice(OfText):
 
     choices: Mapping[str, object]
     hints: Mapping[str, str] = field(default_factory=dict)
-    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
     _by_word: dict[str, object] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -186,7 +185,6 @@ class Parsed(OfText):
 
     allowed: str
     parse: Callable[[object], object]
-    known: Known = field(default_factory=Known, init=False, repr=False, compare=False)
 
     def read(self, value: object, mistakes: list[Mistake]) -> Any:
         """Return what *parse* returns."""

@@ -22,13 +22,14 @@ from nsgd.ruleset.commands import (
     OBJECT_LIMIT,
     Message,
 )
-from nsgd.ruleset.encode_sets import anonymous_set
+from nsgd.ruleset.encode_sets import anonymous_set, comment
 from nsgd.ruleset.flow_timeout import FlowTimeout
 from nsgd.ruleset.objects import TABLE, BaseChain, Chain, NftRule, RateLimit
 from nsgd.wire import expressions as x
 from nsgd.wire.expressions import OBJECT_FLOW_TIMEOUT
 from nsgd.wire.netlink import attribute, be32, be64, nested, text
 
+_USERDATA = 7  # of a rule
 _WITH_SETS = (Branch, MatchValues)
 _OF_COUNTER = be32(3, OBJECT_COUNTER) + nested(4)
 
@@ -148,7 +149,4 @@ def _plain_rule(place: bytes, rule: NftRule) -> bytes | None:
 
 
 def _comment(rule: NftRule) -> bytes:
-    if not rule.comment:
-        return b""
-    data = rule.comment.encode() + b"\0"
-    return attribute(7, bytes([0, len(data)]) + data)
+    return comment(_USERDATA, rule.comment) if rule.comment else b""

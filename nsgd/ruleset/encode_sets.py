@@ -32,6 +32,7 @@ from nsgd.ruleset.objects import (
 from nsgd.wire import expressions as x
 from nsgd.wire.netlink import attribute, be32, be64, nested, text
 
+_USERDATA = 6  # of an element
 _CONSTANT, _INTERVAL, _MAP, _CONCAT = 0x2, 0x4, 0x8, 0x80
 _TIMEOUT, _DYNAMIC = 0x10, 0x20
 _VERDICT_TYPE = 0xFFFFFF00
@@ -182,7 +183,7 @@ def _elements(any_set: AnySet) -> Iterator[bytes]:
             )
         case CountingSet(key=key, entries=counted):
             for each, count in counted:
-                yield _element(key.encode(each), _comment(count))
+                yield _element(key.encode(each), comment(_USERDATA, count))
 
 
 def _counting_elements(any_map: VerdictMap) -> Iterator[bytes]:
@@ -193,14 +194,14 @@ def _counting_elements(any_map: VerdictMap) -> Iterator[bytes]:
         if more is None:
             more = verdicts[target] = x.verdict_data(2, x.NFT_JUMP, target)
         if count:
-            more += _comment(count)
+            more += comment(_USERDATA, count)
         yield _element(any_map.key.encode(value), more)
 
 
-def _comment(count: str) -> bytes:
-    """An element's comment, as nft notes it: type, length, text."""
-    comment = count.encode() + b"\0"
-    return attribute(6, bytes([0, len(comment)]) + comment)
+def comment(kind: int, written: str) -> bytes:
+    """A comment as nft notes it, in an attribute for what users note: type, length, text."""
+    data = written.encode() + b"\0"
+    return attribute(kind, bytes([0, len(data)]) + data)
 
 
 def _range_elements(key: Key, ranges: Iterable[Range]) -> Iterator[bytes]:

@@ -56,7 +56,7 @@ class KernelEngine:
                 made.label,
                 bool(table.network_security_group),
                 made.final_marks,
-                tuple(version for version in IP_VERSIONS if made.has_tree.get(version)),
+                tuple(version for version in IP_VERSIONS if version in made.trees),
             )
             for made, table in zip(tables, policy.tables, strict=True)
         )

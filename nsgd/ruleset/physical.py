@@ -120,9 +120,15 @@ def _renamed(chain: Chain, names: Mapping[str, str]) -> Chain:
 
 def _statement(statement: Statement, names: Mapping[str, str]) -> Statement:
     match statement:
-        case MatchLink() | MatchAddress() | MatchLinkAddress():
-            return replace(statement, set_name=names[statement.set_name])
-        case MatchSource() | UpdateSource() | LimitBy() | CountIn():
+        case (
+            MatchLink()
+            | MatchAddress()
+            | MatchLinkAddress()
+            | MatchSource()
+            | UpdateSource()
+            | LimitBy()
+            | CountIn()
+        ):
             return replace(statement, set_name=names[statement.set_name])
         case BranchBy():
             return replace(statement, map_name=names[statement.map_name])

@@ -38,8 +38,8 @@ class TableChains:
 
     label: str
     final_marks: tuple[int, ...] = ()  # of the numbers of final rules
-    has_tree: dict[IPVersion, bool] = field(default_factory=dict)
-    trees: dict[IPVersion, Together] = field(default_factory=dict)  # keys of their chains
+    # Keys of the chains of its trees, where these are within bounds.
+    trees: dict[IPVersion, Together] = field(default_factory=dict)
     # The rules, as bits, to which a tree leads in chains of their own.
     apart: dict[IPVersion, int] = field(default_factory=dict)
 
@@ -154,8 +154,7 @@ def _table_chains(
     made = TableChains(label)
     for version in versions:
         root = table.plain_tree(version, flattener)
-        made.has_tree[version] = has_tree = longest_list_of(root) <= LONGEST_LIST
-        if has_tree:
+        if longest_list_of(root) <= LONGEST_LIST:
             made.apart[version] = rules_apart(root, table.silent)
             made.trees[version] = Together("tree", label, version, Same(table), circumstances)
     return made
