@@ -2,18 +2,20 @@
 
 A node asks one field of the packet and goes on by the class of its value, with those rules only
 that the class leaves; nodes with the same rules left are one node. Where few rules are left, or a
-node would copy long lists of addresses, it is a list of its rules instead. Where all that would
-grow out of bounds, lists get longer.
+node would copy long lists of addresses, it is a list of its rules instead; of a node with many
+classes several have one list. Where all that would grow out of bounds, lists get longer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.model.packet import TCP, UDP
 from nsgd.policy.address_set import Range
+from nsgd.policy.axis import Axis, Cut
 from nsgd.policy.classifier import Classifier
+from nsgd.policy.gathering import FEW_CLASSES, Gathering
 from nsgd.policy.tree_nodes import LIST, Condition, Field, Flattener, PlainNode, PlainTest, Tree
 
 # A step costs about as much as two rules of a list. Longer lists are for trees out of bounds; the
@@ -27,7 +29,6 @@ _ELEMENTS_PER_RANGE = 2
 # A list of at most so many rules is better than a node of so many classes for each.
 _SHORT_LIST = 32
 _CLASSES_PER_RULE = 16
-
 _MOST_IN_HEAD = 4
 _WITH_PORTS = (((TCP, TCP),), ((UDP, UDP),), ((TCP, TCP), (UDP, UDP)))
 _DEFAULT_RULES = 4  # at the end of most tables
@@ -70,49 +71,6 @@ class _OutOfBoundsError(Exception):
     """The tree has too many elements."""
 
 
-class _Axis:
-    """One field of a table."""
-
-    def __init__(self, ranges: Sequence[tuple[Range, ...]], top: int) -> None:
-        self.ranges = ranges
-        self.top = top
-        # Rules with the same ranges are told apart nowhere.
-        self._bits: dict[int, int] = {}
-        self.distinct: dict[int, tuple[Range, ...]] = {}
-        for rule, each in enumerate(ranges):
-            self._bits[id(each)] = self._bits.get(id(each), 0) | 1 << rule
-            self.distinct[id(each)] = each
-        self.size = sum(map(len, self.distinct.values()))
-        everything = ((0, top),)
-        self.everywhere = 0
-        for identity, each in self.distinct.items():
-            if each == everything:
-                self.everywhere |= self._bits[identity]
-
-    def weight(self, candidates: int) -> int:
-        """How many classes there can be among the candidates, about."""
-        return 2 * sum(
-            len(self.distinct[identity])
-            for identity, bits in self._bits.items()
-            if bits & candidates & ~self.everywhere
-        )
-
-    def cut(self, candidates: int) -> list[tuple[int, int]]:
-        """Where the candidates that match change: start, and those that match from there on."""
-        constrained = candidates & ~self.everywhere
-        always = candidates & self.everywhere
-        classes = Classifier.of_bits(
-            (self.distinct[identity], bits & constrained)
-            for identity, bits in self._bits.items()
-            if bits & constrained
-        )
-        return [
-            (start, always | matching)
-            for start, matching in zip(classes.starts, classes.rule_sets, strict=True)
-            if start <= self.top
-        ]
-
-
 class _Grower:
     def __init__(
         self, ranges: FieldRanges, portless: int, version: IPVersion, flattener: Flattener
@@ -120,7 +78,7 @@ class _Grower:
         self._flattener = flattener
         top = (1 << ADDRESS_BITS[version]) - 1
         tops = (255, 65535, top, top, 65535)
-        self._axes = [_Axis(ranges[field], tops[field]) for field in _FIELDS]
+        self._axes = [Axis(ranges[field], tops[field]) for field in _FIELDS]
         rules = len(ranges[0])
         self._portless = portless
         # A rule for a group without members matches nothing.
@@ -138,6 +96,7 @@ class _Grower:
         self._decided = list(range(rules))  # nodes are compared by identity
         self._longest = self._longest_made = self._elements = 0
         self._made: dict[tuple[int, int], PlainNode] = {}
+        self._shared: dict[tuple[int, int], PlainNode] = {}
         # By field, as a bit: the rules that it tells from others.
         self._constrained = [(1 << f, ~axis.everywhere) for f, axis in enumerate(self._axes)]
         self._conditions: list[dict[int, Condition]] = [{} for _ in _FIELDS]
@@ -152,7 +111,7 @@ class _Grower:
         """Make the tree with lists of *longest* rules at most. Raises _OutOfBoundsError."""
         self._longest = longest
         self._longest_made = self._elements = 0
-        self._made = {}
+        self._made, self._shared = {}, {}
         head = self._head()
         root = self._node(self._all & ~head, _ALL_FIELDS)
         if head:
@@ -219,7 +178,7 @@ class _Grower:
         best = min(cuts, key=lambda field: (self._left(cuts[field], field, fields), field))
         return self._split(best, cuts[best], fields)
 
-    def _left(self, cut: list[tuple[int, int]], field: Field, fields: int) -> int:
+    def _left(self, cut: Cut, field: Field, fields: int) -> int:
         """How many rules the different classes leave, all together."""
         met = self._met[fields & ~(1 << field)]
         left = set()
@@ -228,10 +187,13 @@ class _Grower:
             left.add(candidates & (((sure & -sure) << 1) - 1))
         return sum(each.bit_count() for each in left)
 
-    def _split(self, field: Field, cut: list[tuple[int, int]], fields: int) -> PlainNode:
+    def _split(self, field: Field, cut: Cut, fields: int) -> PlainNode:
         rest = fields & ~(1 << field)
+        lists: Mapping[int, PlainNode] = {}
         if field is Field.PROTOCOL:
             cut = self._with_protocols(cut, fields)
+        elif len(cut) > FEW_CLASSES:
+            lists = self._shared_lists(cut, field, fields)
         starts: list[int] = []
         children: list[PlainNode] = []
         nodes: dict[tuple[int, int], PlainNode] = {}
@@ -239,7 +201,9 @@ class _Grower:
             left = rest
             if field is Field.PROTOCOL and start not in (TCP, UDP):
                 left &= ~_PORTS
-            child = nodes.get((candidates, left))
+            child = lists.get(start)
+            if child is None:
+                child = nodes.get((candidates, left))
             if child is None:
                 child = nodes[candidates, left] = self._node(candidates, left)
             if not children or child is not children[-1]:
@@ -250,7 +214,34 @@ class _Grower:
             return children[0]
         return int(field), tuple(starts), tuple(children)
 
-    def _with_protocols(self, cut: list[tuple[int, int]], fields: int) -> list[tuple[int, int]]:
+    def _shared_lists(self, cut: Cut, field: Field, fields: int) -> dict[int, PlainNode]:
+        """The lists that classes of a node have in common, by the starts of these classes.
+
+        They test the node's field too.
+        """
+        met = self._met[fields & ~(1 << field)]
+        of_any_protocol = self._axes[Field.PROTOCOL].everywhere
+        gathering = Gathering(~self._tail, self._axes[field].of_one_range, of_any_protocol)
+        for start, candidates in cut:
+            sure = candidates & met
+            gathering.add(start, candidates & (((sure & -sure) << 1) - 1))
+        return {
+            start: node
+            for candidates, starts in gathering.lists()
+            for node in (self._shared_list(candidates, fields),)
+            for start in starts
+        }
+
+    def _shared_list(self, candidates: int, fields: int) -> PlainNode:
+        met = candidates & self._met[fields]
+        candidates &= ((met & -met) << 1) - 1
+        fields = self._constraining(candidates, fields)
+        made = self._shared.get((candidates, fields))
+        if made is None:
+            made = self._shared[candidates, fields] = self._list(candidates, fields)
+        return made
+
+    def _with_protocols(self, cut: Cut, fields: int) -> Cut:
         """Cut around TCP and UDP, where ports matter, and without rules of ports elsewhere."""
         if not fields & _PORTS:
             return cut

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, IPVersion
 from nsgd.model.rule import Access, Protocol
+from nsgd.policy import gathering, tree
 from nsgd.policy.address_set import ALL_ADDRESSES, AddressSet, Range, merge_ranges
 from nsgd.policy.effective import ALL_PORT_RANGES, EffectiveSecurityRule
 from nsgd.policy.table import CompiledTable, compile_table
@@ -323,6 +325,86 @@ def test_a_tree_agrees_with_a_linear_search(rules: list[EffectiveSecurityRule], 
     table = table_of(rules)
     for version in IP_VERSIONS:
         check(table, version, seed, 60)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rule_lists(), st.integers(0, 1 << 30), st.sampled_from((0, 3, 9)), st.sampled_from((2, 8)))
+def test_shared_lists_agree_with_a_linear_search(
+    rules: list[EffectiveSecurityRule], seed: int, few_classes: int, most_rules: int
+) -> None:
+    """The same where nodes of few classes have lists in common already, and shorter ones."""
+    few = mock.patch.object(tree, "FEW_CLASSES", few_classes)
+    # As short as the default rules' list, else so few rules would seldom be more than one list.
+    short = mock.patch.object(tree, "_LIST_LENGTHS", (4, 16, 64, 256, 1 << 30))
+    with few, short, mock.patch.object(gathering, "_MOST_RULES", most_rules):
+        table = table_of(rules)
+        for version in IP_VERSIONS:
+            check(table, version, seed, 60)
+
+
+def of_port(number: int, protocol: Protocol, *more: int) -> EffectiveSecurityRule:
+    """A rule for some sources and one port, or more."""
+    ports = tuple((port, port) for port in (1000 + 2 * number, *more))
+    source = AddressSet(((number, 4000 - number),))
+    return effective(f"of {number}", protocol=protocol, source=source, ports=ports)
+
+
+def with_defaults(rules: Rules) -> CompiledTable:
+    """A table that ends as most do, with rules for some addresses before the last one."""
+    ends = [effective(f"default {n}", source=AddressSet(((4100 + n, 5000),))) for n in range(3)]
+    return table_of([*rules, *ends])
+
+
+def lists_of_ports(root: PlainNode, protocol: int) -> dict[int, PlainNode]:
+    """The lists that the ports of a protocol go on to, by id; not that of ports of no rule."""
+    _, starts, children = root
+    asked, first_ports, lists = children[
+        max(i for i, start in enumerate(starts) if start <= protocol)
+    ]
+    assert asked == Field.DESTINATION_PORT
+    assert first_ports[0] == 0
+    assert all(map(is_list, lists))
+    return {id(node): node for node in lists if node is not lists[0]}
+
+
+@pytest.mark.parametrize(("ports", "lists"), [(24, 24), (25, 4)])
+def test_classes_of_a_large_node_share_lists(ports: int, lists: int) -> None:
+    """Eight rules in each, that test the port too; a node of few classes has a list for each."""
+    table = with_defaults([of_port(number, Protocol.TCP) for number in range(ports)])
+    found = lists_of_ports(check(table, 4, 8, 200).root, 6).values()
+    assert len(found) == lists
+    assert sum(len(node[1]) for node in found) == ports
+    asked = {field for node in found for _, each in node[1] for field, _ in each}
+    assert (Field.DESTINATION_PORT in asked) == (lists < ports)
+
+
+def test_a_rule_of_several_ports_has_a_list_of_its_own() -> None:
+    """In a shared one it would be tested for each of its ports."""
+    rules = [of_port(number, Protocol.TCP, 9000 + 2 * number) for number in range(30)]
+    found = lists_of_ports(check(with_defaults(rules), 4, 9, 200).root, 6).values()
+    assert [len(node[1]) for node in found] == [1] * 30
+    for node in found:
+        assert {field for _, each in node[1] for field, _ in each} == {Field.SOURCE}
+
+
+def test_protocols_share_the_lists_of_rules_of_any_protocol() -> None:
+    """TCP's and UDP's nodes go on by the same ones, whatever stands between."""
+    protocols = (Protocol.TCP, Protocol.ANY, Protocol.UDP, Protocol.ANY)
+    rules = [of_port(number, protocols[number % 4]) for number in range(80)]
+    root = check(with_defaults(rules), 4, 10, 400).root
+    tcp, udp = (lists_of_ports(root, protocol).keys() for protocol in PORTED)
+    assert len(tcp) == len(udp) == 5 + 3  # of 40 rules of any protocol, and 20 of its own
+    assert len(tcp & udp) == 5
+
+
+def test_what_is_met_for_certain_ends_a_class() -> None:
+    """A class with such a rule has it in a list with others, whose rules stand behind it."""
+    certain = [
+        effective(f"all {n}", ports=((1000 + 2 * n, 1000 + 2 * n),)) for n in range(0, 30, 2)
+    ]
+    rules = [*certain, *(of_port(number, Protocol.TCP) for number in range(30))]
+    for order in (rules, rules[::-1]):
+        check(with_defaults(order), 4, 11, 600)
 
 
 def test_rules_of_nothing_and_of_everything() -> None:
