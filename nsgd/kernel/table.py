@@ -15,7 +15,7 @@ from types import TracebackType
 from nsgd.kernel.barrier import wait_for_packets
 from nsgd.kernel.error import KernelError
 from nsgd.kernel.table_contents import NftContents
-from nsgd.ruleset import batch, carry, commands, diff, physical
+from nsgd.ruleset import batch, carry, commands, diff, encode, physical
 from nsgd.ruleset.names import is_interface_count
 from nsgd.ruleset.objects import NftRule, Ruleset, no_counters
 from nsgd.ruleset.replace import replace_ruleset, take_back
@@ -23,6 +23,8 @@ from nsgd.ruleset.statements import Queue
 from nsgd.ruleset.written import Written
 
 _OWNED = batch.TABLE_OWNER | batch.TABLE_PERSIST
+# Each is asked for its rules.
+_MOST_REFILLED = 64
 
 
 class NftTable(NftContents):
@@ -38,6 +40,8 @@ class NftTable(NftContents):
         self._epoch: str | None = None
         self._garbage: Iterable[commands.Message] | None = None
         self._ending: frozenset[str] = frozenset()  # sets that go with it, and count till then
+        # The rules of chains to which a change puts others behind, until it deletes them.
+        self._old_rules: dict[str, list[bytes]] = {}
         self._carried: carry.Counts | None = None  # what elements that are gone have counted
         self._spare_counters: Callable[[], Collection[str]] = no_counters
 
@@ -145,6 +149,7 @@ class NftTable(NftContents):
 
     def _make(self, change: diff.Change, before_switch: Callable[[], None] = lambda: None) -> bool:
         """Carry out a change; what it leaves over is for tidy()."""
+        self._old_rules = {}
         try:
             if change.losing:
                 is_changed = self._make_and_carry(change)
@@ -190,23 +195,26 @@ class NftTable(NftContents):
         # As long as the interface is declared, also while its packets are the worker's to count.
         return carry.carry(self._carried, ended, self._spare_counters())
 
-    @staticmethod
     def _steps(
-        change: diff.Change, before_switch: Callable[[], None]
+        self, change: diff.Change, before_switch: Callable[[], None]
     ) -> Iterator[Iterable[commands.Message]]:
         """What is put beside, in parts, and the switch: in the last part's transaction, if it may.
 
-        A transaction takes as long as the whole table is large.
+        A transaction takes as long as the whole table is large, but for one that only deletes.
         """
         if change.is_at_once:
             *first, last = batch.parts(change.prepare)
             yield from first
             yield joined(last, change.switch)
-        else:
-            yield from batch.parts(change.prepare)
-            yield ()  # none is under way any more, nor refused
-            before_switch()
-            yield change.switch
+            return
+        prepare, switch = change.prepare, change.switch
+        if 0 < len(change.refilled) <= _MOST_REFILLED:
+            self._old_rules = self.rule_handles(change.refilled)
+            prepare, switch = joined(prepare, change.behind), encode.delete_rules(self._old_rules)
+        yield from batch.parts(prepare)
+        yield ()  # none is under way any more, nor refused
+        before_switch()
+        yield switch
 
     def _leave_as_it_was(self) -> None:
         """Delete what a refused change has put beside; the rules in force never met it."""
@@ -214,7 +222,12 @@ class NftTable(NftContents):
         if before is None:
             return  # _replace() does
         try:
-            self._transact(diff.remove_others(before, self.present()), "clean")
+            behind = {
+                chain: [each for each in handles if each not in self._old_rules[chain]]
+                for chain, handles in self.rule_handles(self._old_rules).items()
+            }
+            others = diff.remove_others(before, self.present())
+            self._transact(joined(encode.delete_rules(behind), others), "clean")
         except KernelError:
             self.forget()
 

@@ -36,6 +36,18 @@ class NftContents(NftSocket):
             frozenset(base_chains),
         )
 
+    def rule_handles(self, chains: Iterable[str]) -> dict[str, list[bytes]]:
+        """The handles of the rules of some chains, in their order."""
+        return {
+            chain: [
+                attributes.get(3, b"")
+                for attributes in self._dump(
+                    commands.GETRULE, netlink.text(1, TABLE) + netlink.text(2, chain)
+                )
+            ]
+            for chain in chains
+        }
+
     def set_names(self) -> frozenset[str]:
         return frozenset(
             _text(attributes.get(2))

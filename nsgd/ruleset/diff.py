@@ -2,8 +2,10 @@
 
 In three steps, each a transaction of its own: what is new is put beside what is there, then the
 rules change over to it, then what nothing refers to any more goes. The first two may be one where
-nothing new has intervals. A packet meets the old policy
-or the new one, in each table that it asks, and never a set that is not complete.
+nothing new has intervals. Where only rules change over, new ones may stand behind the old ones
+before: to delete these takes the kernel a tenth of the time, since nothing new is to be checked. A
+packet meets the old policy or the new one, in each table that it asks, and never a set that is not
+complete.
 """
 
 from __future__ import annotations
@@ -49,24 +51,41 @@ class Change:
     # that are cleaned away (nsgd.ruleset.carry).
     losing: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
     ending: frozenset[str] = frozenset()
+    # Where nothing but rules changes over: their chains, and messages that put the new rules behind
+    # the old ones, where no packet meets them until the old ones are deleted.
+    refilled: tuple[str, ...] = ()
+    behind: Iterable[Message] = ()
 
 
 def change_ruleset(written: Written, desired: Ruleset) -> Change:
     """Turn what was written into *desired*, touching nothing that is the same in both."""
     difference = _Difference(written, desired)
     there = ChainMap(written.chains, written.group_chains)
+    refilled = [chain for chain in difference.chains if chain.name in there]
     new_chains = (
         encode.new_chain(chain.name) for chain in difference.chains if chain.name not in there
     )
-    return Change(
-        list(joined(difference.new_objects(), new_chains, difference.new_sets_and_chains(there))),
-        list(joined(difference.changed_sets(), difference.refilled_chains(there))),
+    prepare = joined(difference.new_objects(), new_chains, difference.new_sets_and_chains(there))
+    change = Change(
+        list(prepare),
+        [*difference.changed_sets(), *_refilled(refilled)],
         list(difference.gone()),
         difference.after,
         not difference.has_intervals,
         difference.losing(),
         frozenset(filter(is_counting, written.sets.keys() - difference.after.sets.keys())),
     )
+    if any(difference.changed_sets()) or not all(chain.is_left for chain in refilled):
+        return change
+    behind = [message for chain in refilled for message in encode.plain_rules_of(chain)]
+    return replace(change, refilled=tuple(chain.name for chain in refilled), behind=behind)
+
+
+def _refilled(chains: Iterable[Chain]) -> Iterator[Message]:
+    """New rules of chains that packets are in; they have no sets of their own."""
+    for chain in chains:
+        yield encode.empty_chain(chain.name)
+        yield from encode.plain_rules_of(chain)
 
 
 def remove_others(written: Written, present: Present) -> list[Message]:
@@ -213,13 +232,6 @@ class _Difference:
             if gone:
                 lost[name] = frozenset(gone)
         return lost
-
-    def refilled_chains(self, live: Container[str]) -> Iterator[Message]:
-        """New rules of chains that packets are in; they have no sets of their own."""
-        for chain in self.chains:
-            if chain.name in live:
-                yield encode.empty_chain(chain.name)
-                yield from encode.plain_rules_of(chain)
 
     def gone(self) -> Iterator[Message]:
         """What is wanted no more."""

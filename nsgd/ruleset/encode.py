@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 
@@ -54,6 +54,14 @@ def delete_chain(name: str) -> Message:
 def empty_chain(name: str) -> Message:
     """Delete the rules of a chain."""
     return DELRULE, 0, IN_TABLE + text(2, name)
+
+
+def delete_rules(handles: Mapping[str, Iterable[bytes]]) -> Iterator[Message]:
+    """Delete some rules of chains, by the kernel's handles of eight bytes."""
+    for chain, of_chain in handles.items():
+        place = IN_TABLE + text(2, chain)
+        for handle in of_chain:
+            yield DELRULE, 0, place + attribute(3, handle)
 
 
 def new_counter(name: str, packets: int = 0, octets: int = 0) -> Message:

@@ -73,6 +73,7 @@ class Chain:
     # What tells the rules from others that a chain of this name can have, where that is less than
     # the rules are: 0 where it has the same ones always.
     told_by: int | None = None
+    is_left: bool = False  # the last rule of each chain of this name is a way out for all packets
 
     @property
     def content(self) -> object:

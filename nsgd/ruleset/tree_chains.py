@@ -105,11 +105,11 @@ class TreeChains:
             # Nodes with other rules left can ask the same.
             if name not in known:
                 known.add(name)
-                self._chains.append(Chain(name, made.rules, told_by))
+                self._chains.append(Chain(name, made.rules, told_by, is_left=True))
         else:
             rules = (NftRule(self._way(root).end),)
         # Only this one ever changes its rules: it has no look-ups that could be empty for a moment.
-        self.chains = (Chain(root_chain(label, version), rules), *self._chains)
+        self.chains = (Chain(root_chain(label, version), rules, is_left=True), *self._chains)
 
     def _way(self, node: PlainNode) -> _Way:
         return self._of_rule[node] if isinstance(node, int) else self._of_node[id(node)]

@@ -114,6 +114,27 @@ def test_reloads(net: Network) -> None:
     assert net.status()["packets"]["queued"] == 0
 
 
+def test_reloads_of_what_a_look_up_leads_by(net: Network) -> None:
+    """Ranges of ports around the flows' own, others each time: nobody meets a map without them."""
+
+    def of_ranges(number: int) -> dict[str, Any]:
+        made = policy(0)
+        (group,) = made["networkSecurityGroups"]
+        for each in range(60):
+            first = 56 + 9 * each + number % 7
+            ports = rule(f"R{each}", 1000 + each, "Inbound", "Allow", "Udp", f"{first}-{first + 1}")
+            group["securityRules"].append(ports)
+        return made
+
+    with_hosts(net).start(of_ranges(0))
+    with NewFlows(net) as flows:
+        for number in range(1, 31):
+            net.reload(of_ranges(number))
+    all_arrived(net, flows)
+    assert hits(net)["Allow53"] == hits(net)["Deny54"] == flows.sent
+    assert net.status()["packets"]["queued"] == 0
+
+
 def test_the_engine_changes(net: Network) -> None:
     """Both ways; the worker and the kernel count together."""
     with_hosts(net).start(policy(0))

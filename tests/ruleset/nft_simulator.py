@@ -63,6 +63,7 @@ class RuleModel:
     parts: tuple[Part, ...]
     chains: tuple[str, ...]
     objects: tuple[tuple[str, int], ...]
+    handle: bytes
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Table:
         self.anonymous: dict[int, SetModel] = {}
         self._identified: dict[int, SetModel] = {}  # of this transaction
         self._unused: set[int] = set()
-        self._made = 0
+        self._made = self._rules = 0
 
     # Transactions
 
@@ -161,7 +162,7 @@ class Table:
                     raise Refused("a rule that is not appended")
                 self._new_rule(attributes)
             case commands.DELRULE:
-                self._empty(_text(attributes[2]))
+                self._delete_rules(_text(attributes[2]), attributes.get(3))
             case commands.NEWSET:
                 self._new_set(attributes)
             case commands.DELSET:
@@ -195,13 +196,20 @@ class Table:
             raise Refused(f"chain {name} is deleted and still referred to")
         del self.chains[name]
 
-    def _empty(self, name: str) -> None:
+    def handles(self, name: str) -> list[bytes]:
+        """Of the rules of a chain."""
+        return [rule.handle for rule in self._chain(name).rules]
+
+    def _delete_rules(self, name: str, handle: bytes | None) -> None:
         chain = self._chain(name)
-        for rule in chain.rules:
+        if handle is not None and handle not in self.handles(name):
+            raise Refused(f"no rule {handle.hex()} in {name}")
+        gone = [rule for rule in chain.rules if handle in (None, rule.handle)]
+        for rule in gone:
             for part in rule.parts:
                 if isinstance(part, Lookup) and part.anonymous is not None:
                     del self.anonymous[part.anonymous]
-        chain.rules.clear()
+            chain.rules.remove(rule)
 
     def _new_rule(self, attributes: dict[int, bytes]) -> None:
         chain = self._chain(_text(attributes[2]))
@@ -235,7 +243,9 @@ class Table:
                     for each in target:
                         self._chain(each)
             parts.append(raw)
-        chain.rules.append(RuleModel(tuple(parts), tuple(chains), tuple(objects)))
+        self._rules += 1
+        handle = self._rules.to_bytes(8)
+        chain.rules.append(RuleModel(tuple(parts), tuple(chains), tuple(objects), handle))
 
     def _lookup(self, data: dict[int, bytes]) -> Lookup:
         rest = data[2] + data.get(3, b"-") + data.get(5, b"-")

@@ -20,6 +20,7 @@ from nsgd.ruleset.written import Present, Written
 from tests.ruleset.nft_simulator import (
     INTERVAL,
     Refused,
+    RuleModel,
     SetModel,
     Table,
     chain_of,
@@ -51,12 +52,19 @@ class Kernel:
     def __init__(self) -> None:
         self.table = Table()
         self._written: Written | None = None
+        self.by_deleting = 0  # changes that need no more than that to switch
 
     def change(self, desired: Ruleset) -> int:
         """All three transactions, each checked; how many messages they had."""
         change = self.planned(desired)
         at_once = deepcopy(self.table) if change.is_at_once else None
-        number = self.prepare(change) + self.switch(change)
+        number = self.prepare(change)
+        by_deleting = deepcopy(self.table) if change.refilled else None
+        number += self.switch(change)
+        if by_deleting is not None:
+            switch_by_deleting(by_deleting, change)
+            assert by_deleting.content() == self.table.content()
+            self.by_deleting += 1
         if at_once is not None:
             at_once.commit([*change.prepare, *change.switch])
             assert at_once.content() == self.table.content()
@@ -143,6 +151,25 @@ class Kernel:
         return reached
 
 
+def switch_by_deleting(table: Table, change: Change) -> None:
+    """The other way to change over: no packet meets what comes behind the old rules."""
+    before = {name: list(table.chains[name].rules) for name in change.refilled}
+    assert {command for command, _, _ in change.behind} <= {commands.NEWRULE}
+    table.commit(change.behind)
+    for name, rules in before.items():
+        assert table.chains[name].rules[: len(rules)] == rules
+        assert is_way_out(rules[-1])
+    handles = {name: [rule.handle for rule in rules] for name, rules in before.items()}
+    table.commit(encode.delete_rules(handles))
+
+
+def is_way_out(rule: RuleModel) -> bool:
+    """Tell whether each packet leaves the chain by this rule."""
+    does = ("objref", "meta", "bitwise", "immediate")
+    names = [part[0] if isinstance(part, tuple) else "lookup" for part in rule.parts]
+    return names[-1] == "immediate" and all(name in does for name in names)
+
+
 def _of(content: dict[str, object], kind: str) -> dict[str, Any]:
     found = content[kind]
     assert isinstance(found, dict)
@@ -166,6 +193,46 @@ def test_sequences_of_policies(seed: int) -> None:
             daemon = Daemon(daemon.numbers)
             epoch = next_epoch(kernel.table.present().sets)
         kernel.change(daemon.load(policy, epoch, adopting=step == 0))
+
+
+def test_where_only_rules_change_over_the_old_ones_are_deleted() -> None:
+    """Not where elements of maps do, nor where a chain has an end that packets come to."""
+    kernel, daemon = Kernel(), Daemon()
+    ports = [f"{1000 + 20 * number}-{1010 + 20 * number}" for number in range(40)]
+
+    def policy(ports: list[str], addresses: list[str]) -> Policy:
+        rules = [
+            {
+                "name": f"Rule{number}",
+                "priority": 100 + number,
+                "direction": "Inbound",
+                "access": "Allow",
+                "protocol": "Tcp",
+                "sourceAddressPrefix": f"172.16.{number}.0/24",
+                "sourcePortRange": "*",
+                "destinationAddressPrefix": "*",
+                "destinationPortRange": each,
+            }
+            for number, each in enumerate(ports)
+        ]
+        network = {"name": "lab", "addressSpace": ["10.0.0.0/16"]}
+        subnet = {"name": "one", "addressPrefixes": ["10.0.0.0/24"], "networkSecurityGroup": "web"}
+        return {
+            "daemon": {"engine": "kernel"},
+            "virtualNetworks": [{**network, "subnets": [subnet]}],
+            "networkSecurityGroups": [{"name": "web", "securityRules": rules}],
+            "networkInterfaces": [
+                {"name": f"nic{number}", "subnet": "lab/one", "privateIPAddresses": [each]}
+                for number, each in enumerate(addresses)
+            ],
+        }
+
+    kernel.change(daemon.load(policy(ports, ["10.0.0.4"])))
+    kernel.change(daemon.load(policy(["7000-7010", *ports[1:]], ["10.0.0.4"])))
+    assert kernel.by_deleting == 1
+    kernel.change(daemon.load(policy(["7000-7010", *ports[1:]], ["10.0.0.4", "10.0.0.5"])))
+    kernel.change(daemon.load(policy(["7100-7110", *ports[1:]], ["10.0.0.5"])))
+    assert kernel.by_deleting == 1
 
 
 @pytest.mark.parametrize("seed", range(6))
