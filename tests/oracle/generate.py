@@ -31,6 +31,7 @@ from .choose import (
     weighted,
 )
 from .dialect_parts import FORMS, PORT_FIELDS, add_admin_rules, as_2017, as_classic
+from .many_rules import add_many_rules
 from .oracle import PLATFORM_TAGS, Packet, Prefix
 from .packets import PacketSource
 from .platform_parts import (
@@ -483,7 +484,10 @@ def random_tagged_case(seed: str, packets: int) -> Case:
 
 
 def random_case_of_any_form(seed: str, packets: int, form: str | None = None) -> Case:
-    """A case of any dialect, or with security admin rules; of one *form* where it is named."""
+    """A case of any dialect, or with security admin rules; of one *form* where it is named.
+
+    The form "many", of groups with many rules, is drawn only where it is named.
+    """
     return _draw_case(RandomChooser(seed), packets, form)
 
 
@@ -505,6 +509,9 @@ def _draw_case(
         )
         tags = tag_names(tag_files[cloud]) if tag_files else []
         document = add_admin_rules(chooser, document, prefixes, tags)
+    elif form == "many":
+        own = document["virtualNetworks"], document.get("networkInterfaces") or []
+        document = add_many_rules(chooser, document, _prefixes_to_write(*own))
     elif form != "now":
         document, tag_files = as_2017(chooser, document, tag_files)
         if form == "classic":

@@ -24,6 +24,12 @@ def test_agreement_on_a_constant_series() -> None:
     assert summary.cases >= CASES
 
 
+def test_agreement_on_groups_of_many_rules() -> None:
+    """Whose trees have large nodes, and lists that their classes share."""
+    summary = run("many", 0, 120, 60, "many")
+    assert not summary.disagreements, _explain(summary)
+
+
 @settings(
     max_examples=200,
     deadline=None,

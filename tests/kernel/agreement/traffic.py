@@ -17,6 +17,8 @@ from tests.oracle.generate import Case, random_case_of_any_form
 # Of a hundred packets, and of a hundred policies.
 _ODD_PACKETS = 3
 _AUDIT, _UNMANAGED_DROPPED = 15, 25
+# Every fourth policy has groups of many rules, else trees with large nodes would be rare.
+_MANY_RULES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,12 @@ def drawn_traffic(
 
 def traffic_of(seed: str, index: int, links: frozenset[str], packets: int) -> Traffic | None:
     """The policy of a seed and its packets; None where no gateway with these links can run it."""
-    document = random_case_of_any_form(seed, 0)
+    form = "many" if index % _MANY_RULES == _MANY_RULES - 1 else None
+    document = random_case_of_any_form(seed, 0, form)
     model = load_case(document).model
     if what_cannot_run(model) or not {*Placement(document.document, ()).links} <= links:
         return None
-    case = random_case_of_any_form(seed, packets)
+    case = random_case_of_any_form(seed, packets, form)
     placement = Placement(case.document, case.packets)
     chooser = RandomChooser(f"{seed} traffic")
     is_audit, drops_unmanaged = chance(chooser, _AUDIT), chance(chooser, _UNMANAGED_DROPPED)
