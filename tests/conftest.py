@@ -6,6 +6,10 @@ import os
 
 import pytest
 
+# Tests start some thousand processes of nsgd: each would compile all of its modules, a quarter of a
+# second, where Python is told to keep none.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 _deselected = pytest.StashKey[int]()
 
 

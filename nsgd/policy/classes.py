@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nsgd.policy.address_set import Range
 
@@ -30,7 +30,7 @@ def join_classes(
     the XOR of its tokens: that two different ones are taken for one has a chance of some 2**-100,
     whatever the maps hold.
     """
-    new_token = _tokens()
+    new_token = random_tokens()
     flips: defaultdict[int, int] = defaultdict(int)
     flips[0] = 0
     for starts, results in maps:
@@ -49,6 +49,11 @@ def join_classes(
         for first, last in ranges:
             flips[first] ^= token
             flips[last + 1] ^= token
+    return classes_of(flips)
+
+
+def classes_of(flips: Mapping[int, int]) -> tuple[list[int], list[int]]:
+    """Starts, and the class of each, by the tokens that come or go at some values, 0 among them."""
     signature = 0
     numbers: dict[int, int] = {}
     joined_starts: list[int] = []
@@ -62,8 +67,8 @@ def join_classes(
     return joined_starts, classes
 
 
-def _tokens() -> Iterator[int]:
-    """Random numbers; many from one call of the system."""
+def random_tokens() -> Iterator[int]:
+    """Numbers for join_classes() that nobody can foresee; many from one call of the system."""
     while True:
         some = secrets.token_bytes(_TOKEN_BYTES * _TOKENS_AT_ONCE)
         for place in range(0, len(some), _TOKEN_BYTES):

@@ -6,14 +6,18 @@ They are most of what a policy costs to hand over, and a change of one rule leav
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
+from operator import sub
 from typing import NamedTuple
 
 from nsgd.model.address import ADDRESS_BITS, IP_VERSIONS, IPVersion
 from nsgd.model.rule import Protocol
 from nsgd.policy.address_set import Range
-from nsgd.policy.classes import StepMap, join_classes
+from nsgd.policy.classes import StepMap, classes_of, join_classes, random_tokens
 from nsgd.policy.compile import CompiledPolicy
 from nsgd.policy.effective import EffectiveSecurityRule
 from nsgd.policy.refine import refine_ports, refine_steps
@@ -233,24 +237,24 @@ def _destination_port_classes(
     rules: Iterable[EffectiveSecurityRule],
 ) -> tuple[array[int], array[int]]:
     """Of TCP and of UDP, as if the ports of UDP came behind those of TCP."""
-    ranges = (
-        tuple(
-            (first + offset, last + offset)
-            for is_meant, offset in ((is_tcp, 0), (is_udp, _PORTS))
-            if is_meant
-            for first, last in ports
-        )
-        for is_tcp, is_udp, ports in dict.fromkeys(map(_ports_key, rules))
-    )
-    classes = _written_out(join_classes((), ranges), 2 * _PORTS)
+    flips: defaultdict[int, int] = defaultdict(int)
+    flips[0] = 0
+    keys = dict.fromkeys(map(_ports_key, rules))
+    for (is_tcp, is_udp, ports), token in zip(keys, random_tokens(), strict=False):
+        for first, last in ports:
+            if is_tcp:
+                flips[first] ^= token
+                flips[last + 1] ^= token
+            if is_udp:
+                flips[_PORTS + first] ^= token
+                flips[_PORTS + last + 1] ^= token
+    classes = _written_out(classes_of(flips), 2 * _PORTS)
     return classes[:_PORTS], classes[_PORTS:]
 
 
 def _written_out(step_map: StepMap, count: int) -> array[int]:
     """The results for the first *count* values."""
-    written = array("H")
     starts, results = step_map
-    for first, after, number in zip(starts, (*starts[1:], count), results, strict=True):
-        # No port is behind the last, though a range that ends there says what would be.
-        written += array("H", (number,)) * (min(after, count) - min(first, count))
-    return written
+    # What a range that ends with the last value says of the one behind it is nobody's.
+    bounds = [*starts[: bisect_left(starts, count)], count]
+    return array("H", chain.from_iterable(map(repeat, results, map(sub, bounds[1:], bounds))))
