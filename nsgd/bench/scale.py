@@ -1,47 +1,29 @@
-"""How start, reload and memory of nsgd grow with its documents: one measurement, and the tables."""
+"""Measures start, reload and memory of nsgd with large documents: one start, and its reloads."""
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from nsgd.bench.daemon_contender import ENGINES
 from nsgd.bench.machine import resident_mib
-from nsgd.bench.report import Column
 from nsgd.bench.running_daemon import start_daemon
+from nsgd.bench.scale_changes import CHANGES, change_rule, changes_of_turn
 from nsgd.bench.scale_documents import (
     FORMATS,
     Extent,
-    change_rule,
     document_text,
     scale_documents,
     write_whole,
 )
-from nsgd.bench.statistics import Summary
-from nsgd.bench.tables import cell, format_table, number_text, ratio_text
 from nsgd.lab.netns import Lab
 
 FULL_EXTENT = Extent(nics=10_000, groups=200)
-
-SCALE_COLUMNS = (
-    Column("startMs", "Start ms", "from the start of the process to the policy in force"),
-    Column("interpreterMs", "Interpreter ms", "of this, until the control socket was there"),
-    Column("readMs", "Read ms", "then until the worker was started: the documents are compiled"),
-    Column("installMs", "Install ms", "the rest: the worker is ready, the rules are in the kernel"),
-    Column(
-        "reloadMs",
-        "Reload ms",
-        "from the moment before a file with one changed rule is written to the policy in force",
-    ),
-    Column("supervisorMib", "RSS MiB", "memory of the supervisor, once started"),
-    Column("supervisorAfterMib", "after reloads", "the same, after the reloads"),
-    Column("workerMib", "Worker MiB", "memory of the worker, once started"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +40,8 @@ class Variant:
         return f"{self.engine}, {self.form.upper()}"
 
 
+# By the keys of SCALE_COLUMNS (nsgd.bench.scale_report) and, in ms, of CHANGES.
 Values = dict[str, float | None]
-Measured = Mapping[Variant, Sequence[Values]]  # by round; empty where it failed
 
 
 def variants(full: Extent, engines: Sequence[str] = ENGINES) -> list[Variant]:
@@ -73,13 +55,13 @@ def variants(full: Extent, engines: Sequence[str] = ENGINES) -> list[Variant]:
 
 
 def measure_scale(
-    variant: Variant, reloads: int, tags: Sequence[str], tags_file: Path | None
+    variant: Variant, turns: Sequence[int], tags: Sequence[str], tags_file: Path | None
 ) -> Values:
-    """Start nsgd once, and reload it several times, each with another rule changed.
+    """Start nsgd once, and reload it after each of CHANGES, as many times as there are turns.
 
     Args:
         variant: What to run.
-        reloads: How many; the median counts.
+        turns: Of change_rule; of each change, and of all, the median counts.
         tags: Service tags for rules to name.
         tags_file: Where they are from; None where there are none.
 
@@ -102,13 +84,18 @@ def measure_scale(
         values["installMs"] = _milliseconds(running.apply_s, running.worker_s)
         for what, pid in running.processes.items():
             values[f"{what}Mib"] = resident_mib(pid)
-        taken = []
-        for turn in range(reloads):
-            stem = change_rule(documents, turn)
-            path = config / f"{stem}.{variant.form}"
-            text = document_text(documents[stem], variant.form)
-            taken.append(running.reload_by_signal_s(partial(write_whole, path, text)))
-        values["reloadMs"] = _milliseconds(statistics.median(taken))
+        taken_s: dict[str, list[float]] = {change.key: [] for change in CHANGES}
+        for turn in turns:
+            for change in changes_of_turn(turn):
+                stem = change_rule(documents, change, turn)
+                path = config / f"{stem}.{variant.form}"
+                # Meanwhile the daemon deletes what the last change has left over.
+                text = document_text(documents[stem], variant.form)
+                reload_s = running.reload_by_signal_s(partial(write_whole, path, text))
+                taken_s[change.key].append(reload_s)
+        for key, of_key in taken_s.items():
+            values[key] = _milliseconds(statistics.median(of_key))
+        values["reloadMs"] = _milliseconds(statistics.median(chain.from_iterable(taken_s.values())))
         values["supervisorAfterMib"] = resident_mib(running.processes["supervisor"])
         running.check()
     return values
@@ -116,82 +103,3 @@ def measure_scale(
 
 def _milliseconds(end_s: float | None, start_s: float | None = 0.0) -> float | None:
     return None if end_s is None or start_s is None else (end_s - start_s) * 1000
-
-
-def summaries(rounds: Sequence[Values]) -> dict[str, Summary | None]:
-    """Each quantity over all rounds."""
-    return {column.key: Summary.of(v.get(column.key) for v in rounds) for column in SCALE_COLUMNS}
-
-
-def growth(small: Sequence[Values], large: Sequence[Values]) -> dict[str, Summary | None]:
-    """Each quantity at the large extent by that at the small one, in the same round."""
-    return {
-        column.key: Summary.of(
-            after / before if before and after is not None else None
-            for before, after in (
-                (one.get(column.key), other.get(column.key))
-                for one, other in zip(small, large, strict=True)
-            )
-        )
-        for column in SCALE_COLUMNS
-    }
-
-
-def _growths(measured: Measured) -> dict[str, dict[str, Summary | None]]:
-    """By the names of variants that were measured at two extents."""
-    return {
-        variant.name: growth(measured[small], rounds)
-        for variant, rounds in measured.items()
-        for small in (Variant(variant.engine, variant.form, variant.extent.tenth),)
-        if small in measured
-    }
-
-
-def format_scale(measured: Measured) -> str:
-    """Both tables for people, and what their columns are."""
-    headings = [column.heading for column in SCALE_COLUMNS]
-    rows = [["Engine, form", "NICs", "Rules", *headings]]
-    for variant, rounds in measured.items():
-        found = summaries(rounds)
-        rows.append(
-            [
-                variant.name,
-                str(variant.extent.nics),
-                str(variant.extent.rules),
-                *(cell(found[column.key], number_text) for column in SCALE_COLUMNS),
-            ]
-        )
-    grown = [["Engine, form", *headings]]
-    for name, of_name in _growths(measured).items():
-        grown.append([name, *(cell(of_name[column.key], ratio_text) for column in SCALE_COLUMNS)])
-    meanings = "\n".join(f"{column.heading}: {column.meaning}" for column in SCALE_COLUMNS)
-    return "\n\n".join(
-        [
-            format_table(rows),
-            "Documents of ten times as much take so many times as much:\n" + format_table(grown),
-            meanings,
-        ]
-    )
-
-
-def scale_as_json(measured: Measured) -> dict[str, Any]:
-    """Everything for programs."""
-    return {
-        "columns": {column.key: column.meaning for column in SCALE_COLUMNS},
-        "variants": [
-            {
-                "engine": variant.engine,
-                "form": variant.form,
-                "nics": variant.extent.nics,
-                "networkSecurityGroups": variant.extent.groups,
-                "securityRules": variant.extent.rules,
-                "measured": _as_json(summaries(rounds)),
-            }
-            for variant, rounds in measured.items()
-        ],
-        "growth": {name: _as_json(of_name) for name, of_name in _growths(measured).items()},
-    }
-
-
-def _as_json(found: Mapping[str, Summary | None]) -> dict[str, Any]:
-    return {key: None if summary is None else summary.as_json() for key, summary in found.items()}

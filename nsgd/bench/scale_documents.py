@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,25 +91,31 @@ def scale_documents(extent: Extent, engine: str, tags: Sequence[str] = ()) -> di
     return documents
 
 
-def change_rule(documents: Mapping[str, Document], turn: int) -> str:
-    """Change what one rule of one file matches; the file's name without its suffix.
-
-    Args:
-        documents: What scale_documents made; changed in place.
-        turn: Each one makes a rule that was not there before.
-    """
-    name = max(documents)
-    groups = documents[name]["networkSecurityGroups"]
-    groups[len(groups) // 2]["securityRules"][RULES // 2]["sourcePortRange"] = f"{turn + 1}-65535"
-    return name
-
-
 def document_text(document: Document, form: str) -> str:
     """One of them in a form of FORMATS."""
     if form == "json":
         return json.dumps(document, indent=1)
+    parts = []
+    for key, value in document.items():
+        if isinstance(value, list):
+            parts.append(f"{key}:\n")
+            parts.extend(_yaml_item(json.dumps(item)) for item in value)
+        else:
+            parts.append(_yaml({key: value}))
+    return "".join(parts)
+
+
+# A change is of one group; the others of its file are not written anew: 9 ms instead of 190.
+@lru_cache(maxsize=2 * _GROUPS_PER_FILE)
+def _yaml_item(item: str) -> str:
+    """An entry of a list, given as JSON."""
+    return _yaml([json.loads(item)])
+
+
+def _yaml(value: object) -> str:
     # By the C writer, as nsgd reads by the C reader: the pure one takes minutes.
-    return yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False)
+    text: str = yaml.dump(value, Dumper=yaml.CSafeDumper, sort_keys=False)
+    return text
 
 
 def write_whole(path: Path, text: str) -> None:

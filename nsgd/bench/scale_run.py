@@ -13,21 +13,15 @@ from nsgd.bench.daemon_contender import ENGINES
 from nsgd.bench.machine import describe
 from nsgd.bench.options import Options, WrongUsage
 from nsgd.bench.says import heading, say
-from nsgd.bench.scale import (
-    FULL_EXTENT,
-    Values,
-    Variant,
-    format_scale,
-    measure_scale,
-    scale_as_json,
-    variants,
-)
+from nsgd.bench.scale import FULL_EXTENT, Values, Variant, measure_scale, variants
+from nsgd.bench.scale_changes import CHANGES, turns_of_round
 from nsgd.bench.scale_documents import choose_tags
+from nsgd.bench.scale_report import format_scale, scale_as_json
 from nsgd.config.tag_catalogue import TagFileRefused, read_tag_file
 from nsgd.lab.netns import remove_leftovers
 from nsgd.lab.progress import progress
 
-_RELOADS, _QUICK_RELOADS = 3, 1
+_RELOADS = 1  # after each start, for each kind of change
 
 
 def run_scale(args: argparse.Namespace, options: Options) -> int:
@@ -37,25 +31,29 @@ def run_scale(args: argparse.Namespace, options: Options) -> int:
     if strange:
         raise WrongUsage(f"--scale has the engines {' and '.join(ENGINES)} only")
     full = FULL_EXTENT.tenth if args.quick else FULL_EXTENT
-    reloads = _QUICK_RELOADS if args.quick else _RELOADS
     chosen = variants(full, [e for e in ENGINES if e in options.words or not options.words])
     remove_leftovers()
     started = time.perf_counter()
     failures: list[str] = []
     measured: dict[Variant, list[Values]] = {variant: [] for variant in chosen}
     for number in range(1, options.rounds + 1):
+        turns = turns_of_round(number, _RELOADS)
         for variant in chosen:
             what = f"{variant.name}, {variant.extent.nics} NICs"
             progress(f"round {number} of {options.rounds}: {what}")
             try:
-                measured[variant].append(measure_scale(variant, reloads, tags, args.tags_file))
+                measured[variant].append(measure_scale(variant, turns, tags, args.tags_file))
             except ContenderFailed as failed:
                 measured[variant].append({})
                 failures.append(f"{what}, round {number}: {failed}")
     progress("")
     context: dict[str, Any] = {
         "machine": describe(),
-        "plan": {"repeat": options.rounds, "reloads": reloads, "serviceTags": len(tags)},
+        "plan": {
+            "repeat": options.rounds,
+            "reloads": _RELOADS * len(CHANGES),
+            "serviceTags": len(tags),
+        },
         "durationS": round(time.perf_counter() - started, 1),
         "failures": failures,
     }
@@ -64,7 +62,10 @@ def run_scale(args: argparse.Namespace, options: Options) -> int:
     if args.output == "json":
         print(json.dumps({**context, **scale_as_json(measured)}, indent=2))
     else:
-        about = f"reloads after each start: {reloads}; rules name {len(tags)} service tags"
+        about = (
+            f"reloads after each start: {_RELOADS} for each of {len(CHANGES)} kinds of change;"
+            f" rules name {len(tags)} service tags"
+        )
         print(f"{heading(context)}\n{about}\n\n{format_scale(measured)}")
     return 1 if failures else 0
 

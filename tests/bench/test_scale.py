@@ -1,31 +1,26 @@
-"""Large documents: they load, in both forms alike, and one rule of them can be changed."""
+"""Large documents: they load, in both forms alike, and a small daemon is measured with them."""
 
 from __future__ import annotations
 
-import json
 import signal
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nsgd.bench.contenders import ContenderFailed
 from nsgd.bench.running_daemon import RunningDaemon
 from nsgd.bench.scale import (
     FULL_EXTENT,
-    Values,
     Variant,
-    format_scale,
-    growth,
     measure_scale,
-    scale_as_json,
-    variants,
 )
+from nsgd.bench.scale_changes import CHANGES, change_rule
 from nsgd.bench.scale_documents import (
     FORMATS,
     RULES,
     TAGS_IN_USE,
     Extent,
-    change_rule,
     choose_tags,
     document_text,
     scale_documents,
@@ -78,6 +73,19 @@ def test_both_forms_are_the_same() -> None:
     assert json_model.service_tags == ()
 
 
+def test_yaml_says_what_json_says() -> None:
+    """Also of a document that was written before and has changed since, and of one that has not."""
+    documents = scale_documents(EXTENT.tenth, "kernel")
+    texts = []
+    for change in (*CHANGES, None):
+        for document in documents.values():
+            assert yaml.load(document_text(document, "yaml"), yaml.CSafeLoader) == document
+        texts.append(document_text(documents[max(documents)], "yaml"))
+        if change is not None:
+            change_rule(documents, change, 0)
+    assert len(set(texts)) == len(CHANGES) + 1
+
+
 def test_the_full_extent() -> None:
     """Ten thousand NICs, and two hundred groups of a hundred rules, in several files."""
     assert (FULL_EXTENT.nics, FULL_EXTENT.groups, FULL_EXTENT.rules) == (10_000, 200, 20_000)
@@ -87,26 +95,6 @@ def test_the_full_extent() -> None:
     addresses = {address for nic in nics for address in nic["privateIPAddresses"]}
     assert (len(nics), len(addresses), len(groups)) == (10_000, 10_000, 200)
     assert len(documents) == 21
-
-
-def test_one_rule_changes() -> None:
-    """Each turn another rule, in one file, and the others stay as they were."""
-    documents = scale_documents(EXTENT.tenth, "queue")
-    texts = [{name: json.dumps(d) for name, d in documents.items()}]
-    for turn in range(3):
-        name = change_rule(documents, turn)
-        texts.append({name: json.dumps(d) for name, d in documents.items()})
-        changed = [n for n in texts[-1] if texts[-1][n] != texts[-2][n]]
-        assert changed == [name]
-        before, after = (loaded({n: json.loads(t) for n, t in d.items()}) for d in texts[-2:])
-        pairs = [
-            pair
-            for g, h in zip(
-                before.network_security_groups, after.network_security_groups, strict=True
-            )
-            for pair in zip(g.security_rules, h.security_rules, strict=True)
-        ]
-        assert sum(one != other for one, other in pairs) == 1
 
 
 def test_tags_are_chosen_from_all() -> None:
@@ -125,29 +113,6 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     write_whole(path, "2")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
     assert path.read_text() == "2"
-
-
-def test_growth_is_within_a_round() -> None:
-    """The large by the small of the same round; a round that failed on one side has none."""
-    small: list[Values] = [{"startMs": 100.0}, {"startMs": 200.0}, {}]
-    large: list[Values] = [{"startMs": 900.0}, {"startMs": 2000.0}, {"startMs": 7.0}]
-    found = growth(small, large)["startMs"]
-    assert found is not None
-    assert found.values == (9.0, 10.0)
-    assert growth(small, large)["reloadMs"] is None
-
-
-def test_report() -> None:
-    """Every variant, and the growth of each engine and form."""
-    measured: dict[Variant, list[Values]] = {
-        variant: [{"startMs": float(variant.extent.nics)}] for variant in variants(EXTENT)
-    }
-    assert len(measured) == 8
-    text = format_scale(measured)
-    assert "kernel, YAML   100    200" in text
-    document = scale_as_json(measured)
-    assert document["growth"]["queue, JSON"]["startMs"]["median"] == 10.0
-    assert [v["securityRules"] for v in document["variants"]] == [200, 2000] * 4
 
 
 def test_a_refused_reload_is_not_waited_for(
@@ -171,9 +136,11 @@ def test_a_refused_reload_is_not_waited_for(
 
 @pytest.mark.kernel
 def test_measured() -> None:
-    """A small daemon starts, is reloaded twice, and everything is told."""
-    values = measure_scale(Variant("queue", "yaml", Extent(20, 2)), 2, [], None)
+    """A small daemon starts, is reloaded once for each change, and everything is told."""
+    values = measure_scale(Variant("queue", "yaml", Extent(20, 2)), [2], [], None)
     for key in ("startMs", "interpreterMs", "readMs", "installMs", "reloadMs", "supervisorMib"):
         assert (values[key] or 0) > 0, key
+    of_changes = [values[change.key] or 0 for change in CHANGES]
+    assert 0 < min(of_changes) <= (values["reloadMs"] or 0) <= max(of_changes)
     parts = [values[key] or 0 for key in ("interpreterMs", "readMs", "installMs")]
     assert sum(parts) == pytest.approx(values["startMs"])
