@@ -222,9 +222,15 @@ class NftTable(NftContents):
         if before is None:
             return  # _replace() does
         try:
+            there = self.rule_handles(self._old_rules)
+            if any(not set(old) <= set(there[chain]) for chain, old in self._old_rules.items()):
+                # The switch was made, though its answer was lost, or others have deleted some:
+                # without those behind them, packets would meet no rule at all.
+                self.forget()
+                return
             behind = {
                 chain: [each for each in handles if each not in self._old_rules[chain]]
-                for chain, handles in self.rule_handles(self._old_rules).items()
+                for chain, handles in there.items()
             }
             others = diff.remove_others(before, self.present())
             self._transact(joined(encode.delete_rules(behind), others), "clean")

@@ -52,6 +52,7 @@ class Commits:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.commands: list[set[int]] = []
         self.refused = 0  # so many that only delete
+        self.unanswered = 0  # so many of these are made, and nobody is told
         commit = NftTable._commit
 
         def noting(table: NftTable, made: Any, operation: str) -> None:
@@ -65,6 +66,9 @@ class Commits:
                 self.refused -= 1
                 raise KernelError(operation, "a test", errno.ENOMEM)
             commit(table, made, operation)
+            if found == {commands.DELRULE} and self.unanswered:
+                self.unanswered -= 1
+                raise KernelError(operation, "a test", errno.ENOBUFS)
 
         monkeypatch.setattr(NftTable, "_commit", noting)
 
@@ -110,3 +114,23 @@ def test_a_switch_that_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> 
         assert len(commits.commands) == 2  # by what is different: nothing was forgotten
         table.tidy()
         assert chains(namespace) != before
+
+
+def test_a_switch_whose_answer_is_lost(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new rules are not taken for what is left over: else no chain of them would have any."""
+    commits = Commits(monkeypatch)
+    namespace = lab.namespace("gateway")
+    with namespace.call(NftTable) as table:
+        daemon = Daemon()
+        table.apply(daemon.load(policy(), table.epoch()))
+        table.tidy()
+        before = chains(namespace)
+        commits.unanswered = 1
+        with pytest.raises(KernelError):
+            table.apply(daemon.load(policy("7000-7010"), table.epoch()))
+        there = chains(namespace)
+        assert [name for name, rules in there.items() if before.get(name) and not rules] == []
+        # What stands in the table is not known: all of it is written.
+        table.apply(daemon.load(policy(), table.epoch()))
+        table.tidy()
+        assert "7000-7010" not in "".join(chains(namespace).values())
