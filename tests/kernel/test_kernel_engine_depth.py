@@ -13,6 +13,7 @@ from nsgd.kernel.table import NftTable
 from nsgd.lab.netns import Lab, NetworkNamespace
 from nsgd.ruleset.objects import Chain, NftRule, Ruleset
 from nsgd.ruleset.statements import Goto
+from tests.ruleset.deepest import deepest_policy
 from tests.ruleset.nft_simulator import MOST_LEVELS
 from tests.ruleset.policies import Daemon, worst_policy
 
@@ -44,6 +45,8 @@ def test_the_longest_way_loads(namespace: NetworkNamespace, mode: str) -> None:
         assert table.present().sets == {
             each.name for each in daemon.load(other, table.epoch()).whole().sets
         }
+        assert table.apply(daemon.load(deepest_policy(mode), table.epoch()))
+        table.tidy()
 
 
 def ladder(levels: int) -> Ruleset:
