@@ -37,7 +37,7 @@ from nsgd.runtime.policy_loader import PolicyLoader
 from nsgd.runtime.policy_table import PolicyTable, TableWatch, install_again
 from nsgd.runtime.says import problems_of, refusal_lines, rules_that_stay, state_line
 from nsgd.runtime.standing_documents import StandingDocuments
-from nsgd.runtime.state import StateError, has_started, load_numbers, note_start, save_numbers
+from nsgd.runtime.state import StateError, has_started, load_numbers, note_start, numbers_saver
 from nsgd.runtime.table_guard import TableGuard
 from nsgd.runtime.tag_store import InstalledTags
 from nsgd.runtime.tag_watch import TagWatch
@@ -70,7 +70,7 @@ class Supervisor:
         standing = StandingDocuments(paths, parameters, state_directory)
         self._loader = PolicyLoader(paths, parameters, standing, self._tags)
         self.trial = Trial(self, standing)
-        self._state_directory = state_directory
+        self._state_directory, self._save_numbers = state_directory, numbers_saver(state_directory)
         self._table = table
         self.loop = Loop()
         self._workers = Workers(self.loop)
@@ -147,7 +147,7 @@ class Supervisor:
                 served()
                 self.loop.go_on()
                 # Numbers before the rules that use them, marks before the rules that read them.
-                save_numbers(self._state_directory, loaded.numbers)
+                self._save_numbers(loaded.numbers)
                 self.open_flows.at_start(loaded, is_first=is_first)
 
             write = partial(self._table.install, loaded, adopting=window_s > 0)
@@ -208,7 +208,7 @@ class Supervisor:
         known = previous.numbers, previous.settings
         loaded = self._beside.do(partial(self._loader.load, *known, given))
         if loaded.numbers != previous.numbers:
-            save_numbers(self._state_directory, loaded.numbers)
+            self._save_numbers(loaded.numbers)
         self.open_flows.before_reload(previous, loaded)
         return self._change(previous, loaded, reevaluate)
 

@@ -9,9 +9,15 @@ from pathlib import Path
 import pytest
 
 from nsgd.model.network import NetworkModel
+from nsgd.model.rule import Access, Direction
 from nsgd.policy.compile import compile_policy
-from nsgd.policy.numbers import DIRECTIONS, DecisionNumbers, NumbersExhaustedError
-from nsgd.runtime.state import StateError, load_numbers, save_numbers
+from nsgd.policy.numbers import (
+    DIRECTIONS,
+    DecisionNumbers,
+    NumbersExhaustedError,
+    RuleIdentity,
+)
+from nsgd.runtime.state import StateError, load_numbers, numbers_saver, save_numbers
 from tests.models import SMALL
 
 POLICY = compile_policy(SMALL)
@@ -23,6 +29,38 @@ def test_numbers_survive(tmp_path: Path) -> None:
     assert load_numbers(tmp_path / "new") == DecisionNumbers()
     save_numbers(tmp_path / "new", numbers)
     assert load_numbers(tmp_path / "new") == numbers
+
+
+def test_what_was_written_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the next numbers only those that came; all of them where others took their places."""
+    rules = [("web", f"rule {number} ä", Access.ALLOW) for number in range(4)]
+    save = numbers_saver(tmp_path)
+    encoded: list[int] = []
+    dumps = json.dumps
+
+    def counting(entries: list[object]) -> str:
+        encoded.append(len(entries))
+        return dumps(entries)
+
+    monkeypatch.setattr("nsgd.runtime.state.json.dumps", counting)
+
+    def saved(inbound: list[RuleIdentity]) -> None:
+        numbered = {rule: 32 + place for place, rule in enumerate(inbound)}
+        numbers = DecisionNumbers({Direction.OUTBOUND: {}, Direction.INBOUND: numbered})
+        save(numbers)
+        assert load_numbers(tmp_path) == numbers
+        entries = [[group, rule, access.value, n] for (group, rule, access), n in numbered.items()]
+        content = {"version": 1, "Outbound": [], "Inbound": entries}
+        assert (tmp_path / "decision-numbers.json").read_text() == dumps(content)
+
+    saved([])
+    saved(rules[:2])
+    saved(rules[:3])
+    saved(rules[:3])
+    assert encoded == [2, 1]
+    saved([*rules[:2], rules[3]])  # the last one was refused
+    saved(rules[:1])
+    assert encoded == [2, 1, 3, 1]
 
 
 def test_a_number_is_never_given_to_another_rule() -> None:
