@@ -46,6 +46,11 @@ class GatewayTable:
         """Tell whether others are kept from changing the table."""
         return self._table.is_owned
 
+    @property
+    def is_known(self) -> bool:
+        """Tell whether it is known what the table holds."""
+        return self._table.is_known
+
     def install(
         self,
         loaded: LoadedPolicy,

@@ -15,3 +15,7 @@ class KernelError(Exception):
         self.operation = operation
         self.subject = subject
         self.number = number
+
+
+class UnansweredError(KernelError):
+    """The kernel was asked and its answer is lost: what was asked for is done, or it is not."""

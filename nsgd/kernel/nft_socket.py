@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import NamedTuple
 
-from nsgd.kernel.error import KernelError
+from nsgd.kernel.error import KernelError, UnansweredError
 from nsgd.kernel.netfilter import NETLINK_NETFILTER, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SOL_NETLINK
 from nsgd.ruleset import batch, commands
 from nsgd.ruleset.describe import describe_message
@@ -103,7 +103,11 @@ class NftSocket:
         self._send(data, operation)
         # Each failing message gives an error; a good batch gives one acknowledgement of its end.
         while True:
-            for kind, sequence, payload in netlink.split_messages(self._receive(operation)):
+            try:
+                answer = self._receive(operation)
+            except KernelError as error:
+                raise UnansweredError(error.operation, error.subject, error.number) from error
+            for kind, sequence, payload in netlink.split_messages(answer):
                 if kind != netlink.NLMSG_ERROR or not first <= sequence <= last:
                     continue
                 number = netlink.error_number(payload)

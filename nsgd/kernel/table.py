@@ -13,7 +13,7 @@ from itertools import chain as joined
 from types import TracebackType
 
 from nsgd.kernel.barrier import wait_for_packets
-from nsgd.kernel.error import KernelError
+from nsgd.kernel.error import KernelError, UnansweredError
 from nsgd.kernel.table_contents import NftContents
 from nsgd.ruleset import batch, carry, commands, diff, encode, physical
 from nsgd.ruleset.names import is_interface_count
@@ -30,7 +30,8 @@ _MOST_REFILLED = 64
 class NftTable(NftContents):
     """The table of this network namespace.
 
-    Raises KernelError from every method; the kernel's content is then what it was before.
+    Raises KernelError from every method; the kernel's content is then what it was before, but for
+    UnansweredError, after which it is not known.
     """
 
     def __init__(self) -> None:
@@ -60,6 +61,11 @@ class NftTable(NftContents):
     def is_owned(self) -> bool:
         """Tell whether the table was made owned and persistent by this socket."""
         return bool(self._flags)
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether it is known what the table holds: not before apply(), nor after forget()."""
+        return self._written is not None
 
     def has_queue_statement(self) -> bool:
         """Tell whether this kernel has nftables' own queue statement."""
@@ -155,6 +161,9 @@ class NftTable(NftContents):
                 is_changed = self._make_and_carry(change)
             else:
                 is_changed = self._transact_each(self._steps(change, before_switch), "write")
+        except UnansweredError:
+            self.forget()
+            raise
         except KernelError:
             self._leave_as_it_was()
             raise

@@ -39,6 +39,10 @@ def at_once() -> None:
 class PolicyTable(Protocol):
     """Holds the rules of one policy."""
 
+    @property
+    def is_known(self) -> bool:
+        """Tell whether it is known what the table holds; not where an answer was lost."""
+
     def install(
         self,
         loaded: LoadedPolicy,

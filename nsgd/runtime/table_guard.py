@@ -1,4 +1,4 @@
-"""Writes the table anew where another program has changed it."""
+"""Writes the table anew where another program has changed it, or nobody knows what it holds."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class TableGuard:
             self.tend()
 
     def tend(self) -> None:
-        """Write the table anew if it was changed, but not too often."""
-        if not self._is_changed:
+        """Write the table anew if it was changed, or may be, but not too often."""
+        if not self._is_changed and self._table.is_known:
             return
         now_s = time.monotonic()
         if now_s < self._next_s:

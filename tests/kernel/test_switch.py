@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nsgd.kernel.error import KernelError
+from nsgd.kernel.error import KernelError, UnansweredError
 from nsgd.kernel.table import NftTable
 from nsgd.lab.netns import Lab, NetworkNamespace
 from nsgd.ruleset import commands
@@ -68,7 +68,7 @@ class Commits:
             commit(table, made, operation)
             if found == {commands.DELRULE} and self.unanswered:
                 self.unanswered -= 1
-                raise KernelError(operation, "a test", errno.ENOBUFS)
+                raise UnansweredError(operation, "a test", errno.ENOBUFS)
 
         monkeypatch.setattr(NftTable, "_commit", noting)
 
@@ -131,6 +131,7 @@ def test_a_switch_whose_answer_is_lost(lab: Lab, monkeypatch: pytest.MonkeyPatch
         there = chains(namespace)
         assert [name for name, rules in there.items() if before.get(name) and not rules] == []
         # What stands in the table is not known: all of it is written.
+        assert not table.is_known
         table.apply(daemon.load(policy(), table.epoch()))
         table.tidy()
         assert "7000-7010" not in "".join(chains(namespace).values())

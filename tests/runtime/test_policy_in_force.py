@@ -78,6 +78,7 @@ def tag_file(number: int, *prefixes: str) -> bytes:
 class Table:
     """In the place of the kernel's table."""
 
+    is_known = True
     refusal: RefusedByKernel | None = None
 
     def install(

@@ -23,6 +23,8 @@ class Watch:
 
 
 class Table:
+    is_known = True
+
     def __init__(self) -> None:
         self.forgotten = 0
 
@@ -83,6 +85,17 @@ def test_a_change_before_the_first_look_is_undone() -> None:
     installed: list[bool] = []
     guard, table, _ = started(ForeignChanges(is_changed=True, by=("nft",)), installed)
     assert (guard.changes, guard.repairs, table.forgotten, installed) == (1, 1, 1, [True])
+
+
+def test_what_is_not_known_is_written_anew() -> None:
+    """Where the answer to a change was lost, once."""
+    installed: list[bool] = []
+    guard, table, _ = started(ForeignChanges(), installed)
+    table.is_known = False
+    guard.tend()
+    table.is_known = True
+    guard.tend()
+    assert (guard.changes, guard.repairs, table.forgotten, installed) == (0, 1, 1, [True])
 
 
 def test_base_chains_of_others_count() -> None:
