@@ -6,12 +6,16 @@ say; the receiver's where its own are asked. It is what the kernel engine counts
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from nsgd.model.address import ADDRESS_BITS, IPVersion
 from nsgd.model.decision import Reason
 from nsgd.model.rule import Access, Direction
+from nsgd.policy.address_set import Range
+from nsgd.policy.differences import steps_between
 from nsgd.policy.endpoints import NOT_DECLARED
 from nsgd.runtime import counters as cell
 from nsgd.runtime.counters import NO_SLOT, SharedCounters
@@ -90,18 +94,39 @@ class NicCounts:
         others = len(self._map.endpoints) - len(worker_policy.nic_slots)
         self._slots: Sequence[int] = (*(NO_SLOT,) * others, *worker_policy.nic_slots)
         self._by_link = {link: self._slots[index] for link, index in self._map.by_link.items()}
-        self.ends_v4 = PagedEnds(*worker_policy.address_classes[4], self._addresses(4))
+        self.ends_v4 = self._paged(worker_policy)
         self._slot_of: Mapping[IPVersion, Callable[[int], int | None]] = {
             4: self.ends_v4.find_slot,
-            6: self._addresses(6).get,
+            6: self._addresses(6, 0, 1 << ADDRESS_BITS[6]).get,
         }
 
-    def _addresses(self, version: IPVersion) -> dict[int, int]:
-        starts, values = self._map.starts[version], self._map.values[version]
-        ends = (*starts[1:], 1 << ADDRESS_BITS[version])
+    def changed(self, worker_policy: WorkerPolicy, differing: Sequence[Range] | None) -> NicCounts:
+        """Those of another policy with the same endpoint map, slots and roles.
+
+        Args:
+            worker_policy: The policy.
+            differing: The IPv4 addresses whose class is another one than here; None where they are
+                not known, or are too many.
+        """
+        made = copy.copy(self)
+        ends = None
+        if differing is not None:
+            addresses = partial(self._addresses, 4)
+            ends = self.ends_v4.changed(*worker_policy.address_classes[4], differing, addresses)
+        made.ends_v4 = ends or self._paged(worker_policy)
+        made._slot_of = {**self._slot_of, 4: made.ends_v4.find_slot}
+        return made
+
+    def _paged(self, worker_policy: WorkerPolicy) -> PagedEnds:
+        addresses = self._addresses(4, 0, 1 << ADDRESS_BITS[4])
+        return PagedEnds(*worker_policy.address_classes[4], addresses)
+
+    def _addresses(self, version: IPVersion, low: int, high: int) -> dict[int, int]:
+        """The slots of addresses from one on up to another, which is not among them."""
+        step_map = self._map.starts[version], self._map.values[version]
         return {
             address: self._slots[value]
-            for start, end, value in zip(starts, ends, values, strict=True)
+            for start, end, value in steps_between(step_map, low, high)
             if value > NOT_DECLARED and self._slots[value] != NO_SLOT
             for address in range(start, end)
         }

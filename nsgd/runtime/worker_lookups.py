@@ -6,15 +6,23 @@ rules newly tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from nsgd.model.address import ADDRESS_BITS
+from nsgd.policy.address_set import Range
+from nsgd.policy.classes import StepMap
 from nsgd.policy.compile import CompiledPolicy
-from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED
+from nsgd.policy.differences import differing_ranges, steps_between
+from nsgd.policy.endpoints import AMBIGUOUS, NOT_DECLARED, EndpointMap
 from nsgd.runtime.asked_tables import AskedTables, asked_tables
 from nsgd.runtime.counters import SharedCounters
 from nsgd.runtime.nic_counts import NicCounts
 from nsgd.runtime.worker_policy import WorkerPolicy
+
+_ADDRESSES = 1 << ADDRESS_BITS[4]
+# Where classes differ in more steps than these, all is made anew, in less time.
+_MOST_STEPS = 4096
 
 
 class Judges(NamedTuple):
@@ -53,18 +61,24 @@ def make_lookups(
             NicCounts(policy, counters),
         )
     known, judges, nics = before.policy, before.judges, before.nics
-    is_same_map = policy.policy.endpoint_map is known.policy.endpoint_map
-    has_same_classes = policy.address_classes is known.address_classes
-    if not (has_same_classes and is_same_map):
+    tables = asked_tables(policy, counters, before.tables)
+    has_same_nics = (
+        policy.nic_slots is known.nic_slots and policy.is_host_only is known.is_host_only
+    )
+    if policy.policy.endpoint_map is not known.policy.endpoint_map:
         judges = _judges_by_class(policy.policy, *policy.address_classes[4])
-    if not (
-        has_same_classes
-        and is_same_map
-        and policy.nic_slots is known.nic_slots
-        and policy.is_host_only is known.is_host_only
-    ):
         nics = NicCounts(policy, counters)
-    return Lookups(policy, asked_tables(policy, counters, before.tables), judges, nics)
+    elif policy.address_classes is not known.address_classes:
+        now = policy.address_classes[4]
+        differing = differing_ranges(known.address_classes[4], now, _ADDRESSES, _MOST_STEPS)
+        if differing is None:
+            judges = _judges_by_class(policy.policy, *now)
+        else:
+            judges = _changed_judges(judges, policy.policy, now, differing)
+        nics = nics.changed(policy, differing) if has_same_nics else NicCounts(policy, counters)
+    elif not has_same_nics:
+        nics = NicCounts(policy, counters)
+    return Lookups(policy, tables, judges, nics)
 
 
 def _judges_by_class(
@@ -77,14 +91,46 @@ def _judges_by_class(
         starts: Where a class begins; addresses that other tables judge are of other classes.
         classes: The class from each start on.
     """
-    endpoint_map = policy.endpoint_map
     judges: list[Judges | None] = [None] * (max(classes) + 1)
     for start, number in zip(starts, classes, strict=True):
         if judges[number] is None:
-            value = endpoint_map.by_address(4, start)
-            if value == NOT_DECLARED:
-                judges[number] = Judges((), ())
-            elif value > AMBIGUOUS:
-                endpoint = endpoint_map.endpoints[value]
-                judges[number] = Judges(endpoint.outbound, endpoint.inbound)
+            judges[number] = _judges_of(policy.endpoint_map, start)
     return judges
+
+
+def _changed_judges(
+    known: Sequence[Judges | None],
+    policy: CompiledPolicy,
+    address_classes: StepMap,
+    differing: Iterable[Range],
+) -> list[Judges | None]:
+    """The same of other classes with the same endpoint map.
+
+    A class of which some address is outside of *differing* had that address before, when it was
+    asked whose it is, and the answer is that of all its addresses, None too. Any other class has
+    all of its addresses inside, where they are asked. This holds however classes were numbered; a
+    number that no address has any more is asked by nobody.
+
+    Args:
+        known: Those of the classes before.
+        policy: See _judges_by_class().
+        address_classes: Starts and the class from each on.
+        differing: All addresses whose class has another number than before.
+    """
+    count = max(address_classes[1]) + 1
+    judges = [*known[:count], *[None] * (count - len(known))]
+    for first, last in differing:
+        for start, _, number in steps_between(address_classes, first, last + 1):
+            judges[number] = _judges_of(policy.endpoint_map, start)
+    return judges
+
+
+def _judges_of(endpoint_map: EndpointMap, address: int) -> Judges | None:
+    """Those of an IPv4 address."""
+    value = endpoint_map.by_address(4, address)
+    if value == NOT_DECLARED:
+        return Judges((), ())
+    if value <= AMBIGUOUS:
+        return None
+    endpoint = endpoint_map.endpoints[value]
+    return Judges(endpoint.outbound, endpoint.inbound)

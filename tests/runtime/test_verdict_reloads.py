@@ -13,7 +13,7 @@ from nsgd.model.packet import ICMP, ICMPV6, TCP, UDP
 from nsgd.model.rule import Access
 from nsgd.policy.numbers import DecisionNumbers
 from nsgd.ruleset.marks import MarkLayout
-from nsgd.runtime import asked_sides, packet_handler, tables_between
+from nsgd.runtime import asked_sides, packet_handler, paged_ends, tables_between
 from nsgd.runtime import counters as cell
 from nsgd.runtime import load as runtime_load
 from nsgd.runtime.counters import SharedCounters
@@ -124,6 +124,10 @@ def test_every_policy_is_as_for_a_new_worker(
         monkeypatch.setattr(asked_sides, "_MOST_KNOWN", 5)
         monkeypatch.setattr(tables_between, "_MOST_KNOWN", 7)
         monkeypatch.setattr(packet_handler, "_MOST_REMEMBERED", 9)
+    if seed % 4 < 2:
+        # Pages that are taken over, as where classes are many.
+        monkeypatch.setattr(paged_ends, "_FEW_CLASSES", 7)
+        monkeypatch.setattr(paged_ends, "_MOST_DENSE_PAGES", 3)
     links = Links()
     monkeypatch.setattr("socket.if_indextoname", links.name)
     chooser, draw = RandomChooser(f"reloads-{seed}"), random.Random(seed)
