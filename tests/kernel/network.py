@@ -106,6 +106,11 @@ class Network:
         self.log = directory / "daemon.log"
         self._ports = 20000
 
+    @property
+    def decides_alone(self) -> bool:
+        """Tell whether the kernel decides new flows while no daemon runs."""
+        return self.engine == "kernel"
+
     def host(self, name: str, *addresses: str, link: str | None = None) -> Host:
         """Add a host on a link of its own."""
         namespace = self.lab.namespace(name)

@@ -119,12 +119,13 @@ def test_a_killed_worker_is_replaced(net: Network) -> None:
 
 
 def test_a_killed_supervisor_takes_its_worker_along(net: Network) -> None:
-    """Rules stay: open flows go on, new ones are dropped; the next daemon takes over."""
+    """Rules stay: open flows go on, new ones wait for the next daemon, which takes over."""
     with_hosts(net).start(web(ALLOW_80))
     session = Session(net, "internet", "server", 80)
     net.kill()
     assert session.works()
-    assert not net.tcp("internet", "server", 80)
+    assert net.tcp("internet", "server", 80) == net.decides_alone
+    assert not net.tcp("internet", "server", 81)
     net.restart()
     assert net.tcp("internet", "server", 80)
     assert not net.tcp("internet", "server", 81)
@@ -212,13 +213,14 @@ def test_a_stop_during_the_start_is_one(net: Network) -> None:
 
 
 def test_stop_keeps_or_removes_the_rules(net: Network) -> None:
-    """Stopped: closed for new flows. Stopped with --remove-rules: open."""
+    """Stopped: closed for new flows that a worker decides. Stopped with --remove-rules: open."""
     with_hosts(net).start(web(ALLOW_80))
     session = Session(net, "internet", "server", 80)
     net.stop()
     assert "--remove-rules" in net.log.read_text()
     assert session.works()
-    assert not net.tcp("internet", "server", 80)
+    assert net.tcp("internet", "server", 80) == net.decides_alone
+    assert not net.tcp("internet", "server", 81)
     # Nobody runs: the orphaned table can still be removed.
     answer = net.nsgd("stop", "--remove-rules")
     assert answer.returncode == 0, answer.stderr
