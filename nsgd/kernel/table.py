@@ -233,8 +233,8 @@ class NftTable(NftContents):
         try:
             there = self.rule_handles(self._old_rules)
             if any(not set(old) <= set(there[chain]) for chain, old in self._old_rules.items()):
-                # The switch was made, though its answer was lost, or others have deleted some:
-                # without those behind them, packets would meet no rule at all.
+                # Others have deleted some: without those behind them, packets would meet no rule
+                # at all.
                 self.forget()
                 return
             behind = {

@@ -140,9 +140,7 @@ class _Grower:
         return head
 
     def _node(self, candidates: int, fields: int) -> PlainNode:
-        # What comes behind a rule that is met for certain decides nothing.
-        met = candidates & self._met[fields]
-        candidates &= ((met & -met) << 1) - 1
+        candidates = _up_to_first(candidates, self._met[fields])
         if candidates & (candidates - 1) == 0:
             return self._decided[candidates.bit_length() - 1]
         fields = self._constraining(candidates, fields)
@@ -181,10 +179,7 @@ class _Grower:
     def _left(self, cut: Cut, field: Field, fields: int) -> int:
         """How many rules the different classes leave, all together."""
         met = self._met[fields & ~(1 << field)]
-        left = set()
-        for _, candidates in cut:
-            sure = candidates & met
-            left.add(candidates & (((sure & -sure) << 1) - 1))
+        left = {_up_to_first(candidates, met) for _, candidates in cut}
         return sum(each.bit_count() for each in left)
 
     def _split(self, field: Field, cut: Cut, fields: int) -> PlainNode:
@@ -223,8 +218,7 @@ class _Grower:
         of_any_protocol = self._axes[Field.PROTOCOL].everywhere
         gathering = Gathering(~self._tail, self._axes[field].of_one_range, of_any_protocol)
         for start, candidates in cut:
-            sure = candidates & met
-            gathering.add(start, candidates & (((sure & -sure) << 1) - 1))
+            gathering.add(start, _up_to_first(candidates, met))
         return {
             start: node
             for candidates, starts in gathering.lists()
@@ -233,8 +227,7 @@ class _Grower:
         }
 
     def _shared_list(self, candidates: int, fields: int) -> PlainNode:
-        met = candidates & self._met[fields]
-        candidates &= ((met & -met) << 1) - 1
+        candidates = _up_to_first(candidates, self._met[fields])
         fields = self._constraining(candidates, fields)
         made = self._shared.get((candidates, fields))
         if made is None:
@@ -289,3 +282,12 @@ class _Grower:
         self._elements += elements
         if self._elements > self._bound and self._longest <= LONGEST_LIST:
             raise _OutOfBoundsError
+
+
+def _up_to_first(candidates: int, met: int) -> int:
+    """Candidates without what comes behind the first that is among *met*, if any.
+
+    What comes behind a rule that is met for certain decides nothing.
+    """
+    sure = candidates & met
+    return candidates & (((sure & -sure) << 1) - 1)

@@ -66,18 +66,19 @@ def change_ruleset(written: Written, desired: Ruleset) -> Change:
         encode.new_chain(chain.name) for chain in difference.chains if chain.name not in there
     )
     prepare = joined(difference.new_objects(), new_chains, difference.new_sets_and_chains(there))
+    changed_sets, refills = list(difference.changed_sets()), list(_refilled(refilled))
     change = Change(
         list(prepare),
-        [*difference.changed_sets(), *_refilled(refilled)],
+        [*changed_sets, *refills],
         list(difference.gone()),
         difference.after,
         not difference.has_intervals,
         difference.losing(),
         frozenset(filter(is_counting, written.sets.keys() - difference.after.sets.keys())),
     )
-    if any(difference.changed_sets()) or not all(chain.is_left for chain in refilled):
+    if changed_sets or not all(chain.is_left for chain in refilled):
         return change
-    behind = [message for chain in refilled for message in encode.plain_rules_of(chain)]
+    behind = [message for message in refills if message[0] == commands.NEWRULE]
     return replace(change, refilled=tuple(chain.name for chain in refilled), behind=behind)
 
 
